@@ -1,0 +1,2 @@
+//! sockpit
+fn main() {}
