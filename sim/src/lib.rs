@@ -1,4 +1,4 @@
 //! The sockpit twin.
 pub mod diagnostic;
-pub mod time;
 pub mod units;
+pub mod time;

@@ -16,12 +16,16 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct SimTime(pub u64);
 
-/// A length of simulated time in nanoseconds.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+/// A length of simulated time in nanoseconds. In files it is a text with its unit, such as `"15s"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SimDuration(pub u64);
+
+crate::units::text_form!(
+    SimDuration,
+    parse_duration,
+    "a duration such as 250ms, 15s or 1m30s",
+    r"^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+)$"
+);
 
 impl SimTime {
     /// The moment at which the world is prepared.

@@ -3,21 +3,64 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
-use serde::{Deserialize, Serialize};
+/// Gives a quantity its text form in files: serialised by `Display`, read by its parser, and
+/// described so in JSON schemas.
+macro_rules! text_form {
+    ($type:ident, $parse:path, $what:literal, $pattern:literal) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($what)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
+                        $parse(text).map_err(E::custom)
+                    }
+                    fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<$type, E> {
+                        $parse(&n.to_string()).map_err(E::custom)
+                    }
+                    fn visit_f64<E: serde::de::Error>(self, n: f64) -> Result<$type, E> {
+                        $parse(&n.to_string()).map_err(E::custom)
+                    }
+                }
+                // `any`, since manifests write `cpu: 2` as well as `cpu: "2"`.
+                from.deserialize_any(Text)
+            }
+        }
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": ["string", "number"],
+                    "description": $what,
+                    "pattern": $pattern,
+                })
+            }
+        }
+    };
+}
+pub(crate) use text_form;
 
 /// Processor capacity in thousandths of a core (`250m` in a manifest).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millicores(pub u64);
 
+text_form!(Millicores, parse_millicores, "a CPU quantity such as 0.5 or 500m", r"^[0-9]+(\.[0-9]+)?m?$");
+
 /// Memory in bytes (`200Mi` in a manifest).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub u64);
+
+text_form!(Bytes, parse_bytes, "a memory quantity such as 200Mi or 1Gi", r"^[0-9]+(\.[0-9]+)?([kMGT]|[KMGT]i)?$");
 
 impl Millicores {
     /// As a number of cores.
