@@ -1,4 +1,5 @@
 //! The sockpit twin.
+pub mod cpu;
 pub mod diagnostic;
 pub mod profile;
 pub mod units;

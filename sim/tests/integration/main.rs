@@ -1,1 +1,2 @@
 //! One integration binary; one file per behaviour.
+mod cpu;

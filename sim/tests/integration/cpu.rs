@@ -1,0 +1,119 @@
+//! The CPU of a node: cases worked out by hand, and queueing theory.
+
+use sim::cpu::{GroupConfig, GroupIx, NodeCpu, Quota};
+use sim::time::{SimDuration, SimTime};
+use sim::units::Millicores;
+
+const MS: SimDuration = SimDuration::MILLISECOND;
+
+pub(crate) fn at(ms: u64) -> SimTime {
+    SimTime(ms * 1_000_000)
+}
+
+/// A group with a limit in millicores (none if zero) whose period timer fires at multiples of 100 ms.
+pub(crate) fn group(limit: u64, weight: u32) -> GroupConfig {
+    let quota = (limit > 0).then(|| Quota::from_limit(Millicores(limit)));
+    GroupConfig { quota, weight, phase: SimDuration::ZERO }
+}
+
+/// Runs until nothing is due before `until` and returns what finished when, in microseconds.
+pub(crate) fn run(cpu: &mut NodeCpu, until: SimTime) -> Vec<(u64, u32)> {
+    let mut log = Vec::new();
+    let mut finished = Vec::new();
+    while cpu.next_event() <= until {
+        let now = cpu.next_event();
+        cpu.advance(now, &mut finished);
+        log.extend(finished.drain(..).map(|tag| (now.0.div_ceil(1_000), tag)));
+    }
+    log
+}
+
+fn limited(cores: u32, limit: u64) -> (NodeCpu, GroupIx) {
+    let mut cpu = NodeCpu::new(cores);
+    let ix = cpu.add_group(SimTime::ZERO, group(limit, 1024));
+    (cpu, ix)
+}
+
+#[test]
+fn two_milliseconds_on_an_idle_pod_limited_to_200m_take_two() {
+    let (mut cpu, ix) = limited(2, 200);
+    cpu.start(at(7), ix, MS * 2, 1);
+    assert_eq!(run(&mut cpu, at(1000)), [(9_000, 1)]);
+    assert_eq!(cpu.next_event(), SimTime::NEVER, "the period timer stops while the pod is idle");
+    // One tick after the use, one more before it stops (`do_sched_cfs_period_timer`).
+    assert_eq!(cpu.group_stats(at(1000), ix).nr_periods, 2);
+}
+
+#[test]
+fn busy_threads_spend_the_quota_together_and_then_freeze() {
+    for threads in [1, 2, 4] {
+        let (mut cpu, ix) = limited(4, 200);
+        for tag in 0..threads {
+            cpu.start(at(0), ix, SimDuration::from_secs(3600), tag);
+        }
+        assert!(run(&mut cpu, at(20 / u64::from(threads))).is_empty());
+        let stats = cpu.group_stats(at(99), ix);
+        assert!(stats.is_throttled);
+        assert_eq!(stats.usage, MS * 20);
+        run(&mut cpu, at(999));
+        let stats = cpu.group_stats(at(999), ix);
+        assert_eq!((stats.nr_periods, stats.nr_throttled), (9, 9));
+        assert_eq!(stats.usage, MS * 200);
+        assert_eq!(cpu.busy(at(999)), MS * 200);
+    }
+}
+
+#[test]
+fn weights_count_only_when_the_node_is_full() {
+    let mut cpu = NodeCpu::new(2);
+    let light = cpu.add_group(at(0), group(0, 100));
+    let heavy = cpu.add_group(at(0), group(0, 300));
+    cpu.start(at(0), light, MS * 10, 1);
+    cpu.start(at(0), heavy, MS * 30, 2);
+    assert_eq!(run(&mut cpu, at(5)), []);
+    // Three threads on two cores: the heavy group's claim of 1.5 cores is cut to its one thread.
+    cpu.start(at(5), light, MS * 10, 3);
+    // Until 15 ms the light group's threads run at half speed: the first has done 10 ms then.
+    assert_eq!(run(&mut cpu, at(15)), [(15_000, 1)]);
+    assert_eq!(run(&mut cpu, at(100)), [(20_000, 3), (30_000, 2)]);
+
+    let mut cpu = NodeCpu::new(1);
+    let light = cpu.add_group(at(0), group(0, 100));
+    let heavy = cpu.add_group(at(0), group(0, 300));
+    cpu.start(at(0), light, MS * 10, 1);
+    cpu.start(at(0), heavy, MS * 30, 2);
+    assert_eq!(run(&mut cpu, at(100)), [(40_000, 1), (40_000, 2)]);
+    cpu.start(at(100), light, MS * 10, 3);
+    cpu.start(at(100), heavy, MS * 10, 4);
+    cpu.set_weight(at(104), light, 900);
+    // By 104 ms they have done 1 and 3 ms; from then on it is 0.75 to 0.25 of the core.
+    assert_eq!(run(&mut cpu, at(200)), [(116_000, 3), (120_000, 4)]);
+}
+
+#[test]
+fn a_resize_ends_the_freeze_and_a_removal_frees_the_cores() {
+    let (mut cpu, ix) = limited(1, 100);
+    cpu.start(at(0), ix, MS * 30, 1);
+    assert_eq!(run(&mut cpu, at(50)), []);
+    assert!(cpu.group_stats(at(50), ix).is_throttled);
+    cpu.set_quota(at(50), ix, Some(Quota::from_limit(Millicores(500))), SimDuration::ZERO);
+    let other = cpu.add_group(at(50), group(0, 1024));
+    cpu.start(at(50), other, MS * 100, 2);
+    assert_eq!(run(&mut cpu, at(60)), []);
+    cpu.remove_group(at(60), other);
+    // 10 ms alone and 10 ms shared leave 15 ms of 30.
+    assert_eq!(run(&mut cpu, at(500)), [(75_000, 1)]);
+    assert_eq!(cpu.busy(at(500)), MS * 35);
+    assert_eq!(cpu.add_group(at(500), group(0, 1024)), other, "the slot is reused");
+}
+
+#[test]
+fn a_stopped_thread_leaves_its_core_to_the_others() {
+    let (mut cpu, ix) = limited(1, 0);
+    let first = cpu.start(at(0), ix, MS * 10, 1);
+    cpu.start(at(0), ix, MS * 10, 2);
+    assert_eq!(run(&mut cpu, at(10)), []);
+    cpu.stop(at(10), first);
+    assert_eq!(run(&mut cpu, at(100)), [(15_000, 2)]);
+    assert_eq!(cpu.next_event(), SimTime::NEVER);
+}
