@@ -2,5 +2,6 @@
 pub mod cpu;
 pub mod diagnostic;
 pub mod profile;
+pub mod telemetry;
 pub mod units;
 pub mod time;
