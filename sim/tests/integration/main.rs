@@ -1,2 +1,3 @@
 //! One integration binary; one file per behaviour.
 mod cpu;
+mod engine;

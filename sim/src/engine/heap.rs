@@ -1,0 +1,172 @@
+//! A 4-ary min-heap: wider than a binary one, so half as deep, and the four children of a node lie
+//! side by side in memory.
+//!
+//! [`sift_up`] and [`sift_down`] move a hole instead of swapping. They serve the heap of one-shots
+//! here and the indexed heap of `timers`, which wants to be told where each node came to lie.
+
+use crate::time::SimTime;
+
+/// The place of an event in the total order: its time, then the order of scheduling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) time: SimTime,
+    pub(super) sequence: u64,
+}
+
+impl Stamp {
+    /// After every event: what an empty store answers.
+    pub(super) const NEVER: Self = Self {
+        time: SimTime::NEVER,
+        sequence: u64::MAX,
+    };
+
+    /// Both words as one number, so that a comparison is two instructions and no branch.
+    #[inline]
+    fn rank(self) -> u128 {
+        (u128::from(self.time.0) << 64) | u128::from(self.sequence)
+    }
+
+    #[inline]
+    pub(super) fn before(self, other: Self) -> bool {
+        self.rank() < other.rank()
+    }
+
+    #[inline]
+    pub(super) fn min(self, other: Self) -> Self {
+        if other.before(self) { other } else { self }
+    }
+}
+
+/// What lies in a heap.
+pub(super) trait Node: Copy {
+    fn stamp(&self) -> Stamp;
+}
+
+/// Puts `node` where it belongs on the path from `hole` to the root; `placed` hears of every node
+/// that moved and of its new index.
+#[inline]
+pub(super) fn sift_up<N: Node>(
+    nodes: &mut [N],
+    mut hole: usize,
+    node: N,
+    mut placed: impl FnMut(&N, usize),
+) {
+    while hole > 0 {
+        let parent = (hole - 1) / 4;
+        if !node.stamp().before(nodes[parent].stamp()) {
+            break;
+        }
+        nodes[hole] = nodes[parent];
+        placed(&nodes[hole], hole);
+        hole = parent;
+    }
+    nodes[hole] = node;
+    placed(&node, hole);
+}
+
+/// Puts `node` where it belongs below `hole`; `placed` as for [`sift_up`].
+#[inline]
+pub(super) fn sift_down<N: Node>(
+    nodes: &mut [N],
+    mut hole: usize,
+    node: N,
+    mut placed: impl FnMut(&N, usize),
+) {
+    while let Some(child) = earliest_child(nodes, hole) {
+        if !nodes[child].stamp().before(node.stamp()) {
+            break;
+        }
+        nodes[hole] = nodes[child];
+        placed(&nodes[hole], hole);
+        hole = child;
+    }
+    nodes[hole] = node;
+    placed(&node, hole);
+}
+
+/// The child of `parent` that comes first.
+#[inline]
+fn earliest_child<N: Node>(nodes: &[N], parent: usize) -> Option<usize> {
+    let first = 4 * parent + 1;
+    if let Some(&[a, b, c, d]) = nodes.get(first..).and_then(|rest| rest.first_chunk::<4>()) {
+        let left = usize::from(b.stamp().before(a.stamp()));
+        let right = 2 + usize::from(d.stamp().before(c.stamp()));
+        let (l, r) = (
+            if left == 0 { a } else { b },
+            if right == 2 { c } else { d },
+        );
+        return Some(
+            first
+                + if r.stamp().before(l.stamp()) {
+                    right
+                } else {
+                    left
+                },
+        );
+    }
+    let rest = nodes.get(first..)?;
+    let mut earliest = *rest.first()?;
+    let mut at = first;
+    for (i, node) in rest.iter().enumerate().skip(1) {
+        if node.stamp().before(earliest.stamp()) {
+            earliest = *node;
+            at = first + i;
+        }
+    }
+    Some(at)
+}
+
+/// The events that fire once and cannot be taken back.
+#[derive(Clone, Debug)]
+pub(super) struct OneShots<E> {
+    nodes: Vec<OneShot<E>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OneShot<E> {
+    stamp: Stamp,
+    event: E,
+}
+
+impl<E: Copy> Node for OneShot<E> {
+    #[inline]
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+impl<E> Default for OneShots<E> {
+    fn default() -> Self {
+        Self { nodes: Vec::new() }
+    }
+}
+
+impl<E: Copy> OneShots<E> {
+    #[inline]
+    pub(super) fn push(&mut self, stamp: Stamp, event: E) {
+        let node = OneShot { stamp, event };
+        self.nodes.push(node);
+        let hole = self.nodes.len() - 1;
+        sift_up(&mut self.nodes, hole, node, |_, _| {});
+    }
+
+    #[inline]
+    pub(super) fn first(&self) -> Stamp {
+        self.nodes.first().map_or(Stamp::NEVER, |node| node.stamp)
+    }
+
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<E> {
+        let last = self.nodes.pop()?;
+        let Some(first) = self.nodes.first() else {
+            return Some(last.event);
+        };
+        let event = first.event;
+        sift_down(&mut self.nodes, 0, last, |_, _| {});
+        Some(event)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+}

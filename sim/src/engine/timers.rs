@@ -1,0 +1,171 @@
+//! Timers: slots with at most one pending expiry, which can be set anew and cleared.
+//!
+//! Built on an *indexed* heap, which knows where in the heap each slot's node lies and so can move
+//! or remove it in place. A timeout that is usually cleared before it fires lies at the bottom of
+//! the heap, where both are cheap.
+
+use super::heap::{Node, Stamp, sift_down, sift_up};
+use crate::time::SimTime;
+
+/// A timer of one [`Queue`](super::Queue).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerIx(pub u32);
+
+/// A 4-ary heap of slot numbers, at most one node for each slot.
+#[derive(Clone, Debug, Default)]
+pub(super) struct IndexedHeap {
+    nodes: Vec<SlotNode>,
+    /// By slot: index of its node, or [`ABSENT`].
+    positions: Vec<u32>,
+}
+
+const ABSENT: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct SlotNode {
+    stamp: Stamp,
+    slot: u32,
+}
+
+impl Node for SlotNode {
+    #[inline]
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+impl IndexedHeap {
+    /// A new slot, absent from the heap.
+    pub(super) fn add_slot(&mut self) -> u32 {
+        self.positions.push(ABSENT);
+        self.positions.len() as u32 - 1
+    }
+
+    /// The earliest stamp; [`Stamp::NEVER`] if there is none.
+    #[inline]
+    pub(super) fn first(&self) -> Stamp {
+        self.nodes.first().map_or(Stamp::NEVER, |node| node.stamp)
+    }
+
+    /// The slot of the earliest stamp.
+    #[inline]
+    pub(super) fn first_slot(&self) -> Option<u32> {
+        self.nodes.first().map(|node| node.slot)
+    }
+
+    pub(super) fn stamp(&self, slot: u32) -> Option<Stamp> {
+        self.nodes
+            .get(self.positions[slot as usize] as usize)
+            .map(|node| node.stamp)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Gives `slot` a stamp, in place of the one it may have.
+    #[inline]
+    pub(super) fn set(&mut self, slot: u32, stamp: Stamp) {
+        let node = SlotNode { stamp, slot };
+        let position = self.positions[slot as usize];
+        if position == ABSENT {
+            self.nodes.push(node);
+            self.place(self.nodes.len() - 1, node);
+        } else {
+            self.place(position as usize, node);
+        }
+    }
+
+    /// Takes `slot` out of the heap, if it is there.
+    #[inline]
+    pub(super) fn remove(&mut self, slot: u32) {
+        let position = self.positions[slot as usize];
+        if position == ABSENT {
+            return;
+        }
+        self.positions[slot as usize] = ABSENT;
+        let last = self.nodes.pop().expect("a slot with a position has a node");
+        if last.slot != slot {
+            self.place(position as usize, last);
+        }
+    }
+
+    /// Puts `node` into `hole`, or above or below it, where the order wants it.
+    #[inline]
+    fn place(&mut self, hole: usize, node: SlotNode) {
+        let Self { nodes, positions } = self;
+        let placed = |node: &SlotNode, index: usize| positions[node.slot as usize] = index as u32;
+        if hole > 0 && node.stamp.before(nodes[(hole - 1) / 4].stamp) {
+            sift_up(nodes, hole, node, placed);
+        } else {
+            sift_down(nodes, hole, node, placed);
+        }
+    }
+}
+
+/// The timers and what they fire.
+#[derive(Clone, Debug)]
+pub(super) struct Timers<E> {
+    heap: IndexedHeap,
+    /// By slot; read only while the slot is in the heap.
+    events: Vec<Option<E>>,
+    free: Vec<u32>,
+}
+
+impl<E> Default for Timers<E> {
+    fn default() -> Self {
+        Self {
+            heap: IndexedHeap::default(),
+            events: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<E: Copy> Timers<E> {
+    pub(super) fn add(&mut self) -> TimerIx {
+        if let Some(slot) = self.free.pop() {
+            return TimerIx(slot);
+        }
+        self.events.push(None);
+        TimerIx(self.heap.add_slot())
+    }
+
+    #[inline]
+    pub(super) fn remove(&mut self, timer: TimerIx) {
+        debug_assert!(!self.free.contains(&timer.0), "{timer:?} was removed twice");
+        self.heap.remove(timer.0);
+        self.free.push(timer.0);
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, timer: TimerIx, stamp: Stamp, event: E) {
+        self.events[timer.0 as usize] = Some(event);
+        self.heap.set(timer.0, stamp);
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self, timer: TimerIx) {
+        self.heap.remove(timer.0);
+    }
+
+    pub(super) fn expiry(&self, timer: TimerIx) -> Option<SimTime> {
+        self.heap.stamp(timer.0).map(|stamp| stamp.time)
+    }
+
+    #[inline]
+    pub(super) fn first(&self) -> Stamp {
+        self.heap.first()
+    }
+
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<E> {
+        let slot = self.heap.first_slot()?;
+        self.heap.remove(slot);
+        self.events[slot as usize]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+}
