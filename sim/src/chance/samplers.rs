@@ -250,12 +250,7 @@ mod tests {
 
     #[test]
     fn uniform_is_uniform() {
-        check(
-            "uniform",
-            Draw::uniform,
-            |x| x,
-            rand::RngExt::random,
-        );
+        check("uniform", Draw::uniform, |x| x, rand::RngExt::random);
         check(
             "between",
             |d| d.between(2.0, 6.0),
