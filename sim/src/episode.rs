@@ -1,0 +1,233 @@
+//! What an episode leaves behind: the events of its log, and the truth that the judge reads.
+//!
+//! The log is JSON lines. The first is a [`Header`]; every other one is an [`Entry`]: a monotonic
+//! `seq`, the simulated time `t_ns`, and one of a closed set of kinds. Nothing in it depends on the
+//! wall clock, so the same seed, scenario and answers give the same bytes. A change to any type in
+//! this module raises [`SCHEMA_VERSION`], and a reader for the old one stays.
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::{Action, Conclusion, Declaration};
+use crate::time::SimTime;
+
+/// Version of the log's format.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// First line of a log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema: u32,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Digest of the scenario as resolved.
+    pub scenario_digest: String,
+    /// The episode's seed.
+    pub seed: u64,
+    /// The policy that played, such as `runbook`.
+    pub policy: String,
+}
+
+/// Any other line of a log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts from 1 without gaps.
+    pub seq: u64,
+    /// When, in nanoseconds since the world was prepared.
+    pub t_ns: SimTime,
+    /// What.
+    #[serde(flatten)]
+    pub event: EpisodeEvent,
+}
+
+/// One thing that happened in an episode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EpisodeEvent {
+    /// The world did something.
+    World(WorldEvent),
+    /// What the judge saw of one interval.
+    Truth(Box<Truth>),
+    /// An agent was given its task, or woken again by its heartbeat.
+    TaskStarted {
+        /// The agent, named after its component.
+        agent: String,
+        /// Which evaluation, from 1.
+        evaluation: u32,
+        /// The task's text.
+        text: String,
+    },
+    /// An agent decided on a step.
+    Decision {
+        /// The agent.
+        agent: String,
+        /// Number of the step in this episode, from 1.
+        step: u32,
+        /// What it does.
+        action: Action,
+        /// Time charged for thinking.
+        think_ns: u64,
+    },
+    /// What the world answered to a step, as a digest and length of the text that the agent read.
+    Answer {
+        /// The agent.
+        agent: String,
+        /// Number of the step.
+        step: u32,
+        /// Whether the request was rejected.
+        rejected: bool,
+        /// The text that the agent read.
+        text: String,
+    },
+    /// An agent said what it believes.
+    Declared {
+        /// The agent.
+        agent: String,
+        /// What.
+        declaration: Declaration,
+    },
+    /// An agent ended its task.
+    Reported {
+        /// The agent.
+        agent: String,
+        /// Its report.
+        conclusion: Conclusion,
+    },
+    /// A branch of the world without one decision was played (credit), or with nothing done at all.
+    Branch(Box<Branch>),
+    /// The episode is over.
+    Ended {
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// Why an episode ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// All evaluations were done and the hold time has passed.
+    Completed,
+    /// The budget of steps was used up.
+    StepBudget,
+    /// The budget of time was used up.
+    TimeBudget,
+}
+
+/// A branch that was played beside the world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Branch {
+    /// The step whose action is left out; none for the branch in which the agent did nothing.
+    pub without_step: Option<u32>,
+    /// The future under which it was played, from 0.
+    pub future: u32,
+    /// Return of the world as played under that future.
+    pub played: f64,
+    /// Return of the branch.
+    pub branch: f64,
+    /// Later recorded actions that no longer applied.
+    pub inapplicable: u32,
+    /// Whether all objectives were green and held at its end.
+    pub green_at_end: bool,
+}
+
+/// Something the world did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum WorldEvent {
+    /// A Kubernetes Event was recorded.
+    Kubernetes {
+        /// When.
+        at: SimTime,
+        /// `Normal` or `Warning`.
+        severity: String,
+        /// Its reason.
+        reason: String,
+        /// About what.
+        object: String,
+        /// The message.
+        message: String,
+    },
+    /// A fault began (judge only).
+    FaultBegan {
+        /// When.
+        at: SimTime,
+        /// Number of the fault in the scenario.
+        index: u32,
+    },
+    /// A fault ended by its duration (judge only).
+    FaultEnded {
+        /// When.
+        at: SimTime,
+        /// Number of the fault in the scenario.
+        index: u32,
+    },
+}
+
+/// What the judge sees of one interval: exact, over all requests, not sampled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Truth {
+    /// Start of the interval.
+    pub from: SimTime,
+    /// End of the interval.
+    pub to: SimTime,
+    /// Requests that clients sent.
+    pub client_sent: u64,
+    /// Requests that clients saw answered with a status below 500.
+    pub client_ok: u64,
+    /// Requests that clients saw fail: 5xx, refused, reset, timed out.
+    pub client_failed: u64,
+    /// Requests without an answer at the end of the interval.
+    pub client_waiting: u64,
+    /// Client-side 99th percentile in seconds, of requests answered in the interval.
+    pub client_p99_s: Option<f64>,
+    /// Each component.
+    pub components: Vec<ComponentTruth>,
+}
+
+/// One component over an interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComponentTruth {
+    /// The Deployment.
+    pub component: String,
+    /// `spec.replicas`; zero when the Deployment is gone.
+    pub replicas: u32,
+    /// Whether the Deployment exists.
+    pub exists: bool,
+    /// Pods of the Deployment (not terminating).
+    pub pods: u32,
+    /// Pods ready at the end of the interval.
+    pub ready: u32,
+    /// Pods available at the end of the interval.
+    pub available: u32,
+    /// Requests answered.
+    pub requests: u64,
+    /// Requests answered with 5xx.
+    pub errors: u64,
+    /// Server-side 99th percentile in seconds, probes and scrapes excluded.
+    pub p99_s: Option<f64>,
+    /// Client- or caller-side 99th percentile in seconds of calls to this component, connecting included.
+    pub caller_p99_s: Option<f64>,
+    /// CPU used by the busiest pod, in cores.
+    pub cpu_worst_pod: f64,
+    /// CPU used by all pods, in cores.
+    pub cpu_total: f64,
+    /// CPU limit of a pod in cores, or what the node can give, whichever is less; none without limit.
+    pub cpu_limit: Option<f64>,
+    /// Working set of the largest pod in bytes.
+    pub memory_worst_pod: u64,
+    /// Memory limit of a pod in bytes.
+    pub memory_limit: Option<u64>,
+    /// Periods of CPU quota, of all pods.
+    pub periods: u64,
+    /// Throttled ones among them.
+    pub throttled_periods: u64,
+    /// Core-seconds requested by its pods over the interval.
+    pub cpu_request_core_s: f64,
+    /// Core-seconds of limits.
+    pub cpu_limit_core_s: f64,
+    /// GiB-seconds requested.
+    pub memory_request_gib_s: f64,
+    /// GiB-seconds of limits.
+    pub memory_limit_gib_s: f64,
+}
