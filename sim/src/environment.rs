@@ -9,6 +9,7 @@
 //! scored.
 
 mod action;
+mod goal;
 mod observation;
 
 use std::future::Future;
@@ -17,6 +18,7 @@ pub use action::{
     Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, LogQuery,
     MetricQuery, Query, ResourceChange, Write,
 };
+pub use goal::Goal;
 pub use observation::{
     AutoscalerView, ContainerView, Dependencies, DeploymentView, Description, EventView, NodeView,
     Observation, PodView, ReplicaSetView, ServiceView, Usage,
