@@ -6,6 +6,7 @@ pub mod engine;
 pub mod environment;
 pub mod episode;
 pub mod ids;
+pub mod input;
 pub mod profile;
 pub mod telemetry;
 pub mod time;
