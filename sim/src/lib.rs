@@ -7,6 +7,7 @@ pub mod environment;
 pub mod episode;
 pub mod ids;
 pub mod input;
+pub mod manifest;
 pub mod profile;
 pub mod telemetry;
 pub mod time;
