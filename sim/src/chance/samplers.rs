@@ -169,6 +169,16 @@ impl Weighted {
         (sum > 0.0 && sum.is_finite()).then_some(Self { cumulative })
     }
 
+    /// Number of choices.
+    pub fn len(&self) -> usize {
+        self.cumulative.len()
+    }
+
+    /// Never: there is always a choice.
+    pub fn is_empty(&self) -> bool {
+        self.cumulative.is_empty()
+    }
+
     /// An index, with the probability of its share of the weights.
     #[inline]
     pub fn choose(&self, draw: &mut Draw) -> usize {
@@ -176,7 +186,7 @@ impl Weighted {
         // Less than `total`, also as rounded: the largest uniform is half a unit in the last place
         // below one.
         let at = draw.uniform() * total;
-        self.cumulative.iter().take_while(|&&sum| sum <= at).count()
+        self.cumulative.iter().map(|&sum| usize::from(sum <= at)).sum()
     }
 }
 
