@@ -67,10 +67,11 @@ pub struct ImageProfile {
     /// The tags that can be pulled. An empty list means any tag.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// The service that a container of this image runs; without it the container starts, serves
+    /// The service that a container of this image runs; of several, the one that has the
+    /// container's name (two databases of one image). Without any, the container starts, serves
     /// nothing and stays up (such as `pause` or a metrics exporter).
     #[serde(default)]
-    pub runs: Option<String>,
+    pub runs: Vec<String>,
     /// Compressed size, which a first pull to a node transfers.
     #[serde(default)]
     pub size: Bytes,
@@ -125,7 +126,8 @@ pub struct Runtime {
     #[serde(default)]
     pub warm_up: Option<WarmUp>,
     /// After how much idleness a burst pays most of its cold part: it pays the share
-    /// `1 - exp(-idle / cools_in)`, since caches empty and cores fall asleep gradually.
+    /// `1 - exp(-idle / cools_in)`, since caches empty and cores fall asleep gradually. A process
+    /// is idle from the end of its last burst to the begin of the next.
     #[serde(default = "default_cools_in")]
     pub cools_in: SimDuration,
     /// CPU that the process spends without requests: timers, garbage collection, heartbeats.
@@ -185,7 +187,8 @@ fn one() -> u32 {
     1
 }
 
-/// Bursts cost `1 + extra · exp(-age / time_constant)` times as much at the age of the process.
+/// Bursts cost `1 + extra · exp(-age / time_constant)` times as much, where the age counts from the
+/// moment at which the process listens (start-up is measured as it is, cold).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUp {
