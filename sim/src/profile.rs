@@ -50,6 +50,11 @@ pub struct Profile {
     /// Named loads, such as the paper's light, moderate, heavy and rising.
     #[serde(default)]
     pub levels: BTreeMap<String, Level>,
+    /// PromQL of the dashboards that operators of this application have, by name; `$component`
+    /// stands for a component. Agents are told `latency_p99` (seconds), `request_rate` (requests/s),
+    /// `cpu` (cores) and `throttled` (share of periods), where they are given.
+    #[serde(default)]
+    pub dashboards: BTreeMap<String, String>,
     /// The level, user class and target of `simulate` when nothing is asked for.
     #[serde(default)]
     pub default_load: Option<DefaultLoad>,
