@@ -9,6 +9,7 @@ pub mod ids;
 pub mod input;
 pub mod manifest;
 pub mod profile;
+pub mod program;
 pub mod telemetry;
 pub mod time;
 pub mod units;

@@ -355,7 +355,7 @@ pub enum Step {
     Repeat(Repeat),
 }
 
-/// CPU time of one thread, at node speed 1. The cost of one burst is log-normal.
+/// CPU time of one thread, at node speed 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Burst {
@@ -364,9 +364,23 @@ pub struct Burst {
     /// Added after idleness ([`Runtime::cools_in`]).
     #[serde(default)]
     pub cold: SimDuration,
-    /// Coefficient of variation. Default 0: always the mean.
+    /// Coefficient of variation of a log-normal cost. Default 0: always the mean.
     #[serde(default)]
     pub variation: f64,
+    /// How the cost varies. Default: log-normal.
+    #[serde(default)]
+    pub distribution: Distribution,
+}
+
+/// How a cost varies around its mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distribution {
+    /// With the given coefficient of variation; a constant if that is zero.
+    #[default]
+    LogNormal,
+    /// Memoryless, as queueing theory likes it; the coefficient of variation is 1.
+    Exponential,
 }
 
 /// One call to another service.
