@@ -5,29 +5,11 @@
 
 use std::hint::black_box;
 
-use benches::queueing::{Network, Record, Running};
+use benches::queueing::{Moments, Network, Running};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sim::chance::{Draw, Gamma, Key, LogNormal, Weighted};
 use sim::engine::{Queue, run_until};
 use sim::time::{SimDuration, SimTime};
-
-/// Mean and variance of the waiting time.
-#[derive(Clone, Debug, Default)]
-struct Moments {
-    count: u64,
-    sum: f64,
-    squares: f64,
-}
-
-impl Record for Moments {
-    #[inline]
-    fn waited(&mut self, _station: usize, waiting: SimDuration) {
-        let seconds = waiting.0 as f64;
-        self.count += 1;
-        self.sum += seconds;
-        self.squares += seconds * seconds;
-    }
-}
 
 fn models(c: &mut Criterion) {
     let mut group = c.benchmark_group("model");

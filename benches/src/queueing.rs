@@ -82,6 +82,29 @@ impl Network {
     }
 }
 
+impl Network {
+    /// The stations where jobs enter.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, &Station)> {
+        self.stations
+            .iter()
+            .enumerate()
+            .filter(|(_, station)| station.arrival_rate > 0.0)
+    }
+}
+
+impl Station {
+    /// Sums of `routing` so far, by station; empty if all jobs leave.
+    pub fn onward(&self) -> Vec<f64> {
+        let mut sum = 0.0;
+        let sums = self.routing.iter().map(|p| {
+            sum += p;
+            sum
+        });
+        let sums: Vec<_> = sums.collect();
+        if sum > 0.0 { sums } else { Vec::new() }
+    }
+}
+
 /// What happens in a network.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
@@ -107,6 +130,27 @@ pub enum Event {
 pub trait Record {
     /// A job's service began at `station` after it had stood in line for `waiting`.
     fn waited(&mut self, station: usize, waiting: SimDuration);
+}
+
+/// Enough for the mean and the variance of the waiting time.
+#[derive(Clone, Debug, Default)]
+pub struct Moments {
+    /// Number of visits.
+    pub count: u64,
+    /// Seconds waited.
+    pub sum: f64,
+    /// Their squares.
+    pub squares: f64,
+}
+
+impl Record for Moments {
+    #[inline]
+    fn waited(&mut self, _station: usize, waiting: SimDuration) {
+        let seconds = waiting.0 as f64 * 1e-9;
+        self.count += 1;
+        self.sum += seconds;
+        self.squares += seconds * seconds;
+    }
 }
 
 /// A network in the middle of a run.
