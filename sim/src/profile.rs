@@ -183,7 +183,8 @@ pub struct StartUp {
     /// Waiting that costs no CPU (reading from disk), before it.
     #[serde(default)]
     pub wait: SimDuration,
-    /// Extra CPU time of the very first request (class loading, dispatcher initialisation).
+    /// Extra CPU time of the very first request (class loading, dispatcher initialisation). It was
+    /// measured cold, so [`WarmUp`] does not multiply it.
     #[serde(default)]
     pub first_request: SimDuration,
 }
@@ -324,7 +325,8 @@ pub struct Endpoint {
     /// Around the whole handler: while open, the endpoint answers 500 without running.
     #[serde(default)]
     pub breaker: Option<Breaker>,
-    /// Extra CPU time of the first, second, third … request to it in a process's life.
+    /// Extra CPU time of the first, second, third … request to it in a process's life, on its
+    /// first burst. [`WarmUp`] does not multiply it.
     #[serde(default)]
     pub first: Vec<SimDuration>,
     /// What it does.
