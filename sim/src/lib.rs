@@ -10,6 +10,7 @@ pub mod input;
 pub mod manifest;
 pub mod profile;
 pub mod program;
+pub mod promql;
 pub mod telemetry;
 pub mod time;
 pub mod units;

@@ -1,5 +1,6 @@
 //! Label sets: sorted, shared, cheap to clone.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,69 +18,99 @@ pub struct Label {
     pub value: Arc<str>,
 }
 
-/// A label set, the metric name included. Sorted by name; a clone is one reference count.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Labels(Arc<[Label]>);
+impl Label {
+    fn pair(&self) -> (&str, &str) {
+        (&self.name, &self.value)
+    }
+}
+
+/// A label set, the metric name included. Sorted by name; a clone, and dropping the metric name,
+/// costs a reference count or two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    metric: Option<Arc<str>>,
+    others: Arc<[Label]>,
+}
 
 impl Labels {
     /// The set without labels.
     pub fn empty() -> Self {
-        Self(Arc::from([]))
+        Self {
+            metric: None,
+            others: Arc::from([]),
+        }
     }
 
     /// Is there no label at all?
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.metric.is_none() && self.others.is_empty()
     }
 
     /// The value of a label; empty if it is absent, which Prometheus does not tell apart.
     pub fn get(&self, name: &str) -> &str {
-        self.0
-            .binary_search_by(|label| (*label.name).cmp(name))
-            .map_or("", |at| &self.0[at].value)
+        if name == METRIC_NAME {
+            return self.metric();
+        }
+        let at = self
+            .others
+            .binary_search_by(|label| (*label.name).cmp(name));
+        at.map_or("", |at| &self.others[at].value)
     }
 
     /// The metric's name; empty if it was dropped.
     pub fn metric(&self) -> &str {
-        self.get(METRIC_NAME)
+        self.metric.as_deref().unwrap_or_default()
     }
 
-    /// Names and values, sorted by name.
+    /// Names and values, sorted by name, `__name__` among them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
-        self.0.iter().map(|label| (&*label.name, &*label.value))
+        let (before, after) = self
+            .others
+            .split_at(self.others.partition_point(|l| *l.name < *METRIC_NAME));
+        let metric = self.metric.as_deref().map(|metric| (METRIC_NAME, metric));
+        before
+            .iter()
+            .map(Label::pair)
+            .chain(metric)
+            .chain(after.iter().map(Label::pair))
     }
 
-    /// The labels for which `keep` holds.
+    /// The labels for whose name `keep` holds.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
-        if self.0.iter().all(|label| keep(&label.name)) {
-            return self.clone();
+        let metric = self.metric.clone().filter(|_| keep(METRIC_NAME));
+        let kept = self.others.iter().filter(|label| keep(&label.name));
+        Self {
+            metric,
+            others: kept.cloned().collect(),
         }
-        Self(
-            self.0
-                .iter()
-                .filter(|label| keep(&label.name))
-                .cloned()
-                .collect(),
-        )
     }
 
     /// The labels without the metric's name.
     #[must_use]
     pub fn without_metric(&self) -> Self {
-        self.filtered(|name| name != METRIC_NAME)
+        Self {
+            metric: None,
+            others: Arc::clone(&self.others),
+        }
     }
 
     /// The labels with one set to `value`, or removed if the value is empty.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
-        let others = self.0.iter().filter(|label| &*label.name != name).cloned();
-        others
-            .chain([Label {
-                name: name.into(),
-                value: value.into(),
-            }])
-            .collect()
+        self.iter().chain([(name, value)]).collect()
+    }
+}
+
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -92,7 +123,12 @@ impl FromIterator<Label> for Labels {
         sorted.dedup_by(|later, kept| later.name == kept.name);
         sorted.reverse();
         sorted.retain(|label| !label.value.is_empty());
-        Self(sorted.into())
+        let metric = sorted.iter().position(|label| &*label.name == METRIC_NAME);
+        let metric = metric.map(|at| sorted.remove(at).value);
+        Self {
+            metric,
+            others: sorted.into(),
+        }
     }
 }
 
@@ -128,7 +164,7 @@ impl fmt::Display for Labels {
 impl Serialize for Labels {
     /// As a JSON object, names sorted.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        let mut map = serializer.serialize_map(None)?;
         for (name, value) in self.iter() {
             map.serialize_entry(name, value)?;
         }
@@ -139,6 +175,22 @@ impl Serialize for Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn label_sets_are_ordered_as_sequences_of_labels() {
+        let set =
+            |pairs: &[(&'static str, &'static str)]| pairs.iter().copied().collect::<Labels>();
+        let ascending = [
+            set(&[]),
+            set(&[("A", "1"), (METRIC_NAME, "z")]),
+            set(&[("A", "2"), (METRIC_NAME, "a")]),
+            set(&[(METRIC_NAME, "a")]),
+            set(&[(METRIC_NAME, "a"), ("b", "1")]),
+            set(&[(METRIC_NAME, "b")]),
+            set(&[("b", "1")]),
+        ];
+        assert!(ascending.is_sorted_by(|a, b| a < b), "{ascending:?}");
+    }
 
     #[test]
     fn the_last_value_of_a_name_wins_and_empty_values_vanish() {

@@ -84,7 +84,7 @@ mod tests {
             store.add_series(target, "hits", &[("route", "/a")]);
         }
         let check = |selector: &str, expected: &[&str]| {
-            assert_eq!(select(&store, selector), expected, "{selector}")
+            assert_eq!(select(&store, selector), expected, "{selector}");
         };
         check(
             "up",

@@ -1,3 +1,5 @@
 //! One integration binary; one file per behaviour.
 mod cpu;
 mod engine;
+
+mod promql_errors;

@@ -1,0 +1,137 @@
+//! Functions that look at one element at a time, and the rule that labels stay unique.
+
+use std::collections::BTreeSet;
+
+use promql_parser::label::MatchOp;
+
+use super::error::Error;
+use super::numeric::{go_max, go_min};
+use super::plan::{MapFunction, ScalarExpr};
+use super::value::Element;
+use crate::telemetry::Labels;
+
+/// A function of one value.
+type ValueMap = Box<dyn Fn(f64) -> f64>;
+
+/// The function of one value that `function` stands for at a time, its arguments found by `scalar`;
+/// `None` if it gives no elements at all.
+pub(super) fn map(
+    function: &MapFunction,
+    t_ms: i64,
+    mut scalar: impl FnMut(&ScalarExpr) -> Result<f64, Error>,
+) -> Result<Option<ValueMap>, Error> {
+    Ok(Some(match function {
+        MapFunction::Abs => Box::new(f64::abs),
+        MapFunction::Ceil => Box::new(f64::ceil),
+        MapFunction::Floor => Box::new(f64::floor),
+        MapFunction::Sqrt => Box::new(f64::sqrt),
+        MapFunction::Exp => Box::new(libm::exp),
+        MapFunction::Ln => Box::new(libm::log),
+        MapFunction::Log2 => Box::new(libm::log2),
+        MapFunction::Log10 => Box::new(libm::log10),
+        MapFunction::Round(to) => {
+            // Ties are rounded up; the inverse is used since it is the more accurate.
+            let inverse = 1.0 / to.as_ref().map_or(Ok(1.0), scalar)?;
+            Box::new(move |value| (value * inverse + 0.5).floor() / inverse)
+        }
+        MapFunction::Clamp(min, max) => {
+            let (min, max) = (scalar(min)?, scalar(max)?);
+            if max < min {
+                return Ok(None);
+            }
+            Box::new(move |value| go_max(min, go_min(max, value)))
+        }
+        MapFunction::ClampMin(min) => {
+            let min = scalar(min)?;
+            Box::new(move |value| go_max(min, value))
+        }
+        MapFunction::ClampMax(max) => {
+            let max = scalar(max)?;
+            Box::new(move |value| go_min(max, value))
+        }
+        MapFunction::Timestamp => Box::new(move |_| t_ms as f64 / 1000.0),
+    }))
+}
+
+/// Maps each value and drops the metric's name.
+pub(super) fn apply(
+    mut vector: Vec<Element>,
+    map: impl Fn(f64) -> f64,
+) -> Result<Vec<Element>, Error> {
+    for element in &mut vector {
+        element.value = map(element.value);
+    }
+    without_names(vector)
+}
+
+/// Drops the metric's name of each element.
+pub(super) fn without_names(mut vector: Vec<Element>) -> Result<Vec<Element>, Error> {
+    // Elements of one metric differ in their other labels, so they stay different.
+    let is_one_metric = vector
+        .windows(2)
+        .all(|pair| pair[0].metric.metric() == pair[1].metric.metric());
+    for element in &mut vector {
+        element.metric = element.metric.without_metric();
+    }
+    if is_one_metric {
+        Ok(vector)
+    } else {
+        unique(vector)
+    }
+}
+
+/// Refuses a vector in which two elements have the same labels.
+pub(super) fn unique(vector: Vec<Element>) -> Result<Vec<Element>, Error> {
+    let is_ascending = vector
+        .windows(2)
+        .all(|pair| pair[0].metric < pair[1].metric);
+    let mut seen = BTreeSet::new();
+    if is_ascending || vector.iter().all(|element| seen.insert(&element.metric)) {
+        Ok(vector)
+    } else {
+        Err(Error::Execution(
+            "vector cannot contain metrics with the same labelset".into(),
+        ))
+    }
+}
+
+/// Sets the label `target` to the expanded replacement where the pattern matches the label `source`.
+pub(super) fn label_replace(
+    mut vector: Vec<Element>,
+    target: &str,
+    replacement: &str,
+    source: &str,
+    pattern: &MatchOp,
+) -> Vec<Element> {
+    let (MatchOp::Re(pattern) | MatchOp::NotRe(pattern)) = pattern else {
+        return vector;
+    };
+    for element in &mut vector {
+        if let Some(captures) = pattern.captures(element.metric.get(source)) {
+            let mut value = String::new();
+            captures.expand(replacement, &mut value);
+            element.metric = element.metric.with(target, &value);
+        }
+    }
+    vector
+}
+
+/// Sets the label `target` to the values of others, joined.
+pub(super) fn label_join(
+    mut vector: Vec<Element>,
+    target: &str,
+    separator: &str,
+    sources: &[String],
+) -> Vec<Element> {
+    let joined = |labels: &Labels| {
+        sources
+            .iter()
+            .map(|name| labels.get(name))
+            .collect::<Vec<_>>()
+            .join(separator)
+    };
+    for element in &mut vector {
+        element.metric = element.metric.with(target, &joined(&element.metric));
+    }
+    vector
+}

@@ -1,0 +1,242 @@
+//! Function calls.
+
+use promql_parser::label::{MatchOp, Matcher};
+use promql_parser::parser::{self, Call, token};
+
+use super::{Item, Lowering, Place, Placed, is_label_name};
+use crate::promql::error::Error;
+use crate::promql::plan::{Expr, MapFunction, RangeFunction, ScalarExpr, VectorExpr};
+use crate::telemetry::{Labels, METRIC_NAME};
+
+impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
+    pub(super) fn call(&mut self, call: &Call) -> Result<Placed, Error> {
+        let start = self.place(Item::Call);
+        let name = call.func.name;
+        let arguments: Vec<&parser::Expr> = call.args.args.iter().map(AsRef::as_ref).collect();
+        let expr = match (name, arguments.as_slice()) {
+            ("time", []) => Expr::Scalar(ScalarExpr::Time),
+            ("scalar", [vector]) => {
+                Expr::Scalar(ScalarExpr::OnlyElement(Box::new(self.vector(vector)?)))
+            }
+            (_, arguments) => match self.vector_call(name, arguments)? {
+                Some(vector) => Expr::Vector(vector),
+                None => return Err(self.unsupported(start, format!("the function {name}()"))),
+            },
+        };
+        Ok(Placed { expr, start })
+    }
+
+    /// Lowers the arguments in the order of the text; `None` for a function that is not supported.
+    fn vector_call(
+        &mut self,
+        name: &str,
+        arguments: &[&parser::Expr],
+    ) -> Result<Option<VectorExpr>, Error> {
+        let sorted = |descending, vector| VectorExpr::Sorted {
+            descending,
+            vector: Box::new(vector),
+        };
+        Ok(Some(match (name, arguments) {
+            ("vector", [scalar]) => VectorExpr::Constant(self.scalar(scalar)?),
+            ("sort", [vector]) => sorted(false, self.vector(vector)?),
+            ("sort_desc", [vector]) => sorted(true, self.vector(vector)?),
+            ("absent", [vector]) => {
+                VectorExpr::Absent(absent_labels(vector), Box::new(self.vector(vector)?))
+            }
+            ("histogram_quantile", [quantile, buckets]) => {
+                let quantile = self.scalar(quantile)?;
+                VectorExpr::HistogramQuantile(quantile, Box::new(self.vector(buckets)?))
+            }
+            ("timestamp", [vector]) => match self.vector(vector)? {
+                VectorExpr::Selector(selector) => VectorExpr::SampleTimes(selector),
+                vector => VectorExpr::Map(MapFunction::Timestamp, Box::new(vector)),
+            },
+            ("label_replace", [vector, target, replacement, source, pattern]) => {
+                self.label_replace(vector, target, replacement, source, pattern)?
+            }
+            ("label_join", [vector, target, separator, sources @ ..]) => {
+                self.label_join(vector, target, separator, sources)?
+            }
+            (name, arguments) => match self.map_call(name, arguments)? {
+                Some(map) => map,
+                None => return self.range_call(name, arguments),
+            },
+        }))
+    }
+
+    fn map_call(
+        &mut self,
+        name: &str,
+        arguments: &[&parser::Expr],
+    ) -> Result<Option<VectorExpr>, Error> {
+        let simple = match name {
+            "abs" => Some(MapFunction::Abs),
+            "ceil" => Some(MapFunction::Ceil),
+            "floor" => Some(MapFunction::Floor),
+            "sqrt" => Some(MapFunction::Sqrt),
+            "exp" => Some(MapFunction::Exp),
+            "ln" => Some(MapFunction::Ln),
+            "log2" => Some(MapFunction::Log2),
+            "log10" => Some(MapFunction::Log10),
+            _ => None,
+        };
+        let (vector, function) = match (name, arguments, simple) {
+            (_, [vector], Some(function)) => (self.vector(vector)?, function),
+            ("round", [vector], _) => (self.vector(vector)?, MapFunction::Round(None)),
+            ("round", [vector, to], _) => (
+                self.vector(vector)?,
+                MapFunction::Round(Some(self.scalar(to)?)),
+            ),
+            ("clamp", [vector, min, max], _) => (
+                self.vector(vector)?,
+                MapFunction::Clamp(self.scalar(min)?, self.scalar(max)?),
+            ),
+            ("clamp_min", [vector, min], _) => (
+                self.vector(vector)?,
+                MapFunction::ClampMin(self.scalar(min)?),
+            ),
+            ("clamp_max", [vector, max], _) => (
+                self.vector(vector)?,
+                MapFunction::ClampMax(self.scalar(max)?),
+            ),
+            _ => return Ok(None),
+        };
+        Ok(Some(VectorExpr::Map(function, Box::new(vector))))
+    }
+
+    fn range_call(
+        &mut self,
+        name: &str,
+        arguments: &[&parser::Expr],
+    ) -> Result<Option<VectorExpr>, Error> {
+        match (name, arguments) {
+            ("quantile_over_time", [quantile, range]) => {
+                let function = RangeFunction::Quantile(self.scalar(quantile)?);
+                return Ok(Some(VectorExpr::OverRange(function, self.range(range)?)));
+            }
+            ("predict_linear", [range, ahead]) => {
+                let range = self.range(range)?;
+                return Ok(Some(VectorExpr::OverRange(
+                    RangeFunction::PredictLinear(self.scalar(ahead)?),
+                    range,
+                )));
+            }
+            _ => {}
+        }
+        let function = match name {
+            "rate" => RangeFunction::Rate,
+            "irate" => RangeFunction::Irate,
+            "increase" => RangeFunction::Increase,
+            "delta" => RangeFunction::Delta,
+            "idelta" => RangeFunction::Idelta,
+            "deriv" => RangeFunction::Deriv,
+            "resets" => RangeFunction::Resets,
+            "changes" => RangeFunction::Changes,
+            "avg_over_time" => RangeFunction::Avg,
+            "min_over_time" => RangeFunction::Min,
+            "max_over_time" => RangeFunction::Max,
+            "sum_over_time" => RangeFunction::Sum,
+            "count_over_time" => RangeFunction::Count,
+            "last_over_time" => RangeFunction::Last,
+            "stddev_over_time" => RangeFunction::Stddev,
+            "stdvar_over_time" => RangeFunction::Stdvar,
+            "present_over_time" => RangeFunction::Present,
+            _ => return Ok(None),
+        };
+        match arguments {
+            [range] => Ok(Some(VectorExpr::OverRange(function, self.range(range)?))),
+            _ => Ok(None),
+        }
+    }
+
+    fn label_replace(
+        &mut self,
+        vector: &parser::Expr,
+        target: &parser::Expr,
+        replacement: &parser::Expr,
+        source: &parser::Expr,
+        pattern: &parser::Expr,
+    ) -> Result<VectorExpr, Error> {
+        let vector = Box::new(self.vector(vector)?);
+        let target = self.new_label(target)?;
+        let (replacement, _) = self.string(replacement)?;
+        let (source, _) = self.string(source)?;
+        let (pattern, pattern_start) = self.string(pattern)?;
+        // The parser compiles regular expressions of matchers, anchored as Prometheus wants them here.
+        let matcher = Matcher::new_matcher(token::T_EQL_REGEX, String::new(), pattern.clone());
+        let pattern = matcher.map_err(|_| {
+            let message = format!("invalid regular expression in label_replace(): {pattern}");
+            self.wrong_type(pattern_start, message)
+        })?;
+        Ok(VectorExpr::LabelReplace {
+            target,
+            replacement,
+            source,
+            pattern: pattern.op,
+            vector,
+        })
+    }
+
+    fn label_join(
+        &mut self,
+        vector: &parser::Expr,
+        target: &parser::Expr,
+        separator: &parser::Expr,
+        sources: &[&parser::Expr],
+    ) -> Result<VectorExpr, Error> {
+        let vector = Box::new(self.vector(vector)?);
+        let target = self.new_label(target)?;
+        let (separator, _) = self.string(separator)?;
+        let sources = sources.iter().map(|source| {
+            let (name, start) = self.string(source)?;
+            let invalid = || {
+                self.wrong_type(
+                    start,
+                    format!("invalid source label name in label_join(): {name}"),
+                )
+            };
+            if is_label_name(&name) {
+                Ok(name)
+            } else {
+                Err(invalid())
+            }
+        });
+        let sources = sources.collect::<Result<_, _>>()?;
+        Ok(VectorExpr::LabelJoin {
+            target,
+            separator,
+            sources,
+            vector,
+        })
+    }
+}
+
+/// The labels that `absent()` can tell from its argument: those of a selector that must equal one
+/// value (`createLabelsForAbsentFunction` in Prometheus' `promql/functions.go`).
+fn absent_labels(argument: &parser::Expr) -> Labels {
+    let mut argument = argument;
+    while let parser::Expr::Paren(paren) = argument {
+        argument = &paren.expr;
+    }
+    let parser::Expr::VectorSelector(selector) = argument else {
+        return Labels::empty();
+    };
+    let mut known: Vec<(&str, &str)> = Vec::new();
+    for matcher in selector
+        .matchers
+        .matchers
+        .iter()
+        .filter(|matcher| matcher.name != METRIC_NAME)
+    {
+        let is_new = known
+            .iter()
+            .all(|(name, value)| *name != matcher.name || value.is_empty());
+        let value = if matcher.op == MatchOp::Equal && is_new {
+            matcher.value.as_str()
+        } else {
+            ""
+        };
+        known.push((&matcher.name, value));
+    }
+    known.into_iter().collect()
+}
