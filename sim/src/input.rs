@@ -29,12 +29,15 @@ mod scalar;
 mod tree;
 mod yaml;
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 
 pub use tree::Place;
-use tree::{FieldPath, Node};
+pub(crate) use tree::{Entry, Node, Value};
+use tree::FieldPath;
 
 /// One YAML document whose form is right: nothing is known yet about its content.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,12 +101,30 @@ impl Document {
 
     /// The scalar at a field, such as `metadata.name`, as written.
     pub fn text(&self, field: &str) -> Option<&str> {
-        let path = FieldPath::parse(field);
-        let mut node = &self.root;
-        for segment in &path.0 {
-            node = node.child(segment)?;
+        self.root.find(&FieldPath::parse(field))?.text()
+    }
+
+    /// The texts of the mapping at a field, such as `metadata.labels`; what is no text is left out.
+    pub(crate) fn texts(&self, field: &str) -> BTreeMap<String, String> {
+        let entries = match self.root.find(&FieldPath::parse(field)) {
+            Some(Node { value: Value::Mapping(entries), .. }) => entries.as_slice(),
+            _ => &[],
+        };
+        let texts = entries.iter().filter_map(|e| Some((e.key.clone(), e.value.text()?.to_owned())));
+        texts.collect()
+    }
+
+    /// The nodes of the sequence `items` as documents of their own.
+    pub(crate) fn items(&self) -> Option<Vec<Self>> {
+        match &self.root.get("items")?.value {
+            Value::Sequence(items) => Some(items.iter().map(|root| Self { root: root.clone() }).collect()),
+            _ => None,
         }
-        node.text()
+    }
+
+    /// Whether a field has a value.
+    pub fn is_written(&self, field: &str) -> bool {
+        self.root.find(&FieldPath::parse(field)).is_some_and(|node| !node.is_null())
     }
 
     /// The place of a field, such as `spec.containers[0].image`, or of the nearest field above it
@@ -144,8 +165,6 @@ impl<T> Located<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde::Deserialize;
 
     use super::*;

@@ -79,12 +79,17 @@ impl Node {
         }
     }
 
-    pub(crate) fn child(&self, segment: &Segment) -> Option<&Self> {
+    fn child(&self, segment: &Segment) -> Option<&Self> {
         match (segment, &self.value) {
             (Segment::Key(key), _) => self.get(key),
             (Segment::Index(i), Value::Sequence(items)) => items.get(*i),
             _ => None,
         }
+    }
+
+    /// The node at `path`.
+    pub(crate) fn find(&self, path: &FieldPath) -> Option<&Self> {
+        path.0.iter().try_fold(self, Self::child)
     }
 
     /// The node at `path`, or the nearest one above it that exists.
@@ -99,7 +104,7 @@ impl Node {
         node
     }
 
-    /// The node at `path`.
+    /// As [`Node::find`].
     pub(crate) fn find_mut(&mut self, path: &[Segment]) -> Option<&mut Self> {
         let Some((first, rest)) = path.split_first() else { return Some(self) };
         let child = match (first, &mut self.value) {

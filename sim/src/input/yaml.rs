@@ -44,7 +44,7 @@ pub(super) fn read(source: &Source) -> (Vec<Node>, Vec<Diagnostic>) {
                 }
             }
             Err(error) => {
-                reader.mistakes.push(syntax(&source.path, &error));
+                reader.mistakes.push(syntax(source, &error));
                 break;
             }
         }
@@ -53,9 +53,11 @@ pub(super) fn read(source: &Source) -> (Vec<Node>, Vec<Diagnostic>) {
 }
 
 /// A mistake of YAML form, which the parser cannot see beyond.
-fn syntax(path: &str, error: &ScanError) -> Diagnostic {
+fn syntax(source: &Source, error: &ScanError) -> Diagnostic {
     let message = error.info();
-    let help = if message.contains("tab") {
+    let help = if source.text.contains("{{") {
+        "fill in the `{{ … }}` first: this is a template (`helm template` prints what it makes)"
+    } else if message.contains("tab") {
         "indent with spaces: YAML allows no tabs there"
     } else if message.contains("nesting") || message.contains("recursion") {
         "flatten the document: 64 levels are the limit"
@@ -63,7 +65,7 @@ fn syntax(path: &str, error: &ScanError) -> Diagnostic {
         "check indentation, quotes and brackets here and on the line above"
     };
     let line = u32::try_from(error.marker().line()).unwrap_or(u32::MAX);
-    Diagnostic::error(path, line.max(1), "", format!("not valid YAML: {message}")).help(help)
+    Diagnostic::error(&source.path, line.max(1), "", format!("not valid YAML: {message}")).help(help)
 }
 
 struct Reader {
@@ -238,7 +240,7 @@ impl Reader {
             self.mistake(
                 &node.place,
                 "a key must be a text, not a mapping or a sequence",
-                "write `key: value`; quote a text that begins with `{` or `[`",
+                "write `key: value`; quote a text that begins with `{` or `[`, and fill in templates (`{{ … }}`) first",
             );
             return Key::Refused;
         };
