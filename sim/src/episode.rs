@@ -183,6 +183,11 @@ pub struct Truth {
     pub client_p99_s: Option<f64>,
     /// Each component.
     pub components: Vec<ComponentTruth>,
+    /// The values at the end of the interval of the scenario's own PromQL expressions, in the order of
+    /// [`Scenario::measured_expressions`](crate::scenario::Scenario::measured_expressions): the first sample of each
+    /// result.
+    #[serde(default)]
+    pub measured: Vec<Option<f64>>,
 }
 
 /// One component over an interval.
@@ -214,10 +219,14 @@ pub struct ComponentTruth {
     pub cpu_total: f64,
     /// CPU limit of a pod in cores, or what the node can give, whichever is less; none without limit.
     pub cpu_limit: Option<f64>,
+    /// CPU limit of a pod in cores as its spec says it.
+    pub cpu_limit_written: Option<f64>,
     /// Working set of the largest pod in bytes.
     pub memory_worst_pod: u64,
-    /// Memory limit of a pod in bytes.
+    /// Memory limit of a pod in bytes, or what the node can give, whichever is less; none without limit.
     pub memory_limit: Option<u64>,
+    /// Memory limit of a pod in bytes as its spec says it.
+    pub memory_limit_written: Option<u64>,
     /// Periods of CPU quota, of all pods.
     pub periods: u64,
     /// Throttled ones among them.

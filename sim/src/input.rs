@@ -36,8 +36,7 @@ use serde::de::DeserializeOwned;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 
 pub use tree::Place;
-pub(crate) use tree::{Entry, Node, Value};
-use tree::FieldPath;
+pub(crate) use tree::{Entry, FieldPath, Node, Segment, Value};
 
 /// One YAML document whose form is right: nothing is known yet about its content.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,9 +58,17 @@ pub struct Located<T> {
 /// # Errors
 /// Every mistake in form and type, in the order of lines, at most 50.
 pub fn parse<T: DeserializeOwned>(source: &Source) -> Result<Located<T>, Diagnostics> {
-    let documents = documents(source)?;
+    document(source)?.read()
+}
+
+/// The one document of a file.
+///
+/// # Errors
+/// Every mistake in form, or that there is not exactly one document.
+pub fn document(source: &Source) -> Result<Document, Diagnostics> {
+    let mut documents = documents(source)?;
     match documents.as_slice() {
-        [document] => document.read(),
+        [_] => Ok(documents.remove(0)),
         [] => Err(Diagnostics(vec![
             Diagnostic::error(&source.path, 1, "", "the file is empty").help("write one YAML document into it"),
         ])),

@@ -1,0 +1,168 @@
+//! The task: levels that its parts can answer, checks that name what exists.
+
+use super::{AppWords, Checker};
+use crate::environment::Goal;
+use crate::scenario::{Check, Level, Quantity, Trigger};
+
+impl Checker<'_> {
+    pub(super) fn task(&mut self) {
+        let task = &self.file().task;
+        if task.text.trim().is_empty() {
+            self.refuse(
+                "task.text",
+                "the agent would read nothing",
+                "say in words what it shall do",
+            );
+        }
+        if task.levels.is_empty() {
+            self.refuse(
+                "task.levels",
+                "no level would be scored",
+                "name some of L1, L2, L3, L4, L5",
+            );
+        }
+        for (i, level) in task.levels.iter().enumerate() {
+            if task.levels[..i].contains(level) {
+                self.refuse(
+                    &format!("task.levels[{i}]"),
+                    format!("{level:?} is named twice"),
+                    "name each level once",
+                );
+            }
+        }
+        let asks = |level| task.levels.contains(&level);
+        if (asks(Level::L1) || asks(Level::L2)) && task.checks().is_empty() {
+            self.refuse(
+                "task.checks",
+                "L1 and L2 need something to check",
+                "add a check, or a goal that has one",
+            );
+        }
+        if (asks(Level::L4) || asks(Level::L5))
+            && self.file().faults.is_empty()
+            && self.file().start.premises.is_empty()
+        {
+            self.refuse(
+                "task.levels",
+                "L4 and L5 need a cause to find and mend",
+                "add a fault or a premise, or leave the levels out",
+            );
+        }
+        match &task.trigger {
+            Trigger::Once => {}
+            Trigger::Heartbeat(heartbeat) => {
+                self.length("task.trigger.heartbeat.every", heartbeat.every);
+                self.within(
+                    "task.trigger.heartbeat.times",
+                    f64::from(heartbeat.times),
+                    1.0,
+                    1_000.0,
+                );
+            }
+            Trigger::Alert(alert) => self.promql("task.trigger.alert.promql", &alert.promql),
+        }
+        self.goal();
+        for (i, check) in task.checks.iter().flatten().enumerate() {
+            self.check(&format!("task.checks[{i}]"), check);
+        }
+    }
+
+    fn goal(&mut self) {
+        match &self.file().task.goal {
+            Goal::ReduceCpu { below } if !(*below > 0.0 && *below <= 1.0) => {
+                self.refuse(
+                    "task.goal.reduce-cpu.below",
+                    format!("{below} is not a share"),
+                    "write 0.3 for 30 %",
+                );
+            }
+            Goal::ReduceLatency { below } => self.length("task.goal.reduce-latency.below", *below),
+            Goal::Scale { replicas: 0 } => {
+                self.refuse(
+                    "task.goal.scale.replicas",
+                    "scaling to zero is an outage",
+                    "write at least 1",
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn check(&mut self, field: &str, check: &Check) {
+        match check {
+            Check::CpuBelow { share, .. } => {
+                self.within(&format!("{field}.cpu-below.share"), *share, 0.001, 1.0)
+            }
+            Check::P99Below { bound, .. } => {
+                self.length(&format!("{field}.p99-below.bound"), *bound)
+            }
+            Check::Autoscaler {
+                target_from,
+                target_to,
+                ..
+            } if target_from > target_to => self.refuse(
+                &format!("{field}.autoscaler.target_from"),
+                format!("{target_from} is above {target_to}: no target would be right"),
+                "swap the two",
+            ),
+            Check::Reported(answer) => {
+                let at = format!("{field}.reported");
+                if answer.truth.is_empty() {
+                    self.refuse(
+                        &format!("{at}.truth"),
+                        "there is nothing to compare with",
+                        "add `cpu`, `p99` or `promql`",
+                    );
+                }
+                self.within(&format!("{at}.tolerance"), answer.tolerance, 0.0, 1.0);
+                for (i, quantity) in answer.truth.iter().enumerate() {
+                    if let Quantity::Promql(expression) = quantity {
+                        self.promql(&format!("{at}.truth[{i}].promql"), expression);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn task_against(&mut self, words: &AppWords) {
+        let task = &self.file().task;
+        self.component("task.agent", &task.agent, words);
+        for (i, check) in task.checks.iter().flatten().enumerate() {
+            let field = format!("task.checks[{i}]");
+            match check {
+                Check::Created(c) => self.component(&format!("{field}.created"), c, words),
+                Check::Restarted(c) => self.component(&format!("{field}.restarted"), c, words),
+                Check::Replicas { component, .. } => {
+                    self.component(&format!("{field}.replicas.component"), component, words)
+                }
+                Check::ImageTag { component, .. } => {
+                    self.component(&format!("{field}.image-tag.component"), component, words)
+                }
+                Check::Env { component, .. } => {
+                    self.component(&format!("{field}.env.component"), component, words)
+                }
+                Check::Autoscaler { component, .. } => {
+                    self.component(&format!("{field}.autoscaler.component"), component, words)
+                }
+                Check::P99Below { component, .. } => {
+                    self.component(&format!("{field}.p99-below.component"), component, words)
+                }
+                Check::CpuBelow { component, .. } => {
+                    self.component(&format!("{field}.cpu-below.component"), component, words)
+                }
+                Check::HealthReported => {}
+                Check::Reported(answer) => {
+                    for (j, quantity) in answer.truth.iter().enumerate() {
+                        let at = format!("{field}.reported.truth[{j}]");
+                        match quantity {
+                            Quantity::Cpu(c) => self.component(&format!("{at}.cpu"), c, words),
+                            Quantity::P99(c) => self.component(&format!("{at}.p99"), c, words),
+                            Quantity::Promql(_) => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

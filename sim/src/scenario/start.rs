@@ -1,0 +1,48 @@
+//! How a scenario's world differs from the manifests at its start.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Component;
+use crate::units::{Bytes, Millicores};
+
+/// Changes to the application before it is applied.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StartState {
+    /// Deployments that are not there; their manifests are kept for `create deployment`.
+    pub absent: Vec<Component>,
+    /// Changes to Deployments: the premise under which a target is missed.
+    pub premises: Vec<Premise>,
+}
+
+/// What is different in one Deployment; what is not named stays as in its manifest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Premise {
+    /// Which.
+    pub component: Component,
+    /// `spec.replicas`.
+    #[serde(default)]
+    pub replicas: Option<u32>,
+    /// Image with tag of the main container.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// CPU request of the main container.
+    #[serde(default)]
+    pub cpu_request: Option<Millicores>,
+    /// CPU limit of the main container.
+    #[serde(default)]
+    pub cpu_limit: Option<Millicores>,
+    /// Memory request of the main container.
+    #[serde(default)]
+    pub memory_request: Option<Bytes>,
+    /// Memory limit of the main container.
+    #[serde(default)]
+    pub memory_limit: Option<Bytes>,
+    /// Environment variables that are set beside those of the manifest.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}

@@ -1,0 +1,206 @@
+//! Clauses against one interval, and health judgements against several.
+
+use super::{ClauseName, ClauseResult, ClauseState, Side, Slos};
+use crate::episode::{ComponentTruth, Truth};
+use crate::time::SimTime;
+
+/// Every clause that is asked for, for each of its components, over one interval.
+///
+/// `fault_free_per_s` is the throughput of the world without the fault, in requests per second; the scenario's own
+/// figure goes first.
+pub fn evaluate(slos: &Slos, truth: &Truth, fault_free_per_s: Option<f64>) -> Vec<ClauseResult> {
+    let mut results = Vec::new();
+    for clause in ClauseName::ALL
+        .into_iter()
+        .filter(|&clause| slos.asks(clause))
+    {
+        for component in slos.components_of(clause) {
+            let state = match truth.components.iter().find(|c| c.component == *component) {
+                Some(of_component) => component_state(slos, clause, of_component),
+                None => Some(ClauseState::NoData),
+            };
+            results.extend(state.map(|state| ClauseResult {
+                clause,
+                component: Some(component.clone()),
+                state,
+            }));
+        }
+        let state = match clause {
+            ClauseName::Success => client_success(slos, truth),
+            ClauseName::Throughput => throughput(slos, truth, fault_free_per_s),
+            _ => continue,
+        };
+        results.push(ClauseResult {
+            clause,
+            component: None,
+            state,
+        });
+    }
+    results
+}
+
+/// Whether objectives hold: nothing is violated or unknown, and something was measured.
+pub fn is_green(results: &[ClauseResult]) -> bool {
+    let mut measured = false;
+    for result in results {
+        match result.state {
+            ClauseState::Green { .. } => measured = true,
+            ClauseState::NotApplicable => {}
+            ClauseState::Violated { .. } | ClauseState::NoData => return false,
+        }
+    }
+    measured
+}
+
+/// Which answers to "do all objectives hold?" are right at one moment.
+///
+/// In a transition both are: the last interval is green already, but the time that "stable" asks for is not over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// "Yes" is right: the interval of that moment met all objectives.
+    pub healthy: bool,
+    /// "No" is right: an interval within [`Slos::stable_for`] before that moment did not.
+    pub unhealthy: bool,
+}
+
+impl Judgement {
+    /// Whether the answer is right.
+    pub const fn accepts(self, healthy: bool) -> bool {
+        if healthy {
+            self.healthy
+        } else {
+            self.unhealthy
+        }
+    }
+}
+
+/// Judges the moment `at` by the recorded intervals; none if no interval ended before or covers it.
+pub fn judge(
+    slos: &Slos,
+    truths: &[Truth],
+    fault_free_per_s: Option<f64>,
+    at: SimTime,
+) -> Option<Judgement> {
+    let seen = &truths[..truths.partition_point(|truth| truth.from < at)];
+    let last = seen.last()?;
+    let window = at - slos.stable_for;
+    let green = |truth: &Truth| is_green(&evaluate(slos, truth, fault_free_per_s));
+    Some(Judgement {
+        healthy: green(last),
+        unhealthy: seen
+            .iter()
+            .rev()
+            .take_while(|truth| truth.to > window)
+            .any(|truth| !green(truth)),
+    })
+}
+
+/// How a clause stands for a component; none for a clause that has nothing to say about one.
+fn component_state(slos: &Slos, clause: ClauseName, of: &ComponentTruth) -> Option<ClauseState> {
+    Some(match clause {
+        ClauseName::Ready => ready(of),
+        ClauseName::Cpu => share(of.pods, of.cpu_worst_pod, of.cpu_limit, slos.cpu.below),
+        ClauseName::Memory => {
+            let limit = of.memory_limit.map(|bytes| bytes as f64);
+            share(
+                of.pods,
+                of.memory_worst_pod as f64,
+                limit,
+                slos.memory.below,
+            )
+        }
+        ClauseName::Latency => {
+            let measured = match slos.latency.side {
+                Side::Server => of.p99_s,
+                Side::Caller => of.caller_p99_s,
+            };
+            measured.map_or(ClauseState::NoData, |value| {
+                below(value, slos.latency.below.as_secs_f64())
+            })
+        }
+        ClauseName::Replicas => at_least(
+            f64::from(of.available),
+            f64::from(slos.replicas.at_least.max(of.replicas)),
+        ),
+        // Without a request in the interval the clients' side of the clause says what is to be said.
+        ClauseName::Success if of.requests == 0 => return None,
+        ClauseName::Success => at_least(
+            1.0 - of.errors as f64 / of.requests as f64,
+            slos.success.at_least,
+        ),
+        ClauseName::Throughput => return None,
+        ClauseName::Limits => limits(of),
+    })
+}
+
+fn below(value: f64, bound: f64) -> ClauseState {
+    if value < bound {
+        ClauseState::Green { value }
+    } else {
+        ClauseState::Violated { value, bound }
+    }
+}
+
+fn at_least(value: f64, bound: f64) -> ClauseState {
+    if value >= bound {
+        ClauseState::Green { value }
+    } else {
+        ClauseState::Violated { value, bound }
+    }
+}
+
+/// Ready pods among those there are; a Deployment without pods has none that is ready.
+fn ready(of: &ComponentTruth) -> ClauseState {
+    at_least(f64::from(of.ready), f64::from(of.pods.max(1)))
+}
+
+fn share(pods: u32, used: f64, limit: Option<f64>, bound: f64) -> ClauseState {
+    match limit {
+        _ if pods == 0 => ClauseState::NoData,
+        Some(limit) if limit > 0.0 => below(used / limit, bound),
+        Some(_) | None => ClauseState::NotApplicable,
+    }
+}
+
+/// The most that a limit exceeds what the node can give: CPU or memory, as a ratio.
+fn limits(of: &ComponentTruth) -> ClauseState {
+    let ratio = |written: Option<f64>, given: Option<f64>| match (written, given) {
+        (Some(written), Some(given)) if given > 0.0 => Some(written / given),
+        _ => None,
+    };
+    let cpu = ratio(of.cpu_limit_written, of.cpu_limit);
+    let memory = ratio(
+        of.memory_limit_written.map(|b| b as f64),
+        of.memory_limit.map(|b| b as f64),
+    );
+    match cpu.into_iter().chain(memory).reduce(f64::max) {
+        // What the node gives is the written limit itself, or less.
+        Some(worst) if worst > 1.0 => ClauseState::Violated {
+            value: worst,
+            bound: 1.0,
+        },
+        Some(value) => ClauseState::Green { value },
+        None => ClauseState::NotApplicable,
+    }
+}
+
+/// Requests that clients saw answered, of those whose outcome is known. Those still waiting count neither
+/// way: they are what the latency and the throughput suffer from.
+fn client_success(slos: &Slos, truth: &Truth) -> ClauseState {
+    let known = truth.client_ok + truth.client_failed;
+    if known == 0 {
+        return ClauseState::NoData;
+    }
+    at_least(truth.client_ok as f64 / known as f64, slos.success.at_least)
+}
+
+fn throughput(slos: &Slos, truth: &Truth, fault_free_per_s: Option<f64>) -> ClauseState {
+    let seconds = truth.to.since(truth.from).as_secs_f64();
+    match slos.throughput.fault_free_per_s.or(fault_free_per_s) {
+        Some(reference) if reference > 0.0 && seconds > 0.0 => at_least(
+            truth.client_ok as f64 / seconds / reference,
+            slos.throughput.at_least,
+        ),
+        Some(_) | None => ClauseState::NoData,
+    }
+}
