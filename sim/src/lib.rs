@@ -6,6 +6,7 @@ pub mod engine;
 pub mod environment;
 pub mod episode;
 pub mod fault;
+pub mod graph;
 pub mod ids;
 pub mod input;
 pub mod manifest;
