@@ -145,6 +145,7 @@ impl<E: Copy> Queue<E> {
     /// Removes and returns the earliest event if it is due at `limit` or before.
     #[inline]
     pub fn pop_until(&mut self, limit: SimTime) -> Option<(SimTime, E)> {
+        self.one_shots.settle();
         let (one_shot, timer, ring) = self.heads();
         let earliest = one_shot.min(timer).min(ring);
         if earliest.time > limit || earliest == Stamp::NEVER {

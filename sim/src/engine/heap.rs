@@ -117,9 +117,15 @@ fn earliest_child<N: Node>(nodes: &[N], parent: usize) -> Option<usize> {
 }
 
 /// The events that fire once and cannot be taken back.
+///
+/// A pop leaves the root vacant instead of moving the last node there at once, since what handles
+/// the event nearly always schedules another: that one then sinks from the root, and the two sifts
+/// have become one.
 #[derive(Clone, Debug)]
 pub(super) struct OneShots<E> {
     nodes: Vec<OneShot<E>>,
+    /// Whether the root holds an event that has been popped.
+    vacant: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +143,7 @@ impl<E: Copy> Node for OneShot<E> {
 
 impl<E> Default for OneShots<E> {
     fn default() -> Self {
-        Self { nodes: Vec::new() }
+        Self { nodes: Vec::new(), vacant: false }
     }
 }
 
@@ -145,28 +151,48 @@ impl<E: Copy> OneShots<E> {
     #[inline]
     pub(super) fn push(&mut self, stamp: Stamp, event: E) {
         let node = OneShot { stamp, event };
-        self.nodes.push(node);
-        let hole = self.nodes.len() - 1;
-        sift_up(&mut self.nodes, hole, node, |_, _| {});
+        if self.vacant {
+            self.vacant = false;
+            sift_down(&mut self.nodes, 0, node, |_, _| {});
+        } else {
+            self.nodes.push(node);
+            let hole = self.nodes.len() - 1;
+            sift_up(&mut self.nodes, hole, node, |_, _| {});
+        }
     }
 
+    /// Fills the root if it is vacant.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if self.vacant {
+            self.vacant = false;
+            if let Some(last) = self.nodes.pop()
+                && !self.nodes.is_empty()
+            {
+                sift_down(&mut self.nodes, 0, last, |_, _| {});
+            }
+        }
+    }
+
+    /// The earliest stamp; [`Stamp::NEVER`] if there is none.
     #[inline]
     pub(super) fn first(&self) -> Stamp {
-        self.nodes.first().map_or(Stamp::NEVER, |node| node.stamp)
+        let root = usize::from(self.vacant).min(self.nodes.len());
+        let candidates = &self.nodes[root..];
+        let candidates = candidates.iter().take(if self.vacant { 4 } else { 1 });
+        candidates.fold(Stamp::NEVER, |earliest, node| earliest.min(node.stamp))
     }
 
+    /// The earliest event, of a heap that has been settled.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<E> {
-        let last = self.nodes.pop()?;
-        let Some(first) = self.nodes.first() else {
-            return Some(last.event);
-        };
-        let event = first.event;
-        sift_down(&mut self.nodes, 0, last, |_, _| {});
-        Some(event)
+        debug_assert!(!self.vacant, "popped twice without settling");
+        let first = self.nodes.first()?;
+        self.vacant = true;
+        Some(first.event)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.nodes.len()
+        self.nodes.len() - usize::from(self.vacant)
     }
 }

@@ -119,7 +119,9 @@ fn engines(options: &Options) -> Vec<Engine> {
         Engine {
             name: "sockpit",
             share: 1.0,
-            run: Box::new(sockpit_network::run),
+            run: Box::new(|network, seconds, seed| {
+                Ok(sockpit_network::run(network, seconds, seed))
+            }),
         },
         Engine {
             name: "desque 0.4",
@@ -129,7 +131,9 @@ fn engines(options: &Options) -> Vec<Engine> {
         Engine {
             name: "simcore 0.1",
             share: 1.0,
-            run: Box::new(simcore_network::run),
+            run: Box::new(|network, seconds, seed| {
+                Ok(simcore_network::run(network, seconds, seed))
+            }),
         },
     ];
     let python = options.python.clone();
