@@ -121,6 +121,14 @@ impl Document {
         texts.collect()
     }
 
+    /// The fields of the document itself.
+    pub(crate) fn keys(&self) -> Vec<&str> {
+        match &self.root.value {
+            Value::Mapping(entries) => entries.iter().map(|e| e.key.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The nodes of the sequence `items` as documents of their own.
     pub(crate) fn items(&self) -> Option<Vec<Self>> {
         match &self.root.get("items")?.value {

@@ -87,7 +87,7 @@ struct Frame {
 
 enum Content {
     Sequence(Vec<Node>),
-    Mapping { entries: Vec<Entry>, key: Option<Key>, merged: Vec<Node> },
+    Mapping { entries: Vec<Entry>, key: Option<Key>, merged: Vec<Node>, broken: bool },
 }
 
 enum Key {
@@ -95,7 +95,9 @@ enum Key {
     Named(String, Place),
     /// `<<`: the value's entries become this mapping's.
     Merge,
-    /// Already reported: its value is dropped.
+    /// A key that stands twice: its value is dropped.
+    Repeated,
+    /// No text: what the mapping is meant to hold is unknown.
     Refused,
 }
 
@@ -122,7 +124,8 @@ impl Reader {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), place);
-                let content = Content::Mapping { entries: Vec::new(), key: None, merged: Vec::new() };
+                let content =
+                    Content::Mapping { entries: Vec::new(), key: None, merged: Vec::new(), broken: false };
                 self.begin(place, anchor, content);
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
@@ -161,6 +164,7 @@ impl Reader {
         let Some(frame) = self.frames.pop() else { return };
         let value = match frame.content {
             Content::Sequence(items) => Value::Sequence(items),
+            Content::Mapping { broken: true, .. } => Value::Hole,
             Content::Mapping { entries, merged, .. } => Value::Mapping(self.merge(entries, merged)),
         };
         self.node(Node { place: frame.place, value }, frame.anchor, false);
@@ -210,14 +214,14 @@ impl Reader {
             self.anchors.insert(anchor, node.clone());
         }
         let Some(mut frame) = self.frames.pop() else {
-            if !node.is_null() {
+            if !node.is_null() && node.value != Value::Hole {
                 self.documents.push(node);
             }
             return;
         };
         match &mut frame.content {
             Content::Sequence(items) => items.push(node),
-            Content::Mapping { entries, key, merged } => match key.take() {
+            Content::Mapping { entries, key, merged, broken } => match key.take() {
                 None => *key = Some(self.key(node, merge_key, entries)),
                 Some(Key::Named(key, place)) => {
                     entries.push(Entry { key, value: Node { place, ..node } });
@@ -226,7 +230,8 @@ impl Reader {
                     Value::Sequence(items) => merged.extend(items),
                     _ => merged.push(node),
                 },
-                Some(Key::Refused) => {}
+                Some(Key::Repeated) => {}
+                Some(Key::Refused) => *broken = true,
             },
         }
         self.frames.push(frame);
@@ -251,7 +256,7 @@ impl Reader {
                 format!("`{text}` is written twice: it already stands on line {line}"),
                 "remove one of the two",
             );
-            return Key::Refused;
+            return Key::Repeated;
         }
         Key::Named(text, node.place)
     }

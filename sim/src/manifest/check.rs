@@ -116,7 +116,8 @@ fn selection(service: &Service, document: &Document, objects: &[Read]) -> Vec<Di
     }
     let other = objects.iter().find_map(|read| match &read.object {
         Object::Workload { pod_labels, broken }
-            if here(&read.identity.namespace) && is_subset(&service.selector, pod_labels) =>
+            if here(&read.identity.namespace)
+                && (is_subset(&service.selector, pod_labels) || *broken && pod_labels.is_empty()) =>
         {
             Some((&read.identity, *broken))
         }

@@ -74,6 +74,12 @@ impl LabelSelector {
 }
 
 impl Requirement {
+    /// Whether it has values just if its operator compares with some.
+    pub(super) fn is_complete(&self) -> bool {
+        let compares = matches!(self.operator, SelectorOperator::In | SelectorOperator::NotIn);
+        compares != self.values.is_empty()
+    }
+
     fn matches(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);
         match self.operator {

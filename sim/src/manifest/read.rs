@@ -42,7 +42,7 @@ pub(super) enum Object {
     Autoscaler(HorizontalPodAutoscaler),
     ConfigMap(ConfigMap),
     Secret(Secret),
-    /// A workload whose pods, with these labels, the twin does not run, or a Deployment that is broken.
+    /// A workload whose pods, with these labels, the twin does not run, or one that is broken.
     Workload { pod_labels: Labels, broken: bool },
     /// Without effect in the twin, or broken.
     Other,
@@ -136,7 +136,7 @@ pub(super) fn read(document: Document) -> (Read, Vec<Diagnostic>) {
     let identity = identity(&document);
     let object = match object {
         Ok(object) if !refused => object,
-        _ if identity.kind == "Deployment" => {
+        _ if document.is_written("spec.template") => {
             Object::Workload { pod_labels: document.texts("spec.template.metadata.labels"), broken: true }
         }
         _ => Object::Other,
@@ -174,10 +174,19 @@ fn typed<T: DeserializeOwned>(document: &Document) -> Result<T, Vec<Diagnostic>>
 
 /// The version and kind, if it is a kind that is read. Otherwise it is said what it is.
 fn version_and_kind<'d>(document: &'d Document, findings: &mut Findings<'_>) -> Option<(&'d str, &'d str)> {
+    let keys = document.keys();
+    if keys.is_empty() {
+        findings.error("", "a manifest is a mapping", "write `apiVersion`, `kind` and `metadata`, or remove the document");
+        return None;
+    }
     let (version, kind) = (document.text("apiVersion"), document.text("kind"));
     for (field, value, example) in [("apiVersion", version, "apps/v1"), ("kind", kind, "Deployment")] {
         if value.is_none_or(str::is_empty) {
-            findings.error(field, format!("missing field `{field}`"), format!("add it, such as `{field}: {example}`"));
+            let help = match nearest(field, keys.iter().copied()).filter(|key| *key != field) {
+                Some(key) => format!("write `{field}` instead of `{key}`"),
+                None => format!("add it, such as `{field}: {example}`"),
+            };
+            findings.error(field, format!("missing field `{field}`"), help);
         }
     }
     let (version, kind) = (version.filter(|v| !v.is_empty())?, kind.filter(|k| !k.is_empty())?);

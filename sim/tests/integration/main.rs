@@ -3,3 +3,4 @@ mod cpu;
 mod engine;
 
 mod promql_errors;
+mod manifest;

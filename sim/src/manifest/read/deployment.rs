@@ -84,7 +84,9 @@ pub(super) fn deployment(file: DeploymentFile, findings: &mut Findings<'_>) -> D
             LabelSelector { match_labels: template.labels.clone(), match_expressions: Vec::new() }
         }
     };
-    check_selector(&selector, &template.labels, findings);
+    if selector.match_expressions.iter().all(Requirement::is_complete) {
+        check_selector(&selector, &template.labels, findings);
+    }
     let progress_deadline = spec.progress_deadline_seconds.unwrap_or(DEFAULT_PROGRESS_DEADLINE_SECONDS);
     let min_ready = spec.min_ready_seconds.unwrap_or(0);
     if progress_deadline <= min_ready {
@@ -109,26 +111,26 @@ fn label_selector(spec: SelectorSpec, findings: &mut Findings<'_>) -> LabelSelec
     let match_labels = spec.match_labels.unwrap_or_default();
     check_labels(findings, "spec.selector.matchLabels", &match_labels);
     let requirements = spec.match_expressions.unwrap_or_default();
-    let match_expressions = requirements.into_iter().enumerate().map(|(i, spec)| {
-        let values = spec.values.unwrap_or_default();
-        let (operator, wants_values) = match spec.operator {
-            Operator::In => (SelectorOperator::In, true),
-            Operator::NotIn => (SelectorOperator::NotIn, true),
-            Operator::Exists => (SelectorOperator::Exists, false),
-            Operator::DoesNotExist => (SelectorOperator::DoesNotExist, false),
+    let mut match_expressions = Vec::new();
+    for (i, spec) in requirements.into_iter().enumerate() {
+        let operator = match spec.operator {
+            Operator::In => SelectorOperator::In,
+            Operator::NotIn => SelectorOperator::NotIn,
+            Operator::Exists => SelectorOperator::Exists,
+            Operator::DoesNotExist => SelectorOperator::DoesNotExist,
         };
-        if values.is_empty() == wants_values {
+        let requirement = Requirement { key: spec.key, operator, values: spec.values.unwrap_or_default() };
+        if !requirement.is_complete() {
             let field = format!("spec.selector.matchExpressions[{i}].values");
-            let (message, help) = if wants_values {
+            let (message, help) = if requirement.values.is_empty() {
                 ("the operator compares with values, and there are none", "add the values")
             } else {
                 ("the operator takes no values", "remove them")
             };
             findings.error(&field, message, help);
         }
-        Requirement { key: spec.key, operator, values }
-    });
-    let match_expressions = match_expressions.collect();
+        match_expressions.push(requirement);
+    }
     LabelSelector { match_labels, match_expressions }
 }
 
