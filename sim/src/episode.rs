@@ -5,9 +5,13 @@
 //! wall clock, so the same seed, scenario and answers give the same bytes. A change to any type in
 //! this module raises [`SCHEMA_VERSION`], and a reader for the old one stays.
 
+mod read;
+
 use serde::{Deserialize, Serialize};
 
-use crate::environment::{Action, Conclusion, Declaration};
+pub use read::{LogError, Recording, read};
+
+use crate::environment::{Action, Component, Conclusion, Declaration, Description, Write};
 use crate::time::SimTime;
 
 /// Version of the log's format.
@@ -79,6 +83,35 @@ pub enum EpisodeEvent {
         /// The text that the agent read.
         text: String,
     },
+    /// A model was called for a step. Policies without a model leave none.
+    ModelCall {
+        /// The agent.
+        agent: String,
+        /// Number of the step.
+        step: u32,
+        /// Tokens read.
+        tokens_in: u64,
+        /// Tokens written.
+        tokens_out: u64,
+        /// Price in millionths of a US dollar.
+        cost_micro_usd: u64,
+    },
+    /// An agent handed work to others and waited for them (a manager's round).
+    Delegated {
+        /// The manager.
+        agent: String,
+        /// Number of the round, from 1.
+        round: u32,
+        /// Who got work.
+        receivers: Vec<String>,
+    },
+    /// What a component's objects looked like: recorded when the first evaluation begins and at the end.
+    State {
+        /// The component.
+        component: Component,
+        /// Its objects; none if the Deployment does not exist.
+        description: Option<Box<Description>>,
+    },
     /// An agent said what it believes.
     Declared {
         /// The agent.
@@ -95,6 +128,8 @@ pub enum EpisodeEvent {
     },
     /// A branch of the world without one decision was played (credit), or with nothing done at all.
     Branch(Box<Branch>),
+    /// A branch in which one decision was replaced by another was played (regret).
+    Alternative(Box<Alternative>),
     /// The episode is over.
     Ended {
         /// Why.
@@ -129,6 +164,21 @@ pub struct Branch {
     pub inapplicable: u32,
     /// Whether all objectives were green and held at its end.
     pub green_at_end: bool,
+}
+
+/// A branch in which one decision is replaced by another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// The step whose action is replaced.
+    pub step: u32,
+    /// By what.
+    pub instead: Write,
+    /// The future under which it was played, from 0.
+    pub future: u32,
+    /// Return of the world as played under that future.
+    pub played: f64,
+    /// Return of the branch.
+    pub branch: f64,
 }
 
 /// Something the world did.

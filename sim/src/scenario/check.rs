@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 
 use super::{AppChoice, Scenario};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::fault::Fault;
 use crate::input::Located;
-use crate::profile::ImageProfile;
+use crate::manifest::ObjectSet;
+use crate::profile::{ImageProfile, Level, Profile};
 use crate::time::SimDuration;
+use crate::workload::{Shape, Workload};
 
 /// The words of an application that a scenario can use.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +28,7 @@ pub struct AppWords {
     /// User classes of its profile.
     pub user_classes: Vec<String>,
     /// Named loads of its profile.
-    pub levels: Vec<String>,
+    pub levels: BTreeMap<String, Level>,
     /// What its registry holds.
     pub images: Vec<ImageProfile>,
 }
@@ -52,6 +55,40 @@ pub enum AppFailure {
 }
 
 impl AppWords {
+    /// The words of an application as it was loaded, and the names of all overlays it has.
+    pub fn of(objects: &ObjectSet, profile: &Profile, overlays: Vec<String>) -> Self {
+        let component = |deployment: &crate::manifest::Deployment| ComponentWords {
+            name: deployment.meta.name.clone(),
+            labels: deployment.template.labels.clone(),
+        };
+        Self {
+            overlays,
+            components: objects.deployments.iter().map(component).collect(),
+            services: objects.services.iter().map(|service| service.meta.name.clone()).collect(),
+            user_classes: profile.user_classes.keys().cloned().collect(),
+            levels: profile.levels.clone(),
+            images: profile.images.clone(),
+        }
+    }
+
+    /// In which component a fault is.
+    pub fn component_of(&self, fault: &Fault) -> Option<String> {
+        fault.component(self.labelled()).map(str::to_owned)
+    }
+
+    /// How long a load takes to reach its first full strength.
+    pub fn ramp(&self, load: &Workload) -> SimDuration {
+        match &load.shape {
+            Shape::Level(name) => self.levels.get(name).map_or(SimDuration::ZERO, |level| {
+                let users = level.users_by_target.get(&load.target).unwrap_or(&level.users);
+                SimDuration::from_secs_f64(f64::from(*users) / level.spawn_rate)
+            }),
+            Shape::Users(users) => SimDuration::from_secs_f64(f64::from(users.users) / users.spawn_rate),
+            Shape::Stages(stages) => stages.first().map_or(SimDuration::ZERO, |stage| stage.duration),
+            Shape::Arrivals(_) | Shape::Trace(_) => SimDuration::ZERO,
+        }
+    }
+
     pub(crate) fn component_names(&self) -> impl Iterator<Item = &str> {
         self.components
             .iter()

@@ -29,7 +29,7 @@ impl Checker<'_> {
                     &format!("{shape}.level"),
                     "load level",
                     level,
-                    words.levels.iter().map(String::as_str),
+                    words.levels.keys().map(String::as_str),
                 );
             }
             Shape::Users(users) => {
