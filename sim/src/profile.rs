@@ -14,6 +14,8 @@
 //!
 //! The types here are what the file says, no more; `program` compiles them to flat instructions.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;

@@ -252,13 +252,13 @@ impl Programs {
     /// exactly so, or else the first whose segments match, a part in braces standing for any one.
     /// A query (`?id=…`) does not count.
     pub fn endpoint(&self, service: ServiceIx, request: &str) -> Option<EndpointIx> {
-        let request = request.split('?').next().unwrap_or_default();
+        let request = strip_query(request);
         let (from, to) = self.services[service.index()].endpoints;
         let listed = || (from..to).filter(|&ix| self.endpoints[ix as usize].kind != EndpointKind::NotFound);
         let name = |ix: u32| strip_query(&self.endpoint_names[ix as usize].request);
         listed()
             .find(|&ix| name(ix) == request)
-            .or_else(|| listed().find(|&ix| segments_match(name(ix), request)))
+            .or_else(|| listed().find(|&ix| answers(name(ix), request)))
             .map(EndpointIx)
     }
 
@@ -272,10 +272,12 @@ fn strip_query(request: &str) -> &str {
     request.split('?').next().unwrap_or_default()
 }
 
-fn segments_match(template: &str, request: &str) -> bool {
-    let (mut t, mut r) = (template.split('/'), request.split('/'));
+/// Whether an endpoint with this `request` in the profile answers a request: segment by segment, where a part in
+/// braces stands for any one. Queries do not count.
+pub(crate) fn answers(template: &str, request: &str) -> bool {
+    let (mut template, mut request) = (strip_query(template).split('/'), strip_query(request).split('/'));
     loop {
-        match (t.next(), r.next()) {
+        match (template.next(), request.next()) {
             (None, None) => return true,
             (Some(a), Some(b)) if a == b || (a.starts_with('{') && a.ends_with('}')) => {}
             _ => return false,
