@@ -173,7 +173,7 @@ pub enum Concurrency {
 }
 
 /// What a process does before it listens.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartUp {
     /// CPU time, under the container's quota.
@@ -189,6 +189,13 @@ pub struct StartUp {
     /// measured cold, so [`WarmUp`] does not multiply it.
     #[serde(default)]
     pub first_request: SimDuration,
+}
+
+/// No time at all.
+impl Default for StartUp {
+    fn default() -> Self {
+        Self { cpu: SimDuration::ZERO, threads: one(), wait: SimDuration::ZERO, first_request: SimDuration::ZERO }
+    }
 }
 
 fn one() -> u32 {

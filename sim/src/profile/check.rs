@@ -161,14 +161,7 @@ impl<'a> Check<'a> {
 
     /// A word that is none of the candidates.
     fn unknown<'c>(&mut self, field: &str, kind: &str, word: &str, candidates: impl Iterator<Item = &'c str> + Clone) {
-        let help = match nearest(word, candidates.clone()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => match candidates.map(|c| format!("`{c}`")).collect::<Vec<_>>() {
-                known if known.is_empty() => format!("the profile has no {kind}: describe it first"),
-                known => format!("use one of {}", known.join(", ")),
-            },
-        };
-        self.error(field, format!("no {kind} `{word}`"), help);
+        self.error(field, format!("no {kind} `{word}`"), suggestion(kind, word, candidates));
     }
 
     /// A number within bounds, both included.
@@ -198,6 +191,17 @@ impl<'a> Check<'a> {
 
     fn warning(&mut self, field: &str, message: impl Into<String>, help: impl Into<String>) {
         self.found.push(self.located.warning(field, message).help(help));
+    }
+}
+
+/// What could be written in place of `word`.
+fn suggestion<'c>(kind: &str, word: &str, candidates: impl Iterator<Item = &'c str> + Clone) -> String {
+    if let Some(near) = nearest(word, candidates.clone()) {
+        return format!("did you mean `{near}`?");
+    }
+    match candidates.map(|c| format!("`{c}`")).collect::<Vec<_>>() {
+        known if known.is_empty() => format!("the profile has no {kind}: describe it first"),
+        known => format!("use one of {}", known.join(", ")),
     }
 }
 

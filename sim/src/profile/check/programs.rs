@@ -1,6 +1,6 @@
 //! Endpoints and what they do.
 
-use super::Check;
+use super::{Check, suggestion};
 use crate::graph;
 use crate::profile::{Burst, Call, Condition, Distribution, Endpoint, Parallel, Reaction, Respond, ServiceProfile, Step};
 use crate::program::{MAX_BRANCHES, answers};
@@ -103,7 +103,9 @@ impl<'a> Check<'a> {
         let service = &self.located.value.services[to];
         if !answers_request(service, request) {
             let known = service.endpoints.iter().map(|e| e.request.as_str());
-            self.unknown(&request_field, &format!("endpoint of `{to}`"), request, known);
+            let message = format!("`{to}` has no endpoint `{request}`");
+            let help = suggestion(&format!("endpoint of `{to}`"), request, known);
+            self.error(&request_field, message, help);
         }
     }
 
