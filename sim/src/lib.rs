@@ -17,5 +17,6 @@ pub mod scenario;
 pub mod slo;
 pub mod telemetry;
 pub mod time;
+pub mod traffic;
 pub mod units;
 pub mod workload;

@@ -602,6 +602,8 @@ pub enum UserWait {
         /// Longest.
         max: SimDuration,
     },
+    /// The same, exponential with this mean: independent users, as queueing theory has them.
+    Exponential(SimDuration),
     /// From the start of a task to the start of the next; none if the task took longer (`constant_pacing`).
     Paced(SimDuration),
 }

@@ -19,8 +19,10 @@ mod compile;
 
 use crate::chance::{Draw, LogNormal};
 use crate::ids::{EndpointIx, ServiceIx};
-use crate::profile::{Concurrency, Connections, Level, Memory, Metrics, Reaction, Runtime, UserClass};
 use crate::profile::{Breaker, MAX_ATTRIBUTES};
+use crate::profile::{
+    Concurrency, Connections, Level, Memory, Metrics, Reaction, Runtime, UserClass,
+};
 use crate::time::SimDuration;
 
 /// "None" in tables of plain indices.
@@ -158,7 +160,11 @@ pub(crate) enum Op {
     /// Do nothing for a while.
     Wait(u32),
     /// Answer if an attribute is above a value.
-    RespondAbove { attribute: u8, status: u16, value: f32 },
+    RespondAbove {
+        attribute: u8,
+        status: u16,
+        value: f32,
+    },
     /// Answer with a probability.
     RespondByChance { status: u16, probability: f32 },
     /// Answer.
@@ -245,7 +251,10 @@ pub(crate) struct Consumer {
 impl Programs {
     /// The service with this name in the profile.
     pub fn service(&self, name: &str) -> Option<ServiceIx> {
-        self.services.binary_search_by(|service| service.name.as_str().cmp(name)).ok().map(|ix| ServiceIx(ix as u32))
+        self.services
+            .binary_search_by(|service| service.name.as_str().cmp(name))
+            .ok()
+            .map(|ix| ServiceIx(ix as u32))
     }
 
     /// The endpoint of `service` that answers `request`, a method and a path: the one written
@@ -254,7 +263,8 @@ impl Programs {
     pub fn endpoint(&self, service: ServiceIx, request: &str) -> Option<EndpointIx> {
         let request = strip_query(request);
         let (from, to) = self.services[service.index()].endpoints;
-        let listed = || (from..to).filter(|&ix| self.endpoints[ix as usize].kind != EndpointKind::NotFound);
+        let listed =
+            || (from..to).filter(|&ix| self.endpoints[ix as usize].kind != EndpointKind::NotFound);
         let name = |ix: u32| strip_query(&self.endpoint_names[ix as usize].request);
         listed()
             .find(|&ix| name(ix) == request)
@@ -264,7 +274,8 @@ impl Programs {
 
     /// The same, with the endpoint that answers 404 in place of none.
     pub fn endpoint_or_not_found(&self, service: ServiceIx, request: &str) -> EndpointIx {
-        self.endpoint(service, request).unwrap_or(self.services[service.index()].not_found)
+        self.endpoint(service, request)
+            .unwrap_or(self.services[service.index()].not_found)
     }
 }
 

@@ -13,7 +13,11 @@ pub(crate) fn at(ms: u64) -> SimTime {
 /// A group with a limit in millicores (none if zero) whose period timer fires at multiples of 100 ms.
 pub(crate) fn group(limit: u64, weight: u32) -> GroupConfig {
     let quota = (limit > 0).then(|| Quota::from_limit(Millicores(limit)));
-    GroupConfig { quota, weight, phase: SimDuration::ZERO }
+    GroupConfig {
+        quota,
+        weight,
+        phase: SimDuration::ZERO,
+    }
 }
 
 /// Runs until nothing is due before `until` and returns what finished when, in microseconds.
@@ -39,7 +43,11 @@ fn two_milliseconds_on_an_idle_pod_limited_to_200m_take_two() {
     let (mut cpu, ix) = limited(2, 200);
     cpu.start(at(7), ix, MS * 2, 1);
     assert_eq!(run(&mut cpu, at(1000)), [(9_000, 1)]);
-    assert_eq!(cpu.next_event(), SimTime::NEVER, "the period timer stops while the pod is idle");
+    assert_eq!(
+        cpu.next_event(),
+        SimTime::NEVER,
+        "the period timer stops while the pod is idle"
+    );
     // One tick after the use, one more before it stops (`do_sched_cfs_period_timer`).
     assert_eq!(cpu.group_stats(at(1000), ix).nr_periods, 2);
 }
@@ -96,7 +104,12 @@ fn a_resize_ends_the_freeze_and_a_removal_frees_the_cores() {
     cpu.start(at(0), ix, MS * 30, 1);
     assert_eq!(run(&mut cpu, at(50)), []);
     assert!(cpu.group_stats(at(50), ix).is_throttled);
-    cpu.set_quota(at(50), ix, Some(Quota::from_limit(Millicores(500))), SimDuration::ZERO);
+    cpu.set_quota(
+        at(50),
+        ix,
+        Some(Quota::from_limit(Millicores(500))),
+        SimDuration::ZERO,
+    );
     let other = cpu.add_group(at(50), group(0, 1024));
     cpu.start(at(50), other, MS * 100, 2);
     assert_eq!(run(&mut cpu, at(60)), []);
@@ -104,7 +117,11 @@ fn a_resize_ends_the_freeze_and_a_removal_frees_the_cores() {
     // 10 ms alone and 10 ms shared leave 15 ms of 30.
     assert_eq!(run(&mut cpu, at(500)), [(75_000, 1)]);
     assert_eq!(cpu.busy(at(500)), MS * 35);
-    assert_eq!(cpu.add_group(at(500), group(0, 1024)), other, "the slot is reused");
+    assert_eq!(
+        cpu.add_group(at(500), group(0, 1024)),
+        other,
+        "the slot is reused"
+    );
 }
 
 #[test]

@@ -4,3 +4,5 @@ mod engine;
 
 mod promql_errors;
 mod manifest;
+mod small_world;
+mod traffic;

@@ -1,0 +1,240 @@
+//! Containers and addresses: what they consist of, and what the rest of the world may ask.
+
+use std::collections::VecDeque;
+
+use super::Traffic;
+use super::breaker::Breaker;
+use super::broker::MessageQueue;
+use super::connection::Link;
+use super::metrics::Histograms;
+use crate::chance::Key;
+use crate::cpu::{CpuStats, GroupIx};
+use crate::ids::{ContainerIx, NodeIx, ServiceIx};
+use crate::program::NONE;
+use crate::time::{SimDuration, SimTime};
+use crate::units::{Bytes, Millicores};
+
+/// What to start.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessSpec {
+    /// Where.
+    pub node: NodeIx,
+    /// What the image does; none: it starts, serves nothing and stays up.
+    pub runs: Option<ServiceIx>,
+    /// `resources.limits.cpu`.
+    pub cpu_limit: Option<Millicores>,
+    /// `resources.requests.cpu`.
+    pub cpu_request: Millicores,
+    /// `resources.limits.memory`.
+    pub memory_limit: Option<Bytes>,
+    /// The container before it in the same pod, whose address it takes over.
+    pub replaces: Option<ContainerIx>,
+}
+
+/// Where a process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Before its first `listen`: its port is closed.
+    Starting,
+    /// It accepts connections.
+    Listening,
+    /// It got a SIGTERM and goes on serving until it exits.
+    Draining,
+    /// It is over; nothing of it runs any more.
+    Exited,
+}
+
+/// What a network fault does to all packets from and to a pod (`tc netem` in its namespace).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct NetworkImpairment {
+    /// Added to each packet that the pod sends.
+    pub delay: SimDuration,
+    /// Uniform variation of the delay, to either side.
+    pub jitter: SimDuration,
+    /// Share of packets lost, 0 to 1. One: nothing gets through.
+    pub loss: f64,
+}
+
+/// What `/metrics/cadvisor` and the cgroup tell about a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContainerStats {
+    /// Of its process.
+    pub phase: Phase,
+    /// Its control group's `cpu.stat`. Counters end with the process.
+    pub cpu: CpuStats,
+    /// Its working set; zero when it is over.
+    pub working_set: Bytes,
+    /// Requests that reached it and have no answer yet.
+    pub in_flight: u32,
+    /// Requests that it has answered.
+    pub served: u64,
+}
+
+/// The address of a pod.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Address {
+    /// The latest container of the pod.
+    pub(super) container: u32,
+    /// No machine has it any more.
+    pub(super) is_gone: bool,
+    pub(super) impairment: NetworkImpairment,
+}
+
+/// One process, its control group and all that it holds.
+#[derive(Clone, Debug)]
+pub(super) struct Container {
+    pub(super) service: Option<ServiceIx>,
+    pub(super) node: NodeIx,
+    /// In its node's CPU; dead once the process has exited.
+    pub(super) group: GroupIx,
+    pub(super) phase: Phase,
+    pub(super) address: u32,
+    pub(super) key: Key,
+    pub(super) memory_limit: Option<Bytes>,
+    /// Memory that a fault occupies in its control group.
+    pub(super) ballast: Bytes,
+    /// Whether the kernel was told that it is over its limit.
+    pub(super) is_over_limit: bool,
+
+    /// Start-up threads still running.
+    pub(super) starting_threads: u32,
+    /// When it began to listen.
+    pub(super) listening_since: SimTime,
+    /// When its last burst ended.
+    pub(super) last_ran: SimTime,
+    /// Bursts on the CPU or at least holding a runner.
+    pub(super) running: u32,
+    /// How many there may be at once.
+    pub(super) max_running: u32,
+    /// Threads that handle requests, and how many there may be.
+    pub(super) busy_threads: u32,
+    pub(super) max_threads: u32,
+    /// Jobs and background work (see `runtime`) that wait for a runner.
+    pub(super) run_queue: VecDeque<u32>,
+    /// Jobs that wait for a thread.
+    pub(super) accept_queue: VecDeque<u32>,
+    /// Jobs whose handler has not started.
+    pub(super) unaccepted: u32,
+    pub(super) background_pending: bool,
+    /// Its machine is gone: nobody resets its connections.
+    pub(super) is_lost: bool,
+    /// It has not handled any request.
+    pub(super) is_fresh: bool,
+
+    pub(super) in_flight: u32,
+    pub(super) served: u64,
+    /// Part of the heap that is not in use yet, 1 to 0.
+    pub(super) heap_left: f64,
+    /// How much more a burst costs than the profile says (ageing faults).
+    pub(super) cost_factor: f64,
+    /// What a fault leaks per request.
+    pub(super) leak: Bytes,
+
+    /// By the local number of each client of its service.
+    pub(super) links: Vec<Link>,
+    /// By the `guard` of its service's endpoints.
+    pub(super) breakers: Vec<Breaker>,
+    /// By endpoint of its service: requests handled, as far as its `first` list cares.
+    pub(super) handled: Vec<u16>,
+    pub(super) histograms: Histograms,
+    /// Message queues, if it is a broker.
+    pub(super) queues: Vec<MessageQueue>,
+}
+
+impl Container {
+    pub(super) fn is_serving(&self) -> bool {
+        matches!(self.phase, Phase::Listening | Phase::Draining)
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.phase != Phase::Exited
+    }
+}
+
+impl Traffic {
+    /// Number of containers so far; they are numbered without gaps.
+    pub fn container_count(&self) -> usize {
+        self.containers.len()
+    }
+
+    /// What a container runs.
+    pub fn service_of(&self, container: ContainerIx) -> Option<ServiceIx> {
+        self.containers[container.index()].service
+    }
+
+    /// What the kubelet sees of a container.
+    pub fn stats(&self, now: SimTime, ix: ContainerIx) -> ContainerStats {
+        let container = &self.containers[ix.index()];
+        let cpu = if container.is_alive() {
+            self.nodes[container.node.index()]
+                .cpu
+                .group_stats(now, container.group)
+        } else {
+            CpuStats::default()
+        };
+        ContainerStats {
+            phase: container.phase,
+            cpu,
+            working_set: self.working_set(now, ix.0),
+            in_flight: container.in_flight,
+            served: container.served,
+        }
+    }
+
+    /// Core time that a node has spent working so far.
+    pub fn node_busy(&self, now: SimTime, node: NodeIx) -> SimDuration {
+        self.nodes[node.index()].cpu.busy(now)
+    }
+
+    /// The pod's address is gone from the network.
+    pub fn remove_address(&mut self, now: SimTime, ix: ContainerIx) {
+        self.now = now;
+        let address = self.containers[ix.index()].address;
+        self.addresses[address as usize].is_gone = true;
+    }
+
+    /// Impairs the network of a container's pod, or mends it (the default).
+    pub fn impair_network(&mut self, now: SimTime, ix: ContainerIx, impairment: NetworkImpairment) {
+        self.now = now;
+        let address = self.containers[ix.index()].address;
+        self.addresses[address as usize].impairment = impairment;
+        self.is_network_impaired = self.has_network_impairment();
+    }
+
+    /// Makes every burst of a container cost `factor` times as much from now on.
+    pub fn set_cost_factor(&mut self, now: SimTime, ix: ContainerIx, factor: f64) {
+        self.now = now;
+        self.containers[ix.index()].cost_factor = factor;
+    }
+
+    /// Makes a container lose this much memory with every request from now on. What was lost
+    /// before stays lost.
+    pub fn set_leak(&mut self, now: SimTime, ix: ContainerIx, per_request: Bytes) {
+        self.now = now;
+        let container = &mut self.containers[ix.index()];
+        container.ballast += Bytes(container.leak.0 * container.served);
+        container.leak = per_request;
+    }
+
+    /// Whether any message takes time or can be lost.
+    pub(super) fn has_network_impairment(&self) -> bool {
+        self.nodes
+            .iter()
+            .any(|node| node.spec.latency > SimDuration::ZERO)
+            || self
+                .addresses
+                .iter()
+                .any(|address| address.impairment != NetworkImpairment::default())
+    }
+
+    /// The container of an address, or [`NONE`] if no machine has it.
+    #[inline]
+    pub(super) fn container_at(&self, address: u32) -> u32 {
+        let address = &self.addresses[address as usize];
+        if address.is_gone {
+            NONE
+        } else {
+            address.container
+        }
+    }
+}
