@@ -88,32 +88,14 @@ pub(super) fn sift_down<N: Node>(
 #[inline]
 fn earliest_child<N: Node>(nodes: &[N], parent: usize) -> Option<usize> {
     let first = 4 * parent + 1;
-    if let Some(&[a, b, c, d]) = nodes.get(first..).and_then(|rest| rest.first_chunk::<4>()) {
-        let left = usize::from(b.stamp().before(a.stamp()));
-        let right = 2 + usize::from(d.stamp().before(c.stamp()));
-        let (l, r) = (
-            if left == 0 { a } else { b },
-            if right == 2 { c } else { d },
-        );
-        return Some(
-            first
-                + if r.stamp().before(l.stamp()) {
-                    right
-                } else {
-                    left
-                },
-        );
+    if let Some(group) = nodes.get(first..).and_then(|rest| rest.first_chunk::<4>()) {
+        let numbered = |i: usize| (group[i].stamp().rank(), first + i);
+        let earlier = |a: (u128, usize), b: (u128, usize)| if b.0 < a.0 { b } else { a };
+        let left = earlier(numbered(0), numbered(1));
+        let right = earlier(numbered(2), numbered(3));
+        return Some(earlier(left, right).1);
     }
-    let rest = nodes.get(first..)?;
-    let mut earliest = *rest.first()?;
-    let mut at = first;
-    for (i, node) in rest.iter().enumerate().skip(1) {
-        if node.stamp().before(earliest.stamp()) {
-            earliest = *node;
-            at = first + i;
-        }
-    }
-    Some(at)
+    (first..nodes.len()).min_by_key(|&i| nodes[i].stamp().rank())
 }
 
 /// The events that fire once and cannot be taken back.
@@ -143,7 +125,10 @@ impl<E: Copy> Node for OneShot<E> {
 
 impl<E> Default for OneShots<E> {
     fn default() -> Self {
-        Self { nodes: Vec::new(), vacant: false }
+        Self {
+            nodes: Vec::new(),
+            vacant: false,
+        }
     }
 }
 
