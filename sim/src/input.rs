@@ -53,6 +53,18 @@ pub struct Located<T> {
     pub document: Document,
 }
 
+/// What can be read of a document in spite of its mistakes.
+#[derive(Clone, Debug)]
+pub struct Examined<T> {
+    /// With zero, an empty text or nothing in the place of what is mistaken or missing; `None` if too much is.
+    pub value: Option<T>,
+    /// The document, in which [`Document::is_sound`] tells what was mistaken or missing. Its fields with a misspelt
+    /// name have the name that was meant.
+    pub document: Document,
+    /// In the order of lines, at most 50.
+    pub mistakes: Vec<Diagnostic>,
+}
+
 /// Reads a file that holds exactly one document.
 ///
 /// # Errors
@@ -100,9 +112,25 @@ impl Document {
     /// # Errors
     /// Every mistake, in the order of lines, at most 50.
     pub fn read<T: DeserializeOwned>(&self) -> Result<Located<T>, Diagnostics> {
-        match repair::read(&self.root) {
-            Ok(value) => Ok(Located { value, document: self.clone() }),
-            Err(mistakes) => Err(Diagnostics(mistakes)),
+        let Examined { value, document, mistakes } = self.examine();
+        match value {
+            Some(value) if mistakes.is_empty() && !document.root.has_hole() => Ok(Located { value, document }),
+            _ => Err(Diagnostics(mistakes)),
+        }
+    }
+
+    /// Reads what can be read in spite of mistakes, so that the rest can be checked in the same go.
+    pub fn examine<T: DeserializeOwned>(&self) -> Examined<T> {
+        let repair::Outcome { value, tree, mistakes } = repair::read(&self.root);
+        Examined { value, document: Self { root: tree }, mistakes }
+    }
+
+    /// Whether a field is what was written: false if there was a mistake in it or below it.
+    pub fn is_sound(&self, field: &str) -> bool {
+        let path = FieldPath::parse(field);
+        match self.root.find(&path) {
+            Some(node) => !node.has_hole(),
+            None => self.root.nearest(&path).value != Value::Hole,
         }
     }
 

@@ -15,27 +15,34 @@ use crate::diagnostic::{Diagnostic, nearest};
 /// A reader mends the first few; the rest would only bury them.
 const MAX_MISTAKES: usize = 50;
 
-/// Reads `document` as a `T`, or finds all the reasons why it is not one.
-pub(super) fn read<T: DeserializeOwned>(document: &Node) -> Result<T, Vec<Diagnostic>> {
-    let failure = match T::deserialize(Reader(document)) {
-        Ok(value) if !document.has_hole() => return Ok(value),
-        Ok(_) => return Err(Vec::new()),
-        Err(failure) => failure.at(document),
-    };
+/// What reading a document as a `T` came to.
+pub(super) struct Outcome<T> {
+    /// With the smallest values in the place of what is mistaken or missing, if it can be read at all.
+    pub(super) value: Option<T>,
+    /// The document with its holes.
+    pub(super) tree: Node,
+    /// In the order of lines.
+    pub(super) mistakes: Vec<Diagnostic>,
+}
+
+/// Reads `document` as a `T`, and finds all the reasons why it is not one.
+pub(super) fn read<T: DeserializeOwned>(document: &Node) -> Outcome<T> {
     let mut tree = document.clone();
     let mut mistakes = Vec::new();
-    let mut next = Some(failure);
-    while let Some(failure) = next {
+    let value = loop {
+        let failure = match T::deserialize(Reader(&tree)) {
+            Ok(value) => break Some(value),
+            Err(failure) => failure.at(&tree),
+        };
         if !follows_from_hole(&tree, &failure) {
             mistakes.push(failure.diagnostic(&tree));
         }
         if mistakes.len() >= MAX_MISTAKES || !repair(&mut tree, &failure) {
-            break;
+            break None;
         }
-        next = T::deserialize(Reader(&tree)).err().map(|e| e.at(&tree));
-    }
+    };
     mistakes.sort_by_key(|d| d.line);
-    Err(mistakes)
+    Outcome { value, tree, mistakes }
 }
 
 /// Whether the failure says nothing new: it happened in a hole, or a type's own check looked at one.

@@ -87,7 +87,20 @@ struct Frame {
 
 enum Content {
     Sequence(Vec<Node>),
-    Mapping { entries: Vec<Entry>, key: Option<Key>, merged: Vec<Node>, broken: bool },
+    Mapping(Mapping),
+}
+
+#[derive(Default)]
+struct Mapping {
+    entries: Vec<Entry>,
+    /// The line of each key.
+    lines: BTreeMap<String, u32>,
+    /// A key whose value comes next.
+    key: Option<Key>,
+    /// The values of `<<` keys.
+    merged: Vec<Node>,
+    /// Whether a key was refused, so that what the mapping holds is not known.
+    broken: bool,
 }
 
 enum Key {
@@ -124,9 +137,7 @@ impl Reader {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), place);
-                let content =
-                    Content::Mapping { entries: Vec::new(), key: None, merged: Vec::new(), broken: false };
-                self.begin(place, anchor, content);
+                self.begin(place, anchor, Content::Mapping(Mapping::default()));
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(id) => return self.alias(id, place),
@@ -164,19 +175,20 @@ impl Reader {
         let Some(frame) = self.frames.pop() else { return };
         let value = match frame.content {
             Content::Sequence(items) => Value::Sequence(items),
-            Content::Mapping { broken: true, .. } => Value::Hole,
-            Content::Mapping { entries, merged, .. } => Value::Mapping(self.merge(entries, merged)),
+            Content::Mapping(Mapping { broken: true, .. }) => Value::Hole,
+            Content::Mapping(mapping) => Value::Mapping(self.merge(mapping)),
         };
         self.node(Node { place: frame.place, value }, frame.anchor, false);
     }
 
     /// Adds the entries of `<<` values: a mapping's own entries win, then earlier values.
-    fn merge(&mut self, mut entries: Vec<Entry>, merged: Vec<Node>) -> Vec<Entry> {
+    fn merge(&mut self, mapping: Mapping) -> Vec<Entry> {
+        let Mapping { mut entries, mut lines, merged, .. } = mapping;
         for node in merged {
             match node.value {
                 Value::Mapping(others) => {
                     for other in others {
-                        if entries.iter().all(|e| e.key != other.key) {
+                        if lines.insert(other.key.clone(), other.value.place.line).is_none() {
                             entries.push(other);
                         }
                     }
@@ -221,23 +233,23 @@ impl Reader {
         };
         match &mut frame.content {
             Content::Sequence(items) => items.push(node),
-            Content::Mapping { entries, key, merged, broken } => match key.take() {
-                None => *key = Some(self.key(node, merge_key, entries)),
+            Content::Mapping(mapping) => match mapping.key.take() {
+                None => mapping.key = Some(self.key(node, merge_key, &mut mapping.lines)),
                 Some(Key::Named(key, place)) => {
-                    entries.push(Entry { key, value: Node { place, ..node } });
+                    mapping.entries.push(Entry { key, value: Node { place, ..node } });
                 }
                 Some(Key::Merge) => match node.value {
-                    Value::Sequence(items) => merged.extend(items),
-                    _ => merged.push(node),
+                    Value::Sequence(items) => mapping.merged.extend(items),
+                    _ => mapping.merged.push(node),
                 },
                 Some(Key::Repeated) => {}
-                Some(Key::Refused) => *broken = true,
+                Some(Key::Refused) => mapping.broken = true,
             },
         }
         self.frames.push(frame);
     }
 
-    fn key(&mut self, node: Node, merge_key: bool, entries: &[Entry]) -> Key {
+    fn key(&mut self, node: Node, merge_key: bool, lines: &mut BTreeMap<String, u32>) -> Key {
         if merge_key {
             return Key::Merge;
         }
@@ -249,8 +261,7 @@ impl Reader {
             );
             return Key::Refused;
         };
-        if let Some(first) = entries.iter().find(|e| e.key == text) {
-            let line = first.value.place.line;
+        if let Some(&line) = lines.get(&text) {
             self.mistake(
                 &node.place,
                 format!("`{text}` is written twice: it already stands on line {line}"),
@@ -258,6 +269,7 @@ impl Reader {
             );
             return Key::Repeated;
         }
+        lines.insert(text.clone(), node.place.line);
         Key::Named(text, node.place)
     }
 }

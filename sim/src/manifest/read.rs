@@ -10,8 +10,6 @@ mod probe;
 mod schema;
 mod service;
 
-use serde::de::DeserializeOwned;
-
 use super::meta::{Labels, Namespace};
 use super::{ConfigMap, Deployment, HorizontalPodAutoscaler, Secret, Service};
 use crate::diagnostic::{Diagnostic, Severity, nearest};
@@ -125,17 +123,11 @@ pub(super) fn identity(document: &Document) -> Identity {
 pub(super) fn read(document: Document) -> (Read, Vec<Diagnostic>) {
     let mut findings = Findings::new(&document);
     let object = object(&document, &mut findings);
-    let mut found = findings.into_vec();
-    let refused = match object {
-        Ok(_) => found.iter().any(|d| d.severity == Severity::Error),
-        Err(ref mistakes) => {
-            found.extend(mistakes.iter().cloned());
-            true
-        }
-    };
+    let found = findings.into_vec();
+    let refused = found.iter().any(|d| d.severity == Severity::Error);
     let identity = identity(&document);
     let object = match object {
-        Ok(object) if !refused => object,
+        Some(object) if !refused => object,
         _ if document.is_written("spec.template") => {
             Object::Workload { pod_labels: document.texts("spec.template.metadata.labels"), broken: true }
         }
@@ -144,36 +136,29 @@ pub(super) fn read(document: Document) -> (Read, Vec<Diagnostic>) {
     (Read { identity, document, object }, found)
 }
 
-fn object(document: &Document, findings: &mut Findings<'_>) -> Result<Object, Vec<Diagnostic>> {
+fn object(document: &Document, findings: &mut Findings) -> Option<Object> {
     let Some((version, kind)) = version_and_kind(document, findings) else {
         let kind = identity(document).kind;
-        let workload = WORKLOADS.iter().find(|(workload, _)| kind == *workload);
-        return Ok(match workload {
-            Some((_, labels)) => Object::Workload { pod_labels: document.texts(labels), broken: false },
-            None => Object::Other,
-        });
+        let (_, labels) = WORKLOADS.iter().find(|(workload, _)| kind == *workload)?;
+        return Some(Object::Workload { pod_labels: document.texts(labels), broken: false });
     };
     if let Some((_, instead)) = GONE.iter().find(|(gone, _)| *gone == version) {
         let help = format!("write `{instead}`, as which it is read");
         findings.warning("apiVersion", format!("`{version}` is gone from Kubernetes"), help);
     }
-    Ok(match (kind, version) {
-        ("Namespace", _) => Object::Namespace(config::namespace(typed(document)?, findings)),
-        ("ConfigMap", _) => Object::ConfigMap(config::config_map(typed(document)?, findings)),
-        ("Secret", _) => Object::Secret(config::secret(typed(document)?, findings)),
-        ("Service", _) => Object::Service(service::service(typed(document)?, findings)),
-        ("Deployment", _) => Object::Deployment(deployment::deployment(typed(document)?, findings)),
-        (_, "autoscaling/v1") => Object::Autoscaler(autoscaler::autoscaler_v1(typed(document)?, findings)),
-        _ => Object::Autoscaler(autoscaler::autoscaler_v2(typed(document)?, findings)),
+    Some(match (kind, version) {
+        ("Namespace", _) => Object::Namespace(config::namespace(findings.typed()?, findings)),
+        ("ConfigMap", _) => Object::ConfigMap(config::config_map(findings.typed()?, findings)),
+        ("Secret", _) => Object::Secret(config::secret(findings.typed()?, findings)),
+        ("Service", _) => Object::Service(service::service(findings.typed()?, findings)),
+        ("Deployment", _) => Object::Deployment(deployment::deployment(findings.typed()?, findings)),
+        (_, "autoscaling/v1") => Object::Autoscaler(autoscaler::autoscaler_v1(findings.typed()?, findings)),
+        _ => Object::Autoscaler(autoscaler::autoscaler_v2(findings.typed()?, findings)),
     })
 }
 
-fn typed<T: DeserializeOwned>(document: &Document) -> Result<T, Vec<Diagnostic>> {
-    document.read().map(|located| located.value).map_err(|mistakes| mistakes.0)
-}
-
 /// The version and kind, if it is a kind that is read. Otherwise it is said what it is.
-fn version_and_kind<'d>(document: &'d Document, findings: &mut Findings<'_>) -> Option<(&'d str, &'d str)> {
+fn version_and_kind<'d>(document: &'d Document, findings: &mut Findings) -> Option<(&'d str, &'d str)> {
     let keys = document.keys();
     if keys.is_empty() {
         findings.error("", "a manifest is a mapping", "write `apiVersion`, `kind` and `metadata`, or remove the document");
@@ -209,12 +194,12 @@ fn version_and_kind<'d>(document: &'d Document, findings: &mut Findings<'_>) -> 
     None
 }
 
-fn ignored(kind: &str, findings: &mut Findings<'_>) {
+fn ignored(kind: &str, findings: &mut Findings) {
     let help = "remove the document, or leave it: the rest is not affected";
     findings.warning("kind", format!("{kind} is ignored: it has no effect in the twin"), help);
 }
 
-fn unknown_kind(version: &str, kind: &str, findings: &mut Findings<'_>) {
+fn unknown_kind(version: &str, kind: &str, findings: &mut Findings) {
     let known = READ.iter().map(|(k, _)| *k).chain(WORKLOADS.iter().map(|(k, _)| *k)).chain(["List"]);
     let help = match nearest(kind, known.chain(WITHOUT_EFFECT)) {
         Some(meant) => format!("did you mean `{meant}`?"),

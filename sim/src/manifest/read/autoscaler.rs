@@ -122,7 +122,7 @@ pub(super) enum PolicyType {
     Percent,
 }
 
-pub(super) fn autoscaler_v1(file: AutoscalerFileV1, findings: &mut Findings<'_>) -> HorizontalPodAutoscaler {
+pub(super) fn autoscaler_v1(file: AutoscalerFileV1, findings: &mut Findings) -> HorizontalPodAutoscaler {
     let spec = file.spec;
     let target_cpu = spec.target_cpu.unwrap_or(DEFAULT_CPU_UTILIZATION);
     if target_cpu == 0 {
@@ -139,7 +139,7 @@ pub(super) fn autoscaler_v1(file: AutoscalerFileV1, findings: &mut Findings<'_>)
     }
 }
 
-pub(super) fn autoscaler_v2(file: AutoscalerFileV2, findings: &mut Findings<'_>) -> HorizontalPodAutoscaler {
+pub(super) fn autoscaler_v2(file: AutoscalerFileV2, findings: &mut Findings) -> HorizontalPodAutoscaler {
     let spec = file.spec;
     let metrics = match spec.metrics {
         Some(metrics) if !metrics.is_empty() => {
@@ -168,7 +168,7 @@ fn target(spec: TargetRef) -> ScaleTarget {
 }
 
 /// `minReplicas: 0` needs a feature gate that is off by default (`HPAScaleToZero`).
-fn bounds(min: Option<u32>, max: u32, findings: &mut Findings<'_>) -> (u32, u32) {
+fn bounds(min: Option<u32>, max: u32, findings: &mut Findings) -> (u32, u32) {
     let min = min.unwrap_or(1);
     if min == 0 {
         findings.error("spec.minReplicas", "`0` is not enough: an autoscaler keeps a pod", "write at least 1");
@@ -182,7 +182,7 @@ fn bounds(min: Option<u32>, max: u32, findings: &mut Findings<'_>) -> (u32, u32)
     (min, max)
 }
 
-fn metric(spec: MetricSpec, index: usize, findings: &mut Findings<'_>) -> Option<MetricTarget> {
+fn metric(spec: MetricSpec, index: usize, findings: &mut Findings) -> Option<MetricTarget> {
     let field = format!("spec.metrics[{index}]");
     if spec.r#type != MetricType::Resource {
         let message = format!("the twin has no metrics of type {:?}", spec.r#type);
@@ -194,7 +194,7 @@ fn metric(spec: MetricSpec, index: usize, findings: &mut Findings<'_>) -> Option
         return None;
     };
     let field = format!("{field}.resource.target");
-    let missing = |findings: &mut Findings<'_>, name: &str| {
+    let missing = |findings: &mut Findings, name: &str| {
         findings.error(&field, format!("missing field `{name}`"), format!("add `{name}`, which the type asks for"));
         None
     };
@@ -211,10 +211,10 @@ fn metric(spec: MetricSpec, index: usize, findings: &mut Findings<'_>) -> Option
         }
         (TargetType::AverageValue, _, Some(Quantity(text))) => {
             let field = format!("{field}.averageValue");
-            Some(match resource.name {
-                ResourceName::Cpu => MetricTarget::CpuAverage(findings.parsed(&field, parse_millicores(&text))),
-                ResourceName::Memory => MetricTarget::MemoryAverage(findings.parsed(&field, parse_bytes(&text))),
-            })
+            match resource.name {
+                ResourceName::Cpu => findings.parsed(&field, parse_millicores(&text)).map(MetricTarget::CpuAverage),
+                ResourceName::Memory => findings.parsed(&field, parse_bytes(&text)).map(MetricTarget::MemoryAverage),
+            }
         }
         (TargetType::Utilization, None, _) => missing(findings, "averageUtilization"),
         (TargetType::AverageValue, _, None) => missing(findings, "averageValue"),
@@ -222,7 +222,7 @@ fn metric(spec: MetricSpec, index: usize, findings: &mut Findings<'_>) -> Option
 }
 
 /// Replaces the defaults by what is written. Bounds as in `pkg/apis/autoscaling/validation`.
-fn rules(spec: Option<RulesSpec>, rules: &mut ScalingRules, field: &str, findings: &mut Findings<'_>) {
+fn rules(spec: Option<RulesSpec>, rules: &mut ScalingRules, field: &str, findings: &mut Findings) {
     let Some(spec) = spec else { return };
     if let Some(window) = spec.stabilization_window_seconds {
         if window > 3600 {

@@ -30,19 +30,19 @@ schema! {
     ignores { api_version, kind, immutable, }
 }
 
-pub(super) fn namespace(file: NamespaceFile, findings: &mut Findings<'_>) -> Namespace {
+pub(super) fn namespace(file: NamespaceFile, findings: &mut Findings) -> Namespace {
     let mut meta = meta(findings, file.metadata, NameKind::Label);
     meta.namespace.clone_from(&meta.name);
     Namespace { meta }
 }
 
-pub(super) fn config_map(file: ConfigMapFile, findings: &mut Findings<'_>) -> ConfigMap {
+pub(super) fn config_map(file: ConfigMapFile, findings: &mut Findings) -> ConfigMap {
     let data = file.data.unwrap_or_default();
     check_keys(findings, "data", data.keys());
     ConfigMap { meta: meta(findings, file.metadata, NameKind::Subdomain), data }
 }
 
-pub(super) fn secret(file: SecretFile, findings: &mut Findings<'_>) -> Secret {
+pub(super) fn secret(file: SecretFile, findings: &mut Findings) -> Secret {
     let (data, texts) = (file.data.unwrap_or_default(), file.string_data.unwrap_or_default());
     check_keys(findings, "data", data.keys());
     check_keys(findings, "stringData", texts.keys());
@@ -57,7 +57,7 @@ pub(super) fn secret(file: SecretFile, findings: &mut Findings<'_>) -> Secret {
     }
 }
 
-fn check_keys<'k>(findings: &mut Findings<'_>, field: &str, keys: impl Iterator<Item = &'k String>) {
+fn check_keys<'k>(findings: &mut Findings, field: &str, keys: impl Iterator<Item = &'k String>) {
     let valid = |key: &str| {
         !key.is_empty()
             && key.len() <= 253

@@ -101,7 +101,7 @@ const NOT_MODELLED: [(&str, &str); 2] = [
     ("envFrom", "the twin shows only variables under `env`"),
 ];
 
-pub(super) fn container(spec: ContainerSpec, field: &str, findings: &mut Findings<'_>) -> Container {
+pub(super) fn container(spec: ContainerSpec, field: &str, findings: &mut Findings) -> Container {
     check_name(findings, &format!("{field}.name"), &spec.name, NameKind::Label);
     warn_not_modelled(findings, field, &NOT_MODELLED);
     if spec.image.is_empty() || spec.image.contains(char::is_whitespace) {
@@ -116,7 +116,7 @@ pub(super) fn container(spec: ContainerSpec, field: &str, findings: &mut Finding
     };
     let ports = ports(spec.ports.unwrap_or_default(), &format!("{field}.ports"), findings);
     let mut read_probe = |spec: Option<ProbeSpec>, name: &str| {
-        spec.map(|spec| probe(spec, &format!("{field}.{name}"), &ports, findings))
+        spec.map(|spec| probe(spec, field, name, &ports, findings))
     };
     let liveness_probe = read_probe(spec.liveness_probe, "livenessProbe");
     let readiness_probe = read_probe(spec.readiness_probe, "readinessProbe");
@@ -136,7 +136,7 @@ pub(super) fn container(spec: ContainerSpec, field: &str, findings: &mut Finding
     }
 }
 
-fn env(specs: Vec<EnvSpec>, field: &str, findings: &mut Findings<'_>) -> Vec<EnvVar> {
+fn env(specs: Vec<EnvSpec>, field: &str, findings: &mut Findings) -> Vec<EnvVar> {
     let mut names = BTreeSet::new();
     let mut variables = Vec::new();
     for (i, spec) in specs.into_iter().enumerate() {
@@ -164,7 +164,7 @@ fn env(specs: Vec<EnvSpec>, field: &str, findings: &mut Findings<'_>) -> Vec<Env
 }
 
 /// The source in words, as `kubectl describe` puts it.
-fn value_from(from: ValueFrom, field: &str, findings: &mut Findings<'_>) -> String {
+fn value_from(from: ValueFrom, field: &str, findings: &mut Findings) -> String {
     let mut sources = Vec::new();
     sources.extend(from.config_map.map(|r| format!("key {} of config map {}", r.key, r.name)));
     sources.extend(from.secret.map(|r| format!("key {} of secret {}", r.key, r.name)));
@@ -177,7 +177,7 @@ fn value_from(from: ValueFrom, field: &str, findings: &mut Findings<'_>) -> Stri
     sources.into_iter().next().unwrap_or_default()
 }
 
-fn ports(specs: Vec<PortSpec>, field: &str, findings: &mut Findings<'_>) -> Vec<ContainerPort> {
+fn ports(specs: Vec<PortSpec>, field: &str, findings: &mut Findings) -> Vec<ContainerPort> {
     let mut names = BTreeSet::new();
     let mut ports = Vec::new();
     for (i, spec) in specs.into_iter().enumerate() {
@@ -198,7 +198,7 @@ fn ports(specs: Vec<PortSpec>, field: &str, findings: &mut Findings<'_>) -> Vec<
 }
 
 /// Limits without a request reserve what they allow (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Pod`).
-fn resources(spec: Option<ResourcesSpec>, field: &str, findings: &mut Findings<'_>) -> ResourceRequirements {
+fn resources(spec: Option<ResourcesSpec>, field: &str, findings: &mut Findings) -> ResourceRequirements {
     let Some(spec) = spec else { return ResourceRequirements::default() };
     let limits = resource_list(spec.limits.unwrap_or_default(), &format!("{field}.limits"), findings);
     let mut requests = resource_list(spec.requests.unwrap_or_default(), &format!("{field}.requests"), findings);
@@ -207,6 +207,7 @@ fn resources(spec: Option<ResourcesSpec>, field: &str, findings: &mut Findings<'
     let mut compare = |name: &str, request: Option<(u64, String)>, limit: Option<(u64, String)>| {
         if let (Some((request, request_text)), Some((limit, limit_text))) = (request, limit)
             && request > limit
+            && findings.is_sound(&format!("{field}.limits"))
         {
             let message = format!("the request of {request_text} is above the limit of {limit_text}");
             findings.error(&format!("{field}.requests.{name}"), message, "lower the request or raise the limit");
@@ -222,14 +223,14 @@ fn resources(spec: Option<ResourcesSpec>, field: &str, findings: &mut Findings<'
 fn resource_list(
     quantities: BTreeMap<String, Quantity>,
     field: &str,
-    findings: &mut Findings<'_>,
+    findings: &mut Findings,
 ) -> ResourceList {
     let mut list = ResourceList::default();
     for (name, Quantity(text)) in quantities {
         let field = below(field, &name);
         match name.as_str() {
-            "cpu" => list.cpu = Some(findings.parsed(&field, parse_millicores(&text))),
-            "memory" => list.memory = Some(findings.parsed(&field, parse_bytes(&text))),
+            "cpu" => list.cpu = findings.parsed(&field, parse_millicores(&text)),
+            "memory" => list.memory = findings.parsed(&field, parse_bytes(&text)),
             _ if name == "ephemeral-storage" || name.starts_with("hugepages-") || name.contains('/') => {}
             _ => {
                 let help = match nearest(&name, ["cpu", "memory", "ephemeral-storage"]) {

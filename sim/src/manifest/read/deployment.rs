@@ -69,7 +69,7 @@ pub(super) enum StrategyType {
     Recreate,
 }
 
-pub(super) fn deployment(file: DeploymentFile, findings: &mut Findings<'_>) -> Deployment {
+pub(super) fn deployment(file: DeploymentFile, findings: &mut Findings) -> Deployment {
     let spec = file.spec;
     let template = template(spec.template, "spec.template", findings);
     let selector = match spec.selector {
@@ -84,12 +84,13 @@ pub(super) fn deployment(file: DeploymentFile, findings: &mut Findings<'_>) -> D
             LabelSelector { match_labels: template.labels.clone(), match_expressions: Vec::new() }
         }
     };
-    if selector.match_expressions.iter().all(Requirement::is_complete) {
+    let known = findings.is_sound("spec.selector") && findings.is_sound("spec.template.metadata");
+    if known && selector.match_expressions.iter().all(Requirement::is_complete) {
         check_selector(&selector, &template.labels, findings);
     }
     let progress_deadline = spec.progress_deadline_seconds.unwrap_or(DEFAULT_PROGRESS_DEADLINE_SECONDS);
     let min_ready = spec.min_ready_seconds.unwrap_or(0);
-    if progress_deadline <= min_ready {
+    if progress_deadline <= min_ready && findings.is_sound("spec.minReadySeconds") {
         let message = format!("{progress_deadline} is not above `minReadySeconds`, which is {min_ready}");
         findings.error("spec.progressDeadlineSeconds", message, "raise it, or lower `minReadySeconds`");
     }
@@ -107,7 +108,7 @@ pub(super) fn deployment(file: DeploymentFile, findings: &mut Findings<'_>) -> D
     }
 }
 
-fn label_selector(spec: SelectorSpec, findings: &mut Findings<'_>) -> LabelSelector {
+fn label_selector(spec: SelectorSpec, findings: &mut Findings) -> LabelSelector {
     let match_labels = spec.match_labels.unwrap_or_default();
     check_labels(findings, "spec.selector.matchLabels", &match_labels);
     let requirements = spec.match_expressions.unwrap_or_default();
@@ -134,7 +135,7 @@ fn label_selector(spec: SelectorSpec, findings: &mut Findings<'_>) -> LabelSelec
     LabelSelector { match_labels, match_expressions }
 }
 
-fn check_selector(selector: &LabelSelector, labels: &Labels, findings: &mut Findings<'_>) {
+fn check_selector(selector: &LabelSelector, labels: &Labels, findings: &mut Findings) {
     if selector.match_labels.is_empty() && selector.match_expressions.is_empty() {
         let help = "add `matchLabels` with the labels of the template";
         findings.error("spec.selector", "an empty selector would claim every pod", help);
@@ -157,7 +158,7 @@ fn check_selector(selector: &LabelSelector, labels: &Labels, findings: &mut Find
     }
 }
 
-fn strategy(spec: Option<StrategySpec>, findings: &mut Findings<'_>) -> Strategy {
+fn strategy(spec: Option<StrategySpec>, findings: &mut Findings) -> Strategy {
     const FIELD: &str = "spec.strategy.rollingUpdate";
     let default = Strategy::RollingUpdate { max_surge: DEFAULT_ROLLING, max_unavailable: DEFAULT_ROLLING };
     let Some(spec) = spec else { return default };
@@ -185,7 +186,7 @@ fn strategy(spec: Option<StrategySpec>, findings: &mut Findings<'_>) -> Strategy
     Strategy::RollingUpdate { max_surge, max_unavailable }
 }
 
-fn int_or_percent(spec: IntOrString, field: &str, findings: &mut Findings<'_>) -> IntOrPercent {
+fn int_or_percent(spec: IntOrString, field: &str, findings: &mut Findings) -> IntOrPercent {
     let read = match &spec {
         IntOrString::Int(n) => u32::try_from(*n).map(IntOrPercent::Int).ok(),
         IntOrString::Text(text) => {

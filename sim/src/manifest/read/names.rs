@@ -45,7 +45,7 @@ impl NameKind {
 }
 
 /// Notes a name that the API server would refuse.
-pub(super) fn check_name(findings: &mut Findings<'_>, field: &str, name: &str, kind: NameKind) {
+pub(super) fn check_name(findings: &mut Findings, field: &str, name: &str, kind: NameKind) {
     if !kind.accepts(name) {
         let help = format!("use {}, and no `-` at either end", kind.rule());
         findings.error(field, format!("`{name}` is not a valid name"), help);
@@ -68,7 +68,7 @@ fn is_qualified(key: &str) -> bool {
     }
 }
 
-fn check_keys(findings: &mut Findings<'_>, field: &str, map: &Labels) {
+fn check_keys(findings: &mut Findings, field: &str, map: &Labels) {
     for key in map.keys().filter(|k| !is_qualified(k)) {
         let help = "write `name` or `prefix/name` with letters, digits, `-`, `_` and `.`, at most 63 behind the slash";
         findings.error(&below(field, key), format!("`{key}` is not a valid key"), help);
@@ -76,7 +76,7 @@ fn check_keys(findings: &mut Findings<'_>, field: &str, map: &Labels) {
 }
 
 /// Notes labels that the API server would refuse.
-pub(super) fn check_labels(findings: &mut Findings<'_>, field: &str, labels: &Labels) {
+pub(super) fn check_labels(findings: &mut Findings, field: &str, labels: &Labels) {
     check_keys(findings, field, labels);
     for (key, value) in labels.iter().filter(|(_, v)| !v.is_empty() && !is_qualified_part(v)) {
         let help = "use letters, digits, `-`, `_` and `.`, at most 63, a letter or digit at both ends";
@@ -90,7 +90,7 @@ pub(super) fn below(field: &str, key: &str) -> String {
 }
 
 /// The metadata of an object in a namespace, `default` if it names none.
-pub(super) fn meta(findings: &mut Findings<'_>, metadata: Metadata, kind: NameKind) -> ObjectMeta {
+pub(super) fn meta(findings: &mut Findings, metadata: Metadata, kind: NameKind) -> ObjectMeta {
     check_name(findings, "metadata.name", &metadata.name, kind);
     if let Some(namespace) = &metadata.namespace {
         check_name(findings, "metadata.namespace", namespace, NameKind::Label);

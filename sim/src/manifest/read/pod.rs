@@ -100,7 +100,7 @@ const NOT_MODELLED: [(&str, &str); 7] = [
 ];
 
 /// Warns of the fields below `field` that change a real pod's behaviour, but not the twin's.
-pub(super) fn warn_not_modelled(findings: &mut Findings<'_>, field: &str, names: &[(&str, &str)]) {
+pub(super) fn warn_not_modelled(findings: &mut Findings, field: &str, names: &[(&str, &str)]) {
     for (name, consequence) in names {
         let field = format!("{field}.{name}");
         if findings.is_written(&field) {
@@ -110,7 +110,7 @@ pub(super) fn warn_not_modelled(findings: &mut Findings<'_>, field: &str, names:
     }
 }
 
-pub(super) fn template(template: TemplateSpec, field: &str, findings: &mut Findings<'_>) -> PodTemplate {
+pub(super) fn template(template: TemplateSpec, field: &str, findings: &mut Findings) -> PodTemplate {
     let spec_field = format!("{field}.spec");
     let (labels, annotations) = match template.metadata {
         Some(metadata) => (metadata.labels.unwrap_or_default(), metadata.annotations.unwrap_or_default()),
@@ -140,11 +140,12 @@ fn containers(
     specs: Vec<ContainerSpec>,
     field: &str,
     volumes: &[String],
-    findings: &mut Findings<'_>,
+    findings: &mut Findings,
 ) -> Vec<Container> {
     if specs.is_empty() {
         findings.error(field, "a pod needs a container", "add `- name: …` and `image: …`");
     }
+    let volumes_known = findings.is_sound(&field.replace(".containers", ".volumes"));
     let mut names = BTreeSet::new();
     for (i, spec) in specs.iter().enumerate() {
         if !names.insert(&spec.name) {
@@ -152,7 +153,7 @@ fn containers(
             findings.error(&format!("{field}[{i}].name"), format!("a second container is named `{}`", spec.name), help);
         }
         for (j, mount) in spec.volume_mounts.iter().flatten().enumerate() {
-            if !volumes.contains(&mount.name) {
+            if volumes_known && !volumes.contains(&mount.name) {
                 let help = match nearest(&mount.name, volumes.iter().map(String::as_str)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => "declare it under `volumes`".to_owned(),
@@ -166,7 +167,7 @@ fn containers(
 }
 
 /// A port's number, from 1 to 65535.
-pub(super) fn port_number(findings: &mut Findings<'_>, field: &str, number: u64) -> u16 {
+pub(super) fn port_number(findings: &mut Findings, field: &str, number: u64) -> u16 {
     match u16::try_from(number) {
         Ok(port) if port > 0 => port,
         _ => {
@@ -177,7 +178,7 @@ pub(super) fn port_number(findings: &mut Findings<'_>, field: &str, number: u64)
 }
 
 /// A port by number or by name.
-pub(super) fn port_ref(findings: &mut Findings<'_>, field: &str, port: IntOrString) -> PortRef {
+pub(super) fn port_ref(findings: &mut Findings, field: &str, port: IntOrString) -> PortRef {
     match port {
         IntOrString::Int(number) => PortRef::Number(port_number(findings, field, number)),
         IntOrString::Text(name) => {

@@ -42,14 +42,18 @@ schema! {
     ignores { service, }
 }
 
-/// A probe of a container with these ports. What is not written, or zero, has Kubernetes' default
+/// The probe `name` of the container at `container`, which has these ports. What is not written, or zero, has Kubernetes' default
 /// (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
 pub(super) fn probe(
     spec: ProbeSpec,
-    field: &str,
+    container: &str,
+    name: &str,
     ports: &[ContainerPort],
-    findings: &mut Findings<'_>,
+    findings: &mut Findings,
 ) -> Probe {
+    let field = format!("{container}.{name}");
+    // Without knowing all names there is no telling which is missing.
+    let ports = findings.is_sound(&format!("{container}.ports")).then_some(ports);
     let or = |value: Option<u32>, default: u32| value.filter(|v| *v > 0).unwrap_or(default);
     let seconds = |n: u32| SimDuration::from_secs(u64::from(n));
     let probe = Probe {
@@ -58,16 +62,16 @@ pub(super) fn probe(
         timeout: seconds(or(spec.timeout_seconds, 1)),
         success_threshold: or(spec.success_threshold, 1),
         failure_threshold: or(spec.failure_threshold, 3),
-        action: action(spec, field, ports, findings),
+        action: action(spec, &field, ports, findings),
     };
-    if probe.success_threshold != 1 && !field.ends_with("readinessProbe") {
+    if probe.success_threshold != 1 && name != "readinessProbe" {
         let message = format!("one success is enough for this probe, not {}", probe.success_threshold);
         findings.error(&format!("{field}.successThreshold"), message, "write 1, or leave it out");
     }
     probe
 }
 
-fn action(spec: ProbeSpec, field: &str, ports: &[ContainerPort], findings: &mut Findings<'_>) -> ProbeAction {
+fn action(spec: ProbeSpec, field: &str, ports: Option<&[ContainerPort]>, findings: &mut Findings) -> ProbeAction {
     let mut actions = Vec::new();
     let mut port = |name: &str, port| resolve(port, &format!("{field}.{name}.port"), ports, findings);
     if let Some(get) = spec.http_get {
@@ -85,19 +89,19 @@ fn action(spec: ProbeSpec, field: &str, ports: &[ContainerPort], findings: &mut 
 }
 
 /// The number of a port that may be given by the name it has in the same container.
-fn resolve(port: IntOrString, field: &str, ports: &[ContainerPort], findings: &mut Findings<'_>) -> u16 {
-    match port_ref(findings, field, port) {
-        PortRef::Number(number) => number,
-        PortRef::Name(name) => {
-            if let Some(port) = ports.iter().find(|p| p.name.as_ref() == Some(&name)) {
-                return port.port;
-            }
-            let help = match nearest(&name, ports.iter().filter_map(|p| p.name.as_deref())) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => "write the port's number, or name the port under `ports`".to_owned(),
-            };
-            findings.error(field, format!("the container has no port named `{name}`"), help);
-            1
-        }
+fn resolve(port: IntOrString, field: &str, ports: Option<&[ContainerPort]>, findings: &mut Findings) -> u16 {
+    let (name, ports) = match (port_ref(findings, field, port), ports) {
+        (PortRef::Number(number), _) => return number,
+        (PortRef::Name(_), None) => return 1,
+        (PortRef::Name(name), Some(ports)) => (name, ports),
+    };
+    if let Some(port) = ports.iter().find(|p| p.name.as_ref() == Some(&name)) {
+        return port.port;
     }
+    let help = match nearest(&name, ports.iter().filter_map(|p| p.name.as_deref())) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "write the port's number, or name the port under `ports`".to_owned(),
+    };
+    findings.error(field, format!("the container has no port named `{name}`"), help);
+    1
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, Visitor};
 
 use crate::diagnostic::Diagnostic;
-use crate::input::Document;
+use crate::input::{Document, Examined};
 use crate::manifest::meta::Labels;
 
 /// Declares a part of a manifest: fields that the twin reads, and fields that Kubernetes has as well but
@@ -123,14 +123,22 @@ schema! {
 }
 
 /// Collects what is found out about one object.
-pub(in crate::manifest) struct Findings<'d> {
-    document: &'d Document,
+pub(in crate::manifest) struct Findings {
+    document: Document,
     found: Vec<Diagnostic>,
 }
 
-impl<'d> Findings<'d> {
-    pub(in crate::manifest) fn new(document: &'d Document) -> Self {
-        Self { document, found: Vec::new() }
+impl Findings {
+    pub(in crate::manifest) fn new(document: &Document) -> Self {
+        Self { document: document.clone(), found: Vec::new() }
+    }
+
+    /// Reads the document as what its kind says, as far as that goes.
+    pub(in crate::manifest) fn typed<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let Examined { value, document, mistakes } = self.document.examine();
+        self.document = document;
+        self.found.extend(mistakes);
+        value
     }
 
     /// Whether the manifest has the field.
@@ -138,8 +146,16 @@ impl<'d> Findings<'d> {
         self.document.is_written(field)
     }
 
+    /// Whether no mistake in the field or below it was found by [`Findings::typed`].
+    pub(in crate::manifest) fn is_sound(&self, field: &str) -> bool {
+        self.document.is_sound(field)
+    }
+
+    /// Notes a mistake, unless the field was already found mistaken.
     pub(in crate::manifest) fn error(&mut self, field: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.found.push(self.document.error(field, message).help(help));
+        if self.is_sound(field) {
+            self.found.push(self.document.error(field, message).help(help));
+        }
     }
 
     pub(in crate::manifest) fn warning(&mut self, field: &str, message: impl Into<String>, help: impl Into<String>) {
@@ -147,12 +163,13 @@ impl<'d> Findings<'d> {
     }
 
     /// Notes the mistake of a parser that says `what is wrong: what to do`.
-    pub(in crate::manifest) fn parsed<T: Default>(&mut self, field: &str, result: Result<T, String>) -> T {
-        result.unwrap_or_else(|text| {
-            let (message, help) = text.split_once(": ").unwrap_or((&text, "correct the value"));
-            self.error(field, message, help);
-            T::default()
-        })
+    pub(in crate::manifest) fn parsed<T>(&mut self, field: &str, result: Result<T, String>) -> Option<T> {
+        result
+            .map_err(|text| {
+                let (message, help) = text.split_once(": ").unwrap_or((&text, "correct the value"));
+                self.error(field, message, help);
+            })
+            .ok()
     }
 
     pub(in crate::manifest) fn into_vec(self) -> Vec<Diagnostic> {

@@ -70,7 +70,7 @@ pub(super) enum SessionAffinity {
     ClientIP,
 }
 
-pub(super) fn service(file: ServiceFile, findings: &mut Findings<'_>) -> Service {
+pub(super) fn service(file: ServiceFile, findings: &mut Findings) -> Service {
     let spec = file.spec;
     let service_type = match spec.r#type {
         None | Some(TypeName::ClusterIP) => ServiceType::ClusterIP,
@@ -103,7 +103,7 @@ pub(super) fn service(file: ServiceFile, findings: &mut Findings<'_>) -> Service
     }
 }
 
-fn port(findings: &mut Findings<'_>, index: usize, spec: PortSpec, service_type: ServiceType) -> ServicePort {
+fn port(findings: &mut Findings, index: usize, spec: PortSpec, service_type: ServiceType) -> ServicePort {
     let field = |name: &str| format!("spec.ports[{index}].{name}");
     let number = port_number(findings, &field("port"), spec.port);
     let target_port = match spec.target_port {
@@ -124,7 +124,7 @@ fn port(findings: &mut Findings<'_>, index: usize, spec: PortSpec, service_type:
 }
 
 /// Ports are told apart by their names, and by number and protocol.
-fn check_port_names(findings: &mut Findings<'_>, ports: &[PortSpec]) {
+fn check_port_names(findings: &mut Findings, ports: &[PortSpec]) {
     let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
     for (i, port) in ports.iter().enumerate() {
         let field = format!("spec.ports[{i}]");

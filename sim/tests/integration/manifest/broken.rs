@@ -249,6 +249,26 @@ fn broken_files_and_other_kinds() {
 }
 
 #[test]
+fn mistakes_of_every_sort_in_one_deployment_are_found_at_once() {
+    let broken = [
+        ("replicas: 1", "replcas: one"),
+        ("      name: carts\n  strategy", "      name: cart\n  strategy"),
+        ("maxSurge: 1", "maxSurge: 0"),
+        ("value: \"true\"", "value: on"),
+        ("containerPort: 80", "containerPort: eighty"),
+        ("cpu: 300m", "cpu: 300mm"),
+        ("memory: 200Mi", "memory: 600Mi"),
+        ("path: /health", "path: [/health]"),
+        ("periodSeconds", "periodSecond"),
+    ];
+    let broken = broken.iter().fold(DEPLOYMENT.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    });
+    insta::assert_snapshot!(load(&[source("dep.yaml", &broken)], &[]).unwrap_err());
+}
+
+#[test]
 fn an_object_that_stands_twice_is_refused_with_both_places() {
     let files = [source("a.yaml", NAMESPACE), source("b.yaml", &format!("# again\n{NAMESPACE}"))];
     insta::assert_snapshot!(load(&files, &[]).unwrap_err(), @r"
@@ -291,6 +311,8 @@ spec:
       help: did you mean `carts`?
     error: overlay.yaml:7: spec.replicas: expected a whole number, found the text `many`
       help: write a whole number
+    error: overlay.yaml:12: spec.template.spec.containers[0].resources.requests.cpu: the request of 1 is above the limit of 300m
+      help: lower the request or raise the limit
     error: overlay.yaml:14: spec.template.spec.containers[0].env[0].value: expected a text, found the boolean `off`
       help: quote it: "off"
     "#);
