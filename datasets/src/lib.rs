@@ -1,1 +1,4 @@
-//! datasets
+//! What sockpit ships as data, and the typed loaders of it: applications, scenarios, recordings.
+
+pub mod apps;
+pub mod embedded;

@@ -1,4 +1,5 @@
 //! The sockpit twin.
+pub mod app;
 pub mod chance;
 pub mod cpu;
 pub mod diagnostic;

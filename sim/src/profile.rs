@@ -15,6 +15,7 @@
 //! The types here are what the file says, no more; `program` compiles them to flat instructions.
 
 mod check;
+mod images;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimDuration;
 use crate::units::Bytes;
+
+pub use images::MissingImage;
 
 /// A whole profile file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
