@@ -126,7 +126,7 @@ fn reachable(app: &App, profile: &Located<Profile>, service: ServiceIx, name: &s
             profile.warning(&field, format!("no Deployment runs `{name}`")).help("add its Deployment, or remove the service")
         } else {
             profile
-                .error(&field, format!("no Deployment runs `{name}`, which `{callers}` calls"))
+                .error(&field, format!("no Deployment runs `{name}`, called by `{callers}`"))
                 .help(format!("add a Deployment whose image runs `{name}`, or remove the calls"))
         });
     }
@@ -135,7 +135,7 @@ fn reachable(app: &App, profile: &Located<Profile>, service: ServiceIx, name: &s
     }
     let dns_name = &app.programs.services[service.index()].address;
     let Some(kube_service) = address.kube_service else {
-        let message = format!("there is no Kubernetes Service `{dns_name}`: `{callers}` will not find `{name}`");
+        let message = format!("there is no Kubernetes Service `{dns_name}`: calls of `{callers}` to `{name}` will fail");
         return Some(profile.warning(&field, message).help(format!("add a Service named `{dns_name}`, or set `address` to the one that leads to it")));
     };
     let kube = &app.kube_services[kube_service.index()];
@@ -153,11 +153,11 @@ fn reachable(app: &App, profile: &Located<Profile>, service: ServiceIx, name: &s
         Some(other) => {
             let other = &app.programs.services[other.index()].name;
             document
-                .warning("spec.selector", format!("it leads to `{other}`, while `{callers}` takes it for `{name}`"))
+                .warning("spec.selector", format!("it leads to `{other}`, and calls of `{callers}` to `{name}` go there"))
                 .help(format!("select the pods of `{}`, or set `address` of `{name}` in {PROFILE_FILE}", app.component_of(service)))
         }
         None => document
-            .warning("spec.selector", format!("it selects no pod that runs `{name}`: connections of `{callers}` will be refused"))
+            .warning("spec.selector", format!("it selects no pod that runs `{name}`: calls of `{callers}` will be refused"))
             .help(format!("select the pods of `{}`", app.component_of(service))),
     })
 }
