@@ -3,8 +3,11 @@
 //!
 //! Each case runs with seeds 1 to 10. Standard errors come from batch means: a run is cut into
 //! [`BATCHES`] pieces much longer than the queue's memory, whose means are all but independent.
-
-use std::thread;
+//! `cargo test -p sockpit-benches --test theory -- --nocapture` prints every comparison.
+#![expect(
+    clippy::print_stdout,
+    reason = "the comparisons are worth seeing when a test passes too"
+)]
 
 use benches::queueing::{Network, Record, Running, theory};
 use sim::engine::run_until;
@@ -63,13 +66,7 @@ fn simulate(network: &Network, seconds: u64) -> Vec<Batch> {
         });
         batches.skip(1).collect::<Vec<_>>()
     };
-    // The harness runs these tests side by side; two threads each keep both ends busy.
-    let (odd, even) = thread::scope(|scope| {
-        let odd = scope.spawn(|| (1..=SEEDS).step_by(2).flat_map(run).collect::<Vec<_>>());
-        let even = (2..=SEEDS).step_by(2).flat_map(run).collect::<Vec<_>>();
-        (odd.join().expect("the simulation does not panic"), even)
-    });
-    odd.into_iter().chain(even).collect()
+    (1..=SEEDS).flat_map(run).collect()
 }
 
 /// An estimate beside the exact value.
@@ -102,6 +99,16 @@ fn check_mean(name: &str, network: &Network, batches: &[Batch]) {
     let exact = theory::mean_wait_per_visit(network);
     let all = Comparison::of(batches, exact, Batch::mean_wait);
     let (off, share) = (all.standard_errors_off(), (all.mean / exact - 1.0).abs());
+    println!(
+        "{name}: mean wait {:.4} ± {:.4} s, exact {exact:.4} s, {:+.2} %",
+        all.mean,
+        all.standard_error,
+        (all.mean / exact - 1.0) * 100.0
+    );
+    let seeds = batches
+        .chunks(BATCHES)
+        .map(|seed| Comparison::of(seed, exact, Batch::mean_wait).mean);
+    println!("  by seed: {:.3?}", seeds.collect::<Vec<_>>());
     assert!(
         off < 3.0 && share < 0.01,
         "{name}: {} instead of {exact}: {off:.1} standard errors, {:.2} %",
@@ -121,7 +128,9 @@ fn mm1_has_the_exact_mean_and_distribution() {
             // Too rare to count otherwise.
             if exact * batches[0].visits() > 10.0 {
                 let longer = |batch: &Batch| batch.longer[i] as f64 / batch.visits();
-                let off = Comparison::of(&batches, exact, longer).standard_errors_off();
+                let share = Comparison::of(&batches, exact, longer);
+                let off = share.standard_errors_off();
+                println!("  P(wait > {t}): {:.6}, exact {exact:.6}", share.mean);
                 assert!(
                     off < 3.5,
                     "P(wait > {t}) at {load}: {off:.1} standard errors"

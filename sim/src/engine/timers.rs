@@ -2,7 +2,8 @@
 //!
 //! Built on an *indexed* heap, which knows where in the heap each slot's node lies and so can move
 //! or remove it in place. A timeout that is usually cleared before it fires lies at the bottom of
-//! the heap, where both are cheap.
+//! the heap, where both are cheap. (Measured against a flat array with a remembered minimum, per pop
+//! and two settings: 28 ns against 18 with 4 slots, equal at 16, 36 against 94 with 128.)
 
 use super::heap::{Node, Stamp, sift_down, sift_up};
 use crate::time::SimTime;
