@@ -15,6 +15,7 @@ pub mod profile;
 pub mod program;
 pub mod promql;
 pub mod scenario;
+pub mod score;
 pub mod slo;
 pub mod telemetry;
 pub mod time;

@@ -98,9 +98,9 @@ pub struct Prices {
     pub gib_request_s: f64,
     /// A GiB of limit for a second.
     pub gib_limit_s: f64,
-    /// An action that changes nothing that runs: autoscaler, an applied object, scale out.
+    /// An action that replaces nothing that runs: scale, autoscaler, create, an applied object.
     pub light_action: f64,
-    /// An action that replaces pods: restart, rollback, image, env, resources, delete pod, scale in.
+    /// An action that replaces pods: restart, rollback, image, env, resources, delete pod.
     pub rollout_action: f64,
     /// An action that is destructive: deleting a Deployment, scaling to zero.
     pub destructive_action: f64,

@@ -77,7 +77,7 @@ impl Judgement {
 /// Judges the moment `at` by the recorded intervals; none if no interval ended before or covers it.
 pub fn judge(
     slos: &Slos,
-    truths: &[Truth],
+    truths: &[&Truth],
     fault_free_per_s: Option<f64>,
     at: SimTime,
 ) -> Option<Judgement> {

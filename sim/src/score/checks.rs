@@ -1,0 +1,191 @@
+//! L1 and L2: the end state and the reported values, checked by program.
+
+use super::levels::{Outcome, outcome};
+use super::{Judge, Reading};
+use crate::environment::Description;
+use crate::episode::{ComponentTruth, Truth};
+use crate::scenario::{Answer, Check, Quantity};
+use crate::slo::{self, ClauseState};
+use crate::time::SimTime;
+
+/// All checks of the task.
+pub(super) fn all(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
+    let outcomes: Vec<Outcome> =
+        judge.scenario.task.checks().iter().map(|check| one(judge, reading, check)).collect();
+    let wrong: Vec<&str> = outcomes.iter().filter(|o| !o.passed).map(|o| o.why.as_str()).collect();
+    if wrong.is_empty() {
+        let found: Vec<&str> = outcomes.iter().map(|o| o.why.as_str()).collect();
+        return outcome(true, found.join("; "));
+    }
+    outcome(false, wrong.join("; "))
+}
+
+fn one(judge: &Judge<'_>, reading: &Reading<'_>, check: &Check) -> Outcome {
+    match check {
+        Check::Created(component) => with_end(reading, component, |end| {
+            outcome(serves(end), format!("{component} exists with {} available", end.deployment.available))
+        }),
+        Check::Replicas { component, equals } => with_end(reading, component, |end| {
+            let found = &end.deployment;
+            let right = found.replicas == *equals && found.available == *equals;
+            outcome(right, format!("{component} has {} of {} replicas available", found.available, found.replicas))
+        }),
+        Check::ImageTag { component, tag } => with_end(reading, component, |end| {
+            let image = &end.deployment.image;
+            let right = tag_of(image) == tag && serves(end);
+            outcome(right, format!("{component} runs {image}, {} available", end.deployment.available))
+        }),
+        Check::Env { component, name, value } => with_end(reading, component, |end| {
+            let found = end.deployment.env.iter().find(|(key, _)| key == name).map(|(_, found)| found.as_str());
+            let right = found == Some(value) && serves(end);
+            outcome(right, format!("{component} has {name}={}", found.unwrap_or("(not set)")))
+        }),
+        Check::Restarted(component) => with_end(reading, component, |end| restarted(reading, component, end)),
+        Check::Autoscaler { component, target_from, target_to, replicas_to } => with_end(reading, component, |end| {
+            let Some(scaler) = &end.autoscaler else { return outcome(false, format!("{component} has no autoscaler")) };
+            let right = scaler.min_replicas >= 1
+                && scaler.max_replicas > scaler.min_replicas
+                && scaler.max_replicas <= *replicas_to
+                && (*target_from..=*target_to).contains(&scaler.target_percent);
+            let found = format!(
+                "autoscaler of {component}: {} to {} replicas at {} %",
+                scaler.min_replicas, scaler.max_replicas, scaler.target_percent
+            );
+            outcome(right, found)
+        }),
+        Check::P99Below { component, bound } => p99_below(judge, reading, component, bound.as_secs_f64()),
+        Check::CpuBelow { component, share } => cpu_below(judge, reading, component, *share),
+        Check::HealthReported => health_reported(judge, reading),
+        Check::Reported(answer) => reported(judge, reading, answer),
+    }
+}
+
+fn with_end(reading: &Reading<'_>, component: &str, check: impl FnOnce(&Description) -> Outcome) -> Outcome {
+    match reading.states.get(component) {
+        Some((_, Some(end))) => check(end),
+        Some((_, None)) => outcome(false, format!("{component} does not exist in the end")),
+        None => outcome(false, format!("the end state of {component} was not recorded")),
+    }
+}
+
+/// All replicas that are asked for are of the newest template and available, and there is one.
+fn serves(state: &Description) -> bool {
+    let found = &state.deployment;
+    found.replicas > 0 && found.available >= found.replicas && found.updated >= found.replicas
+}
+
+fn tag_of(image: &str) -> &str {
+    // A colon before the last slash belongs to the registry's port.
+    image.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("latest", |(_, tag)| tag)
+}
+
+fn restarted(reading: &Reading<'_>, component: &str, end: &Description) -> Outcome {
+    let Some((Some(begin), _)) = reading.states.get(component) else {
+        return outcome(false, format!("{component} did not exist when the task began"));
+    };
+    let left = begin.pods.iter().filter(|pod| end.pods.iter().any(|other| other.name == pod.name)).count();
+    let right = left == 0 && serves(end) && end.deployment.replicas >= begin.deployment.replicas;
+    outcome(right, format!("{left} of {} old pods of {component} are left, {} available", begin.pods.len(), end.deployment.available))
+}
+
+/// The intervals of the hold time at the end.
+fn hold<'r, 'a>(judge: &Judge<'_>, reading: &'r Reading<'a>) -> &'r [&'a Truth] {
+    let Some(last) = reading.truths.last() else { return &[] };
+    let from = last.to - judge.scenario.hold;
+    &reading.truths[reading.truths.partition_point(|truth| truth.to <= from)..]
+}
+
+/// A better figure counts only if no guard was violated for it: neither zero replicas nor fast 500s improve a service.
+fn guard_broken(judge: &Judge<'_>, reading: &Reading<'_>) -> Option<&'static str> {
+    hold(judge, reading)
+        .iter()
+        .flat_map(|truth| slo::evaluate(&judge.scenario.slos, truth, reading.fault_free_per_s))
+        .find(|r| r.clause.is_guard() && (r.state.is_violated() || r.state == ClauseState::NoData))
+        .map(|r| r.clause.name())
+}
+
+fn of<'t>(truth: &'t Truth, component: &str) -> Option<&'t ComponentTruth> {
+    truth.components.iter().find(|c| c.component == component)
+}
+
+fn p99_below(judge: &Judge<'_>, reading: &Reading<'_>, component: &str, bound: f64) -> Outcome {
+    if let Some(guard) = guard_broken(judge, reading) {
+        return outcome(false, format!("the guard `{guard}` is not green"));
+    }
+    let worst = hold(judge, reading)
+        .iter()
+        .map(|truth| of(truth, component).and_then(|c| c.p99_s))
+        .reduce(|worst, next| Some(worst?.max(next?)));
+    match worst {
+        Some(Some(worst)) => outcome(worst < bound, format!("P99 of {component} was at most {:.0} ms", worst * 1e3)),
+        _ => outcome(false, format!("P99 of {component} was not measured")),
+    }
+}
+
+fn cpu_below(judge: &Judge<'_>, reading: &Reading<'_>, component: &str, bound: f64) -> Outcome {
+    if let Some(guard) = guard_broken(judge, reading) {
+        return outcome(false, format!("the guard `{guard}` is not green"));
+    }
+    let shares: Option<Vec<f64>> = hold(judge, reading)
+        .iter()
+        .map(|truth| of(truth, component).and_then(|c| Some(c.cpu_worst_pod / c.cpu_limit?)))
+        .collect();
+    match shares.filter(|shares| !shares.is_empty()) {
+        Some(shares) => {
+            let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+            outcome(mean < bound, format!("CPU of {component} was {:.0} % of its limit", mean * 100.0))
+        }
+        None => outcome(false, format!("CPU of {component} has no limit or was not measured")),
+    }
+}
+
+fn health_reported(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
+    let Some((at, report)) = reading.reports.last() else { return outcome(false, "nothing was reported") };
+    let truth = slo::judge(&judge.scenario.slos, &reading.truths, reading.fault_free_per_s, *at);
+    let said = if report.healthy { "healthy" } else { "unhealthy" };
+    outcome(truth.is_some_and(|truth| truth.accepts(report.healthy)), format!("reported {said}"))
+}
+
+/// A value is right if it agrees with the truth over any window that ends between the task and its report.
+fn reported(judge: &Judge<'_>, reading: &Reading<'_>, answer: &Answer) -> Outcome {
+    let value = reading.reports.last().and_then(|(at, report)| Some((*at, *report.values.get(&answer.name)?)));
+    let Some((at, value)) = value else { return outcome(false, format!("`{}` was not reported", answer.name)) };
+    let agrees = |truth: f64| (value - truth).abs() <= answer.tolerance * truth.abs();
+    let right = answer.truth.iter().any(|quantity| measured(judge, reading, quantity, at, &agrees, value));
+    outcome(right, format!("reported {} = {value}", answer.name))
+}
+
+fn measured(
+    judge: &Judge<'_>,
+    reading: &Reading<'_>,
+    quantity: &Quantity,
+    until: SimTime,
+    agrees: &dyn Fn(f64) -> bool,
+    value: f64,
+) -> bool {
+    let begin = SimTime::ZERO + judge.scenario.task.start;
+    let seen = &reading.truths[..reading.truths.partition_point(|truth| truth.to <= until)];
+    let first_end = seen.partition_point(|truth| truth.to < begin);
+    match quantity {
+        Quantity::Cpu(component) => (first_end..seen.len()).any(|last| {
+            let (mut used, mut seconds) = (0.0, 0.0);
+            seen[..=last].iter().rev().any(|truth| {
+                let length = truth.to.since(truth.from).as_secs_f64();
+                used += of(truth, component).map_or(0.0, |c| c.cpu_total) * length;
+                seconds += length;
+                agrees(used / seconds)
+            })
+        }),
+        // The P99 of a window lies between the smallest and the largest of its intervals.
+        Quantity::P99(component) => {
+            let p99s = seen[first_end..].iter().filter_map(|truth| of(truth, component)?.p99_s);
+            let (low, high) = p99s.clone().fold((f64::INFINITY, 0.0_f64), |(low, high), p| (low.min(p), high.max(p)));
+            (low..=high).contains(&value) || p99s.into_iter().any(agrees)
+        }
+        Quantity::Promql(expression) => {
+            let index = judge.scenario.measured_expressions().iter().position(|known| known == expression);
+            let values = seen[first_end..].iter().filter_map(|truth| *truth.measured.get(index?)?);
+            values.into_iter().any(agrees)
+        }
+    }
+}

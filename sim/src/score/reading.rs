@@ -1,0 +1,109 @@
+//! A log, sorted into what the parts of the score ask for.
+
+use std::collections::BTreeMap;
+
+use super::Judge;
+use crate::environment::{Action, Conclusion, Declaration, Description, Write};
+use crate::episode::{Branch, EndReason, Entry, EpisodeEvent, Truth};
+use crate::time::SimTime;
+
+/// A log, sorted.
+pub struct Reading<'a> {
+    /// What the judge saw, in order of time.
+    pub truths: Vec<&'a Truth>,
+    /// Throughput of the world before anything went wrong, in requests per second.
+    pub fault_free_per_s: Option<f64>,
+    /// When each evaluation began.
+    pub evaluations: Vec<SimTime>,
+    /// When each step was decided.
+    pub decisions: Vec<(SimTime, u32)>,
+    /// Changes that the world accepted: when, by which step, what.
+    pub writes: Vec<(SimTime, u32, &'a Write)>,
+    /// Requests of any kind that were rejected.
+    pub rejected: u32,
+    /// What the agent said it believes.
+    pub declarations: Vec<(SimTime, &'a Declaration)>,
+    /// Its reports.
+    pub reports: Vec<(SimTime, &'a Conclusion)>,
+    /// Each component's objects at the first and at the last time they were recorded.
+    pub states: BTreeMap<&'a str, (Option<&'a Description>, Option<&'a Description>)>,
+    /// The branches in which the agent did nothing.
+    pub idle_branches: Vec<&'a Branch>,
+    /// Rounds of delegation.
+    pub rounds: u32,
+    /// Tokens read and written, and their price in millionths of a US dollar.
+    pub model_use: [u64; 3],
+    /// Time charged for thinking, in nanoseconds.
+    pub think_ns: u64,
+    /// Why it ended; none for a log that was cut off.
+    pub ended: Option<EndReason>,
+    /// When.
+    pub end: SimTime,
+}
+
+impl<'a> Reading<'a> {
+    /// Sorts a log.
+    pub fn new(judge: &Judge<'_>, entries: &'a [Entry]) -> Self {
+        let mut reading = Self {
+            truths: Vec::new(),
+            fault_free_per_s: None,
+            evaluations: Vec::new(),
+            decisions: Vec::new(),
+            writes: Vec::new(),
+            rejected: 0,
+            declarations: Vec::new(),
+            reports: Vec::new(),
+            states: BTreeMap::new(),
+            idle_branches: Vec::new(),
+            rounds: 0,
+            model_use: [0; 3],
+            think_ns: 0,
+            ended: None,
+            end: entries.last().map_or(SimTime::ZERO, |entry| entry.t_ns),
+        };
+        let mut decided: BTreeMap<u32, &Action> = BTreeMap::new();
+        for entry in entries {
+            reading.take(entry, &mut decided);
+        }
+        reading.fault_free_per_s = judge.fault_free_per_s(&reading.truths);
+        reading
+    }
+
+    fn take(&mut self, entry: &'a Entry, decided: &mut BTreeMap<u32, &'a Action>) {
+        let at = entry.t_ns;
+        match &entry.event {
+            EpisodeEvent::World(_) | EpisodeEvent::Alternative(_) => {}
+            EpisodeEvent::Truth(truth) => self.truths.push(truth),
+            EpisodeEvent::TaskStarted { .. } => self.evaluations.push(at),
+            EpisodeEvent::Decision { step, action, think_ns, .. } => {
+                self.decisions.push((at, *step));
+                self.think_ns += think_ns;
+                decided.insert(*step, action);
+            }
+            EpisodeEvent::Answer { rejected: true, .. } => self.rejected += 1,
+            EpisodeEvent::Answer { step, rejected: false, .. } => {
+                if let Some(Action::Write(write)) = decided.get(step) {
+                    self.writes.push((at, *step, write));
+                }
+            }
+            EpisodeEvent::ModelCall { tokens_in, tokens_out, cost_micro_usd, .. } => {
+                for (sum, more) in self.model_use.iter_mut().zip([tokens_in, tokens_out, cost_micro_usd]) {
+                    *sum += more;
+                }
+            }
+            EpisodeEvent::Delegated { .. } => self.rounds += 1,
+            EpisodeEvent::State { component, description } => {
+                let now = description.as_deref();
+                self.states.entry(component).or_insert((now, now)).1 = now;
+            }
+            EpisodeEvent::Declared { declaration, .. } => self.declarations.push((at, declaration)),
+            EpisodeEvent::Reported { conclusion, .. } => self.reports.push((at, conclusion)),
+            EpisodeEvent::Branch(branch) => {
+                if branch.without_step.is_none() {
+                    self.idle_branches.push(branch);
+                }
+            }
+            EpisodeEvent::Ended { reason } => self.ended = Some(*reason),
+        }
+    }
+}
