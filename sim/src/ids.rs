@@ -33,4 +33,10 @@ indices! {
     ContainerIx;
     /// A pod that was created.
     PodIx;
+    /// A Deployment that was created.
+    DeploymentIx;
+    /// A `ReplicaSet` that was created.
+    ReplicaSetIx;
+    /// A `HorizontalPodAutoscaler` that was created.
+    AutoscalerIx;
 }

@@ -1,6 +1,7 @@
 //! The sockpit twin.
 pub mod app;
 pub mod chance;
+pub mod cluster;
 pub mod cpu;
 pub mod diagnostic;
 pub mod engine;

@@ -1,0 +1,425 @@
+//! The control plane: Kubernetes as far as agents can see and touch it.
+//!
+//! It holds the API objects and runs what acts on them: the Deployment, `ReplicaSet` and
+//! `EndpointSlice` controllers, the scheduler, a kubelet and a kube-proxy per node, metrics-server
+//! and the horizontal pod autoscaler. It knows no requests: processes live in the data plane, behind
+//! [`ContainerRuntime`].
+//!
+//! ```text
+//!  writes ─▶ API objects ─▶ controllers ─▶ pods ─▶ scheduler ─▶ kubelets ──start, kill, probe──▶ machines
+//!                ▲  │                                              │ ▲                               │
+//!  reads ◀───────┘  └─▶ endpoints ─▶ kube-proxies ──set_backends───┼─┼──────────────────────────────▶│
+//!                ▲                                                 │ └──── exited, probed ───────────┤
+//!                └──────────── status, Events ─────────────────────┘                                 │
+//!            autoscaler ◀── metrics-server ◀──────────────── usage ─────────────────────────────────┘
+//! ```
+//!
+//! Invariants:
+//! - A controller reads and writes objects only, and is run again when one of its objects changed:
+//!   `Cluster::touch` puts it into the work queue, where it waits for
+//!   the latency of a watch. Running it once too often changes nothing.
+//! - Nothing polls, except where the real thing does: probes, metrics-server, the autoscaler and the
+//!   kubelet's own resync.
+//! - All chance is keyed by names (`ReplicaSet`, ordinal of the pod in it, attempt), so that an action
+//!   on one component shifts no draw of another.
+//! - Where a constant or a wording has no comment of its own, it is that of Kubernetes 1.34.
+
+mod autoscaler;
+mod deployment;
+mod endpoints;
+mod kubelet;
+mod metrics_server;
+mod names;
+mod objects;
+mod printer;
+mod read;
+mod recorder;
+mod registry;
+mod replica_set;
+mod runtime;
+mod scheduler;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::chance::Key;
+use crate::engine::Queue;
+use crate::environment::{Rejected, Write};
+use crate::episode::WorldEvent;
+use crate::ids::{AutoscalerIx, ContainerIx, DeploymentIx, KubeServiceIx, NodeIx, PodIx, ReplicaSetIx};
+use crate::manifest::{self, Labels, ObjectSet};
+use crate::time::{SimDuration, SimTime};
+use crate::units::{Bytes, Millicores};
+
+use autoscaler::Autoscaler;
+use metrics_server::MetricsServer;
+use objects::{Deployment, Pod, ReplicaSet, Service};
+use recorder::{Recorder, Severity, Source, Subject};
+use replica_set::ClientRate;
+use runtime::{Host, Machines};
+use scheduler::SchedulingQueue;
+
+pub use kubelet::ProbeKind;
+pub use read::{ComponentState, RunningContainer};
+pub use registry::{Image, Program, Registry};
+pub use runtime::{Backend, ContainerRuntime, ContainerUsage, Notice, ProbeOutcome, ProbeTarget, ProcessSpec};
+
+/// Something that happens in the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A controller looks at an object.
+    Sync(Work),
+    /// A kubelet looks at a pod: it changed at the API, or its containers did.
+    Wake(PodIx),
+    /// The pod's worker has waited long enough since its last sync.
+    Resync(PodIx),
+    /// The step in which the pod's worker is has ended.
+    StepDone(PodIx, u32),
+    /// The image that a node is pulling has come, or will not.
+    Pulled(NodeIx),
+    /// A probe is due.
+    Probe(PodIx, u8, ProbeKind),
+    /// The grace period of a container that was asked to end is over.
+    GraceOver(ContainerIx),
+    /// A pod's sandbox is gone.
+    TornDown(PodIx),
+    /// A kube-proxy writes its rules.
+    ProgramProxy(NodeIx),
+    /// A kubelet reads its containers' use of resources.
+    SampleUsage(NodeIx),
+    /// metrics-server asks all kubelets.
+    ScrapeUsage,
+    /// An autoscaler looks at its metrics.
+    Autoscale(AutoscalerIx),
+}
+
+/// An object that waits for its controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// The Deployment controller.
+    Deployment(DeploymentIx),
+    /// The `ReplicaSet` controller.
+    ReplicaSet(ReplicaSetIx),
+    /// The `EndpointSlice` controller, for the Service with this number.
+    Endpoints(u32),
+    /// The scheduler.
+    Scheduler,
+}
+
+/// From a change of an object to the controller that watches it. Five such steps lie between the
+/// creation of a Deployment and its pods' binding, which Kubernetes 1.34 was seen to do in some tens
+/// of milliseconds; the scheduler alone takes 7 ms.
+const WATCH_LATENCY: SimDuration = SimDuration::from_millis(7);
+
+/// A machine to run pods on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Its name.
+    pub name: String,
+    /// Its labels beside those that every node has.
+    pub labels: Labels,
+    /// CPU that pods can request.
+    pub allocatable_cpu: Millicores,
+    /// Memory that pods can request.
+    pub allocatable_memory: Bytes,
+}
+
+/// What each kubelet allows at most (`--max-pods`).
+const MAX_PODS: u32 = 110;
+
+/// A node with what runs there.
+#[derive(Clone, Debug)]
+struct Node {
+    spec: NodeSpec,
+    /// With `kubernetes.io/hostname`, `kubernetes.io/os` and `kubernetes.io/arch`.
+    labels: Labels,
+    /// Images that it has.
+    images: BTreeSet<String>,
+    /// How many pods had an address here.
+    addresses: u32,
+    puller: kubelet::Puller,
+    proxy: endpoints::Proxy,
+    key: Key,
+}
+
+/// The control plane of one cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    key: Key,
+    /// For generated names: they stay the same in every future, so that recorded actions find them.
+    names: Key,
+    /// The manifests that Deployments are created from.
+    manifests: Arc<ObjectSet>,
+    registry: Arc<Registry>,
+    nodes: Vec<Node>,
+    deployments: BTreeMap<DeploymentIx, Deployment>,
+    replica_sets: BTreeMap<ReplicaSetIx, ReplicaSet>,
+    pods: BTreeMap<PodIx, Pod>,
+    services: Vec<Service>,
+    autoscalers: BTreeMap<AutoscalerIx, Autoscaler>,
+    /// Numbers given so far.
+    created: Created,
+    /// Objects that wait for their controllers.
+    work: BTreeSet<Work>,
+    scheduling: SchedulingQueue,
+    creation_rate: ClientRate,
+    metrics: MetricsServer,
+    recorder: Recorder,
+    /// Whose process a running container is: pod and position in it.
+    containers: BTreeMap<ContainerIx, (PodIx, usize)>,
+    /// Probes on their way.
+    probes: kubelet::ProbesInFlight,
+}
+
+/// How many objects of each kind were ever created.
+#[derive(Clone, Copy, Debug, Default)]
+struct Created {
+    deployments: u32,
+    replica_sets: u32,
+    pods: u32,
+    autoscalers: u32,
+}
+
+impl Cluster {
+    /// A cluster with these nodes and no objects yet.
+    pub fn new(seed: Key, nodes: &[NodeSpec], manifests: Arc<ObjectSet>, registry: Arc<Registry>) -> Self {
+        let key = seed.with_str("kubernetes");
+        Self {
+            key,
+            names: key.with_str("names"),
+            manifests,
+            registry,
+            nodes: nodes.iter().map(|spec| Node::new(key, spec)).collect(),
+            deployments: BTreeMap::new(),
+            replica_sets: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            services: Vec::new(),
+            autoscalers: BTreeMap::new(),
+            created: Created::default(),
+            work: BTreeSet::new(),
+            scheduling: SchedulingQueue::default(),
+            creation_rate: ClientRate::default(),
+            metrics: MetricsServer::default(),
+            recorder: Recorder::default(),
+            containers: BTreeMap::new(),
+            probes: kubelet::ProbesInFlight::default(),
+        }
+    }
+
+    /// Applies all manifests, except the Deployments named in `absent`, whose manifests
+    /// [`Write::CreateDeployment`] can still create. Every node has the images that the manifests name,
+    /// as after a long life; pods are Ready as soon as their programs and probes allow.
+    pub fn bootstrap<E, R>(&mut self, now: SimTime, absent: &[String], queue: &mut Queue<E>, runtime: &mut R)
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        let host = &mut Machines { now, queue, runtime };
+        let manifests = Arc::clone(&self.manifests);
+        let containers = manifests.deployments.iter().flat_map(|d| &d.template.containers);
+        let images: BTreeSet<_> = containers
+            .map(|container| &container.image)
+            .filter(|image| self.registry.find(image).is_ok())
+            .cloned()
+            .collect();
+        for node in &mut self.nodes {
+            node.images.extend(images.iter().cloned());
+        }
+        for (index, service) in manifests.services.iter().enumerate() {
+            self.add_service(service.clone(), Some(KubeServiceIx(index as u32)), host);
+        }
+        for deployment in manifests.deployments.iter().filter(|d| !absent.contains(&d.meta.name)) {
+            self.add_deployment(deployment.clone(), host);
+        }
+        for autoscaler in &manifests.autoscalers {
+            self.add_autoscaler(autoscaler.clone(), host);
+        }
+        self.start_metrics(host);
+    }
+
+    /// Lets an event happen.
+    pub fn handle<E, R>(&mut self, now: SimTime, event: Event, queue: &mut Queue<E>, runtime: &mut R)
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        let host = &mut Machines { now, queue, runtime };
+        match event {
+            Event::Sync(work) => self.sync(work, host),
+            Event::Wake(pod) => self.wake(pod, host),
+            Event::Resync(pod) => self.resync(pod, host),
+            Event::StepDone(pod, step) => self.step_done(pod, step, host),
+            Event::Pulled(node) => self.pulled(node, host),
+            Event::Probe(pod, container, kind) => self.probe_due(pod, container.into(), kind, host),
+            Event::GraceOver(container) => self.grace_over(container, host),
+            Event::TornDown(pod) => self.torn_down(pod, host),
+            Event::ProgramProxy(node) => self.program_proxy(node, host),
+            Event::SampleUsage(node) => self.sample_usage(node, host),
+            Event::ScrapeUsage => self.scrape_usage(host),
+            Event::Autoscale(autoscaler) => self.autoscale(autoscaler, host),
+        }
+    }
+
+    /// Hears of what happened on a machine.
+    pub fn notice<E, R>(&mut self, now: SimTime, notice: Notice, queue: &mut Queue<E>, runtime: &mut R)
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        let host = &mut Machines { now, queue, runtime };
+        match notice {
+            Notice::ProbeDone { token, outcome } => self.probe_done(token, outcome, host),
+            Notice::Exited { container, code } => self.exited(container, code, host),
+            Notice::OverLimit { container } => self.over_limit(container, host),
+            Notice::Listening { container } => self.listening(container, host),
+        }
+    }
+
+    /// Does what an agent asks for, and answers as `kubectl` does.
+    ///
+    /// # Errors
+    /// What the API server or `kubectl` would object to, in its words.
+    pub fn write<E, R>(
+        &mut self,
+        now: SimTime,
+        write: &Write,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<String, Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.perform(write, &mut Machines { now, queue, runtime })
+    }
+
+    /// `kubectl rollout pause` and `kubectl rollout resume`.
+    ///
+    /// # Errors
+    /// There is no such Deployment, or it is paused or not already.
+    pub fn set_paused<E, R>(
+        &mut self,
+        now: SimTime,
+        component: &str,
+        paused: bool,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<String, Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.pause(component, paused, &mut Machines { now, queue, runtime })
+    }
+
+    /// Replaces the images of a running pod's containers, as Chaos Mesh's `pod-failure` does with
+    /// pause: the kubelet restarts them in place, and no Deployment knows of it. Returns whether the
+    /// pod exists.
+    pub fn patch_pod_image<E, R>(
+        &mut self,
+        now: SimTime,
+        pod: PodIx,
+        image: &str,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> bool
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.patch_images(pod, Some(image), &mut Machines { now, queue, runtime })
+    }
+
+    /// Gives the containers of a pod back the images they had before [`Self::patch_pod_image`]. Returns
+    /// whether the pod still exists and was patched.
+    pub fn restore_pod_image<E, R>(&mut self, now: SimTime, pod: PodIx, queue: &mut Queue<E>, runtime: &mut R) -> bool
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.patch_images(pod, None, &mut Machines { now, queue, runtime })
+    }
+
+    /// Kubernetes Events since the last call, in order, every occurrence.
+    pub fn drain_journal(&mut self) -> Vec<WorldEvent> {
+        std::mem::take(&mut self.recorder.journal)
+    }
+
+    /// Draws all chance from now on under another key.
+    pub fn rekey(&mut self, future: u64) {
+        self.key = self.key.with(future);
+        for node in &mut self.nodes {
+            node.key = node.key.with(future);
+        }
+        for pod in self.pods.values_mut() {
+            pod.key = pod.key.with(future);
+        }
+    }
+
+    /// Lets the controllers know that an object has changed.
+    fn touch(&mut self, work: Work, host: &mut dyn Host) {
+        if self.work.insert(work) {
+            host.schedule(host.now() + WATCH_LATENCY, Event::Sync(work));
+        }
+    }
+
+    fn sync(&mut self, work: Work, host: &mut dyn Host) {
+        self.work.remove(&work);
+        match work {
+            Work::Deployment(deployment) => self.sync_deployment(deployment, host),
+            Work::ReplicaSet(replica_set) => self.sync_replica_set(replica_set, host),
+            Work::Endpoints(service) => self.sync_endpoints(service as usize, host),
+            Work::Scheduler => self.schedule_pods(host),
+        }
+    }
+
+    fn record(
+        &mut self,
+        host: &dyn Host,
+        source: Source,
+        about: &Subject,
+        severity: Severity,
+        reason: &str,
+        message: String,
+    ) {
+        self.recorder.record(host.now(), source, about, severity, reason, message);
+    }
+
+    fn find_deployment(&self, name: &str) -> Option<DeploymentIx> {
+        self.deployments.iter().find(|(_, d)| d.name() == name).map(|(ix, _)| *ix)
+    }
+
+    fn find_pod(&self, name: &str) -> Option<PodIx> {
+        self.pods.iter().find(|(_, p)| p.name == name).map(|(ix, _)| *ix)
+    }
+
+    /// Creates a Deployment.
+    fn add_deployment(&mut self, spec: manifest::Deployment, host: &mut dyn Host) {
+        let index = DeploymentIx(self.created.deployments);
+        self.created.deployments += 1;
+        let (status, conditions) = (objects::DeploymentStatus::default(), Vec::new());
+        self.deployments.insert(index, Deployment { spec, revision: 0, status, conditions });
+        self.touch(Work::Deployment(index), host);
+    }
+}
+
+impl Node {
+    fn new(key: Key, spec: &NodeSpec) -> Self {
+        let mut labels = spec.labels.clone();
+        for (label, value) in
+            [("kubernetes.io/hostname", &*spec.name), ("kubernetes.io/os", "linux"), ("kubernetes.io/arch", "amd64")]
+        {
+            labels.insert(label.to_owned(), value.to_owned());
+        }
+        Self {
+            spec: spec.clone(),
+            labels,
+            images: BTreeSet::new(),
+            addresses: 0,
+            puller: kubelet::Puller::default(),
+            proxy: endpoints::Proxy::default(),
+            key: key.with_str("node").with_str(&spec.name),
+        }
+    }
+}

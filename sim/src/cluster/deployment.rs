@@ -1,0 +1,292 @@
+//! The Deployment controller (`pkg/controller/deployment`): turns a wanted template and size into
+//! `ReplicaSet`s, one per revision, and moves their sizes.
+//!
+//! Terms. The *new* `ReplicaSet` is the one whose template is the Deployment's; all others are *old*.
+//! One sync makes at most one kind of move; the change it makes brings the Deployment back into the
+//! work queue.
+
+mod revisions;
+mod status;
+
+pub(super) use revisions::change_between;
+
+use std::cmp::Reverse;
+
+use crate::ids::{DeploymentIx, ReplicaSetIx};
+use crate::manifest::Strategy;
+use crate::time::SimTime;
+
+use super::recorder::{Severity, Source};
+use super::runtime::Host;
+use super::{Cluster, Work};
+
+/// Pods of a `ReplicaSet` that are not terminating.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PodCounts {
+    pub(super) current: u32,
+    pub(super) ready: u32,
+    pub(super) available: u32,
+}
+
+/// A Deployment's `ReplicaSet`s.
+#[derive(Clone, Debug)]
+struct Family {
+    /// The one of the wanted template.
+    new: Option<ReplicaSetIx>,
+    /// The others, oldest first.
+    old: Vec<ReplicaSetIx>,
+}
+
+impl Family {
+    fn all(&self) -> impl Iterator<Item = ReplicaSetIx> + '_ {
+        self.new.iter().chain(&self.old).copied()
+    }
+}
+
+impl Cluster {
+    /// `syncDeployment`.
+    pub(super) fn sync_deployment(&mut self, ix: DeploymentIx, host: &mut dyn Host) {
+        if !self.deployments.contains_key(&ix) {
+            return;
+        }
+        self.note_pause(ix, host.now());
+        if self.deployments[&ix].spec.paused {
+            self.scale_family(ix, host);
+            self.clean_up_history(ix);
+            self.update_deployment_status(ix, host);
+        } else if self.is_scaling(ix) {
+            self.scale_family(ix, host);
+            self.update_deployment_status(ix, host);
+        } else {
+            match self.deployments[&ix].spec.strategy {
+                Strategy::Recreate => self.roll_out_recreate(ix, host),
+                Strategy::RollingUpdate { .. } => self.roll_out_rolling(ix, host),
+            }
+            if self.is_complete(ix) {
+                self.clean_up_history(ix);
+            }
+            self.update_rollout_status(ix, host);
+        }
+    }
+
+    /// Pods of a `ReplicaSet`, as its status says.
+    pub(super) fn pod_counts(&self, ix: ReplicaSetIx, now: SimTime) -> PodCounts {
+        let Some(set) = self.replica_sets.get(&ix) else { return PodCounts::default() };
+        let min_ready = self.deployments.get(&set.deployment).map(|d| d.spec.min_ready).unwrap_or_default();
+        let mut counts = PodCounts::default();
+        for pod in set.pods.iter().map(|pod| &self.pods[pod]).filter(|pod| pod.is_active()) {
+            counts.current += 1;
+            counts.ready += u32::from(pod.ready);
+            counts.available += u32::from(pod.is_available(now, min_ready));
+        }
+        counts
+    }
+
+    fn family(&self, ix: DeploymentIx) -> Family {
+        let template = &self.deployments[&ix].spec.template;
+        let sets = || self.replica_sets.iter().filter(|(_, set)| set.deployment == ix);
+        // The oldest of equal ones, as `FindNewReplicaSet` sorts them.
+        let new = sets().find(|(_, set)| *set.template == *template).map(|(ix, _)| *ix);
+        let old = sets().map(|(ix, _)| *ix).filter(|ix| Some(*ix) != new).collect();
+        Family { new, old }
+    }
+
+    fn size(&self, set: ReplicaSetIx) -> u32 {
+        self.replica_sets[&set].replicas
+    }
+
+    fn total_size(&self, family: &Family) -> u32 {
+        family.all().map(|set| self.size(set)).sum()
+    }
+
+    /// Whether an active `ReplicaSet` was last scaled for another size of the Deployment
+    /// (`isScalingEvent`).
+    fn is_scaling(&self, ix: DeploymentIx) -> bool {
+        let wanted = self.deployments[&ix].spec.replicas;
+        self.family(ix)
+            .all()
+            .map(|set| &self.replica_sets[&set])
+            .any(|set| set.replicas > 0 && set.desired_replicas != wanted)
+    }
+
+    /// Follows a change of the Deployment's size without a rollout (`scale`).
+    fn scale_family(&mut self, ix: DeploymentIx, host: &mut dyn Host) {
+        let wanted = self.deployments[&ix].spec.replicas;
+        let family = self.family(ix);
+        if let Some(only) = self.active_or_latest(&family) {
+            self.scale_replica_set(only, wanted, host);
+        } else if self.is_saturated(&family, wanted, host.now()) {
+            for set in family.old {
+                self.scale_replica_set(set, 0, host);
+            }
+        } else if matches!(self.deployments[&ix].spec.strategy, Strategy::RollingUpdate { .. }) {
+            self.scale_proportionally(ix, &family, host);
+        }
+    }
+
+    /// The only active `ReplicaSet`, or with none active the newest.
+    fn active_or_latest(&self, family: &Family) -> Option<ReplicaSetIx> {
+        let active: Vec<_> = family.all().filter(|set| self.size(*set) > 0).collect();
+        match active.as_slice() {
+            [] => family.new.or_else(|| family.old.last().copied()),
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+
+    fn is_saturated(&self, family: &Family, wanted: u32, now: SimTime) -> bool {
+        family.new.is_some_and(|new| {
+            let set = &self.replica_sets[&new];
+            set.desired_replicas == wanted
+                && set.replicas == wanted
+                && self.pod_counts(new, now).available == wanted
+        })
+    }
+
+    /// In the middle of a rollout, spreads a change of size over the active `ReplicaSet`s in proportion
+    /// to theirs, larger ones first.
+    fn scale_proportionally(&mut self, ix: DeploymentIx, family: &Family, host: &mut dyn Host) {
+        let deployment = &self.deployments[&ix];
+        let wanted = deployment.spec.replicas;
+        let surge = deployment.fenceposts().0;
+        let allowed = if wanted > 0 { i64::from(wanted) + i64::from(surge) } else { 0 };
+        let mut sets: Vec<_> = family.all().filter(|set| self.size(*set) > 0).collect();
+        let to_add = allowed - sets.iter().map(|set| i64::from(self.size(*set))).sum::<i64>();
+        // Ties: growth goes to the newer, shrinking to the older.
+        sets.sort_by_key(|set| {
+            let age = if to_add > 0 { u32::MAX - set.0 } else { set.0 };
+            (Reverse(self.size(*set)), age)
+        });
+        let mut added = 0;
+        let mut sizes: Vec<i64> = Vec::with_capacity(sets.len());
+        for set in &sets {
+            let size = i64::from(self.size(*set));
+            let share = self.proportion(*set, wanted, surge, to_add, added);
+            sizes.push(size + share);
+            added += share;
+        }
+        if let Some(first) = sizes.first_mut() {
+            *first += to_add - added;
+        }
+        for (set, size) in sets.into_iter().zip(sizes) {
+            self.scale_replica_set(set, size.max(0) as u32, host);
+        }
+    }
+
+    /// What one `ReplicaSet` gets of `to_add` pods, of which `added` are given (`GetReplicaSetProportion`).
+    fn proportion(&self, set: ReplicaSetIx, wanted: u32, surge: u32, to_add: i64, added: i64) -> i64 {
+        let set = &self.replica_sets[&set];
+        let size = i64::from(set.replicas);
+        let open = to_add - added;
+        if to_add == 0 || open == 0 {
+            return 0;
+        }
+        let share = if wanted == 0 {
+            -size
+        } else {
+            // Half away from zero, in integers.
+            let before = i64::from(set.desired_replicas) + i64::from(surge);
+            let now = i64::from(wanted) + i64::from(surge);
+            (2 * size * now + before) / (2 * before) - size
+        };
+        if to_add > 0 { share.min(open) } else { share.max(open) }
+    }
+
+    /// `rolloutRolling`: first grow the new one, then shrink the old ones.
+    fn roll_out_rolling(&mut self, ix: DeploymentIx, host: &mut dyn Host) {
+        let mut family = self.family(ix);
+        let new = self.ensure_new_replica_set(ix, &mut family, host);
+        let wanted = self.deployments[&ix].spec.replicas;
+        let size = self.wanted_new_size(ix, &family);
+        if self.scale_replica_set(new, size, host) {
+            return;
+        }
+        let unavailable = self.deployments[&ix].fenceposts().1;
+        let min_available = wanted - unavailable;
+        let new_unavailable = self.size(new).saturating_sub(self.pod_counts(new, host.now()).available);
+        let spare = self.total_size(&family).saturating_sub(min_available).saturating_sub(new_unavailable);
+        self.clean_up_unhealthy(&family.old, spare, host);
+        self.scale_down_old(&family, min_available, host);
+    }
+
+    /// The size to which the new `ReplicaSet` may grow now (`NewRSNewReplicas`).
+    fn wanted_new_size(&self, ix: DeploymentIx, family: &Family) -> u32 {
+        let deployment = &self.deployments[&ix];
+        let wanted = deployment.spec.replicas;
+        let size = family.new.map_or(0, |new| self.size(new));
+        if deployment.spec.strategy == Strategy::Recreate || size > wanted {
+            return wanted;
+        }
+        let room = (wanted + deployment.fenceposts().0).saturating_sub(self.total_size(family));
+        size + room.min(wanted - size)
+    }
+
+    /// Takes pods that are not available from the old ones first: they serve nobody
+    /// (`cleanupUnhealthyReplicas`).
+    fn clean_up_unhealthy(&mut self, old: &[ReplicaSetIx], spare: u32, host: &mut dyn Host) {
+        let mut left = spare;
+        for &set in old {
+            let size = self.size(set);
+            let unhealthy = size.saturating_sub(self.pod_counts(set, host.now()).available).min(left);
+            if unhealthy > 0 {
+                left -= unhealthy;
+                self.scale_replica_set(set, size - unhealthy, host);
+            }
+        }
+    }
+
+    /// Shrinks the old ones as far as availability allows (`scaleDownOldReplicaSetsForRollingUpdate`).
+    fn scale_down_old(&mut self, family: &Family, min_available: u32, host: &mut dyn Host) {
+        let now = host.now();
+        let available: u32 = family.all().map(|set| self.pod_counts(set, now).available).sum();
+        let new_unavailable = family.new.map_or(0, |new| {
+            self.size(new).saturating_sub(self.pod_counts(new, now).available)
+        });
+        let spare = self.total_size(family).saturating_sub(min_available).saturating_sub(new_unavailable);
+        let mut left = available.saturating_sub(min_available).min(spare);
+        for &set in &family.old {
+            let size = self.size(set);
+            let down = size.min(left);
+            if down > 0 {
+                left -= down;
+                self.scale_replica_set(set, size - down, host);
+            }
+        }
+    }
+
+    /// `rolloutRecreate`: the new one grows when all old pods are gone, terminating ones included.
+    fn roll_out_recreate(&mut self, ix: DeploymentIx, host: &mut dyn Host) {
+        let mut family = self.family(ix);
+        let mut scaled = false;
+        for &set in &family.old {
+            scaled |= self.scale_replica_set(set, 0, host);
+        }
+        if scaled || family.old.iter().any(|set| !self.replica_sets[set].pods.is_empty()) {
+            return;
+        }
+        let new = self.ensure_new_replica_set(ix, &mut family, host);
+        self.scale_replica_set(new, self.deployments[&ix].spec.replicas, host);
+    }
+
+    /// Sets the size of a `ReplicaSet` and says so. Returns whether it changed.
+    fn scale_replica_set(&mut self, ix: ReplicaSetIx, size: u32, host: &mut dyn Host) -> bool {
+        let Some(set) = self.replica_sets.get_mut(&ix) else { return false };
+        let deployment = &self.deployments[&set.deployment];
+        let owner = set.deployment;
+        let annotated = std::mem::replace(&mut set.desired_replicas, deployment.spec.replicas);
+        let before = std::mem::replace(&mut set.replicas, size);
+        if before == size {
+            if annotated != deployment.spec.replicas {
+                self.touch(Work::Deployment(owner), host);
+            }
+            return false;
+        }
+        let direction = if size > before { "up" } else { "down" };
+        let message = format!("Scaled {direction} replica set {} from {before} to {size}", set.name);
+        let about = deployment.subject();
+        self.record(host, Source::DeploymentController, &about, Severity::Normal, "ScalingReplicaSet", message);
+        self.touch(Work::ReplicaSet(ix), host);
+        self.touch(Work::Deployment(owner), host);
+        true
+    }
+}

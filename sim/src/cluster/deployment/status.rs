@@ -1,0 +1,129 @@
+//! A Deployment's status and conditions (`pkg/controller/deployment/progress.go`, `sync.go`).
+
+use crate::ids::DeploymentIx;
+use crate::time::{SimDuration, SimTime};
+
+use super::super::objects::{Condition, DeploymentStatus, set_condition, status};
+use super::super::runtime::Host;
+use super::super::{Cluster, Event, Work};
+
+/// A rollout that does not move is looked at so long after its deadline.
+const STUCK_CHECK: SimDuration = SimDuration::SECOND;
+
+impl Cluster {
+    /// Counts pods and writes the condition `Available`.
+    pub(super) fn update_deployment_status(&mut self, ix: DeploymentIx, host: &dyn Host) {
+        let now = host.now();
+        let status_now = self.count_pods(ix, now);
+        let Some(deployment) = self.deployments.get_mut(&ix) else { return };
+        deployment.status = status_now;
+        let minimum = deployment.spec.replicas - deployment.fenceposts().1;
+        let is_available = status_now.available >= minimum;
+        let (reason, message) = if is_available {
+            ("MinimumReplicasAvailable", "Deployment has minimum availability.")
+        } else {
+            ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+        };
+        let (status, message) = (status(is_available), message.to_owned());
+        let condition = Condition { kind: "Available", status, reason, message, updated: now };
+        set_condition(&mut deployment.conditions, condition);
+    }
+
+    /// The same during a rollout, with the condition `Progressing` (`syncRolloutStatus`).
+    pub(super) fn update_rollout_status(&mut self, ix: DeploymentIx, host: &mut dyn Host) {
+        let now = host.now();
+        let before = self.deployments[&ix].status;
+        self.update_deployment_status(ix, host);
+        let is_complete = self.is_complete(ix);
+        let family = self.family(ix);
+        let deployment = &self.deployments[&ix];
+        let after = deployment.status;
+        let current = deployment.conditions.iter().find(|c| c.kind == "Progressing");
+        let was_complete = current.is_some_and(|c| c.reason == "NewReplicaSetAvailable");
+        if after.replicas == after.updated && was_complete {
+            return;
+        }
+        let who = match family.new {
+            Some(new) => format!("ReplicaSet \"{}\"", self.replica_sets[&new].name),
+            None => format!("Deployment \"{}\"", deployment.name()),
+        };
+        let old_pods = |s: DeploymentStatus| s.replicas.saturating_sub(s.updated);
+        let moves = after.updated > before.updated
+            || old_pods(after) < old_pods(before)
+            || after.ready > before.ready
+            || after.available > before.available;
+        let deadline = deployment.spec.progress_deadline;
+        let is_late = current.is_some_and(|c| {
+            c.reason == "ProgressDeadlineExceeded" || (!was_complete && c.updated + deadline < now)
+        });
+        let (reason, does) = if is_complete {
+            ("NewReplicaSetAvailable", "has successfully progressed.")
+        } else if moves {
+            ("ReplicaSetUpdated", "is progressing.")
+        } else if is_late {
+            ("ProgressDeadlineExceeded", "has timed out progressing.")
+        } else {
+            self.watch_progress(ix, host);
+            return;
+        };
+        let status = status(reason != "ProgressDeadlineExceeded");
+        let condition =
+            Condition { kind: "Progressing", status, reason, message: format!("{who} {does}"), updated: now };
+        if let Some(deployment) = self.deployments.get_mut(&ix) {
+            set_condition(&mut deployment.conditions, condition);
+        }
+        self.watch_progress(ix, host);
+    }
+
+    /// Comes back when the deadline has passed without progress (`requeueStuckDeployment`).
+    fn watch_progress(&self, ix: DeploymentIx, host: &mut dyn Host) {
+        let deployment = &self.deployments[&ix];
+        let Some(condition) = deployment.conditions.iter().find(|c| c.kind == "Progressing") else { return };
+        if self.is_complete(ix)
+            || matches!(condition.reason, "ProgressDeadlineExceeded" | "NewReplicaSetAvailable")
+        {
+            return;
+        }
+        let at = condition.updated + deployment.spec.progress_deadline + STUCK_CHECK;
+        if at > host.now() {
+            host.schedule(at, Event::Sync(Work::Deployment(ix)));
+        }
+    }
+
+    /// Says when a rollout is paused or resumed (`checkPausedConditions`).
+    pub(super) fn note_pause(&mut self, ix: DeploymentIx, now: SimTime) {
+        let Some(deployment) = self.deployments.get_mut(&ix) else { return };
+        let current = deployment.conditions.iter().find(|c| c.kind == "Progressing").map(|c| c.reason);
+        let (reason, message) = match (deployment.spec.paused, current) {
+            (_, Some("ProgressDeadlineExceeded")) | (true, Some("DeploymentPaused")) => return,
+            (true, _) => ("DeploymentPaused", "Deployment is paused"),
+            (false, Some("DeploymentPaused")) => ("DeploymentResumed", "Deployment is resumed"),
+            (false, _) => return,
+        };
+        let message = message.to_owned();
+        let condition = Condition { kind: "Progressing", status: "Unknown", reason, message, updated: now };
+        set_condition(&mut deployment.conditions, condition);
+    }
+
+    /// Whether all pods are of the newest template, and available (`DeploymentComplete`).
+    pub(in super::super) fn is_complete(&self, ix: DeploymentIx) -> bool {
+        let deployment = &self.deployments[&ix];
+        let (wanted, status) = (deployment.spec.replicas, deployment.status);
+        status.updated == wanted && status.replicas == wanted && status.available == wanted
+    }
+
+    fn count_pods(&self, ix: DeploymentIx, now: SimTime) -> DeploymentStatus {
+        let family = self.family(ix);
+        let mut status = DeploymentStatus::default();
+        for set in family.all() {
+            let counts = self.pod_counts(set, now);
+            status.replicas += counts.current;
+            status.ready += counts.ready;
+            status.available += counts.available;
+            if family.new == Some(set) {
+                status.updated = counts.current;
+            }
+        }
+        status
+    }
+}

@@ -1,0 +1,397 @@
+//! The kubelets: one worker per pod brings the pod's containers to what its specification says.
+//!
+//! A *sync* is one pass of the worker: it shows the pod's status as it is at that moment, decides what
+//! is to be done, and does it in steps that take time (sandbox, kill, pull, start). A sync is started
+//! by a change of the object, by the *relist* that notices a change of a container within a second
+//! (PLEG), by a probe that failed for good, or by the *resync* after a sync that failed. News that
+//! comes during a sync starts the next one right behind it.
+//!
+//! Invariants:
+//! - The status that the API shows is written at the start of a sync; what a sync does is shown by the
+//!   next one. That is why `CrashLoopBackOff` and `ImagePullBackOff` appear 10 to 15 s late.
+//! - A container has at most one live process, and none before the pod's sandbox exists.
+//! - Nothing is started in a pod whose deletion the kubelet knows of.
+
+mod back_off;
+mod containers;
+mod images;
+mod probes;
+mod status;
+mod termination;
+
+use std::collections::VecDeque;
+
+use crate::ids::{ContainerIx, PodIx};
+use crate::manifest::PodTemplate;
+use crate::time::{SimDuration, SimTime};
+
+use super::objects::{Address, Pod};
+use super::recorder::{Severity, Source};
+use super::registry::Program;
+use super::runtime::Host;
+use super::{Cluster, Event};
+
+use back_off::BackOff;
+pub(super) use images::Puller;
+pub use probes::ProbeKind;
+pub(super) use probes::ProbesInFlight;
+use probes::Worker as ProbeWorker;
+pub(super) use status::{ContainerState, Shown, Waiting};
+
+/// From the bound pod to its sandbox (namespaces, network, pause) with containerd.
+const SANDBOX: SimDuration = SimDuration::from_millis(450);
+/// Creating and starting a container. With [`SANDBOX`] and half a [`RELIST`] a pod is Running 1.2 s
+/// after its creation, and a killed process runs again 1.2 s later, as seen with Kubernetes 1.34.
+const START: SimDuration = SimDuration::from_millis(250);
+/// Between two looks at the containers' states (`genericPlegRelistPeriod`).
+const RELIST: SimDuration = SimDuration::SECOND;
+/// After a sync that failed; up to half as much again is added (`backOffPeriod`, `workerBackOffPeriodJitterFactor`).
+const RESYNC: SimDuration = SimDuration::from_secs(10);
+
+/// The worker of one pod, with all that it knows.
+#[derive(Clone, Debug)]
+pub(super) struct PodWorker {
+    /// In the order of the template.
+    pub(super) containers: Vec<Container>,
+    has_sandbox: bool,
+    is_terminating: bool,
+    /// The step in progress.
+    current: Option<Step>,
+    /// What the sync will do after it.
+    steps: VecDeque<Step>,
+    /// Number of the step in progress: an end that belongs to another one is old.
+    step: u32,
+    /// Whether something in this sync did not work.
+    failed: bool,
+    /// Whether something happened during the sync.
+    has_news: bool,
+    /// When a relist will notice a change.
+    relist: Option<SimTime>,
+    /// When it will look again after a failed sync.
+    resync: SimTime,
+    /// How many syncs there were.
+    syncs: u64,
+}
+
+/// A part of a sync that takes time, with the container's position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Sandbox,
+    Kill(usize, KillReason),
+    /// Sees to the image, unless the container is in back-off since it ended at this time.
+    Image(usize, Option<SimTime>),
+    Start(usize),
+}
+
+/// Why a container is restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KillReason {
+    Changed,
+    Liveness,
+    Startup,
+}
+
+/// A container of a pod: its processes one after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Container {
+    /// The image of the newest process.
+    pub(super) image: String,
+    /// What that runs.
+    pub(super) program: Option<Program>,
+    process: Process,
+    /// How the process before the newest ended.
+    last_exit: Option<Exit>,
+    pub(super) restarts: u32,
+    /// Why the last sync could not start it.
+    waiting: Option<Waiting>,
+    crash_back_off: Option<BackOff>,
+    /// By image.
+    pull_back_off: Option<(String, BackOff)>,
+    probes: [Option<ProbeWorker>; 3],
+    /// Lines of the newest process.
+    pub(super) log: Vec<String>,
+    /// Lines of the one before.
+    pub(super) previous_log: Option<Vec<String>>,
+    /// What the API shows.
+    pub(super) shown: Shown,
+}
+
+/// The newest process of a container.
+#[derive(Clone, Debug, Default)]
+enum Process {
+    /// There was none yet.
+    #[default]
+    None,
+    Running {
+        container: ContainerIx,
+        since: SimTime,
+        /// The kernel is killing it for its memory.
+        out_of_memory: bool,
+    },
+    Exited(Exit),
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exit {
+    pub(super) container: ContainerIx,
+    pub(super) code: u8,
+    pub(super) out_of_memory: bool,
+    pub(super) finished: SimTime,
+}
+
+impl Exit {
+    /// `Completed`, `Error` or `OOMKilled`.
+    pub(super) fn reason(&self) -> &'static str {
+        match (self.out_of_memory, self.code) {
+            (true, _) => "OOMKilled",
+            (false, 0) => "Completed",
+            (false, _) => "Error",
+        }
+    }
+}
+
+impl Container {
+    /// The live process.
+    pub(super) fn running(&self) -> Option<ContainerIx> {
+        match self.process {
+            Process::Running { container, .. } => Some(container),
+            _ => None,
+        }
+    }
+
+    /// Since when the live process runs.
+    pub(super) fn running_since(&self) -> Option<SimTime> {
+        match self.process {
+            Process::Running { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
+    /// The live process, or the last one.
+    pub(super) fn newest_process(&self) -> Option<ContainerIx> {
+        match &self.process {
+            Process::None => None,
+            Process::Running { container, .. } => Some(*container),
+            Process::Exited(exit) => Some(exit.container),
+        }
+    }
+}
+
+impl PodWorker {
+    /// For a pod of this template, of which no kubelet knows yet.
+    pub(super) fn new(template: &PodTemplate) -> Self {
+        Self {
+            containers: template.containers.iter().map(|_| Container::default()).collect(),
+            has_sandbox: false,
+            is_terminating: false,
+            current: None,
+            steps: VecDeque::new(),
+            step: 0,
+            failed: false,
+            has_news: false,
+            relist: None,
+            resync: SimTime::NEVER,
+            syncs: 0,
+        }
+    }
+
+    /// Restarts of all containers.
+    pub(super) fn restarts(&self) -> u32 {
+        self.containers.iter().map(|c| c.restarts).sum()
+    }
+
+    fn is_anything_running(&self) -> bool {
+        self.containers.iter().any(|c| c.running().is_some())
+    }
+}
+
+impl Cluster {
+    /// Something about the pod has changed.
+    pub(super) fn wake(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let worker = &mut pod.kubelet;
+        if worker.relist == Some(host.now()) {
+            worker.relist = None;
+        }
+        if pod.deleted.is_some() {
+            self.terminate_pod(ix, host);
+        } else if worker.current.is_some() {
+            worker.has_news = true;
+        } else {
+            self.begin_sync(ix, host);
+        }
+    }
+
+    /// The wait after a failed sync is over, unless another sync came in between.
+    pub(super) fn resync(&mut self, ix: PodIx, host: &mut dyn Host) {
+        if self.pods.get(&ix).is_some_and(|pod| pod.kubelet.resync == host.now()) {
+            self.wake(ix, host);
+        }
+    }
+
+    /// Lets the next relist notice a change of the pod's containers.
+    fn relist(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(node) = pod.bound.map(|(node, _)| node) else { return };
+        let at = next_tick(self.nodes[node.index()].relist_phase(), host.now());
+        if pod.kubelet.relist != Some(at) {
+            pod.kubelet.relist = Some(at);
+            host.schedule(at, Event::Wake(ix));
+        }
+    }
+
+    fn begin_sync(&mut self, ix: PodIx, host: &mut dyn Host) {
+        self.admit(ix, host);
+        self.show_status(ix, host);
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let steps = plan(pod);
+        let worker = &mut pod.kubelet;
+        worker.syncs += 1;
+        worker.failed = false;
+        worker.has_news = false;
+        worker.resync = SimTime::NEVER;
+        worker.steps = steps;
+        self.next_step(ix, host);
+    }
+
+    /// The kubelet's first look at a pod.
+    fn admit(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        if pod.started.is_none() {
+            pod.started = Some(host.now());
+            self.add_probes(ix, host);
+        }
+    }
+
+    /// Goes on with the sync until a step takes time, or to its end.
+    fn next_step(&mut self, ix: PodIx, host: &mut dyn Host) {
+        loop {
+            let Some(pod) = self.pods.get_mut(&ix) else { return };
+            let worker = &mut pod.kubelet;
+            worker.step += 1;
+            worker.current = worker.steps.pop_front();
+            let step = worker.step;
+            let takes_time = match worker.current {
+                None => return self.end_sync(ix, host),
+                Some(Step::Sandbox) => {
+                    host.schedule(host.now() + SANDBOX, Event::StepDone(ix, step));
+                    true
+                }
+                Some(Step::Start(_)) => {
+                    host.schedule(host.now() + START, Event::StepDone(ix, step));
+                    true
+                }
+                Some(Step::Kill(index, reason)) => self.begin_kill(ix, index, reason, host),
+                Some(Step::Image(index, ended)) => self.begin_image(ix, index, ended, host),
+            };
+            if takes_time {
+                return;
+            }
+        }
+    }
+
+    /// A step that only takes time has ended.
+    pub(super) fn step_done(&mut self, ix: PodIx, step: u32, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get(&ix).filter(|pod| pod.kubelet.step == step) else { return };
+        match pod.kubelet.current {
+            Some(Step::Sandbox) => self.sandbox_ready(ix, host),
+            Some(Step::Start(index)) => self.start_container(ix, index, host),
+            _ => return,
+        }
+        self.next_step(ix, host);
+    }
+
+    fn sandbox_ready(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(node) = pod.node() else { return };
+        pod.kubelet.has_sandbox = true;
+        let addresses = &mut self.nodes[node.index()].addresses;
+        pod.address = Some(Address::new(node, *addresses));
+        *addresses += 1;
+        self.relist(ix, host);
+    }
+
+    fn end_sync(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(node) = pod.node() else { return };
+        let worker = &mut pod.kubelet;
+        if worker.failed {
+            let jitter = pod.key.with_str("resync").with(worker.syncs).draw().uniform();
+            let wait = RESYNC + RESYNC.scaled(jitter / 2.0);
+            // The kubelet looks for due pods once a second.
+            worker.resync = next_tick(self.nodes[node.index()].relist_phase(), host.now() + wait);
+            host.schedule(worker.resync, Event::Resync(ix));
+        }
+        if worker.has_news {
+            self.begin_sync(ix, host);
+        }
+    }
+
+    /// What a container is called in events.
+    fn container_name(&self, ix: PodIx, index: usize) -> &str {
+        &self.pods[&ix].template.containers[index].name
+    }
+
+    fn record_pod(&mut self, host: &dyn Host, ix: PodIx, severity: Severity, reason: &str, message: String) {
+        let about = self.pods[&ix].subject();
+        self.record(host, Source::Kubelet, &about, severity, reason, message);
+    }
+}
+
+impl super::Node {
+    fn relist_phase(&self) -> SimDuration {
+        SimDuration(self.key.with_str("relist").draw().below(RELIST.0))
+    }
+}
+
+/// The first moment after `now` at which a clock of one tick per [`RELIST`] ticks.
+fn next_tick(phase: SimDuration, now: SimTime) -> SimTime {
+    let ticks = now.since(SimTime(phase.0)).0 / RELIST.0;
+    let tick = SimTime(phase.0) + RELIST * ticks;
+    if tick > now { tick } else { tick + RELIST }
+}
+
+/// What there is to do in a pod (`computePodActions`).
+fn plan(pod: &Pod) -> VecDeque<Step> {
+    let (mut kills, mut starts) = (Vec::new(), Vec::new());
+    for (index, container) in pod.kubelet.containers.iter().enumerate() {
+        let ended = match &container.process {
+            Process::None => None,
+            Process::Exited(exit) => Some(exit.finished),
+            Process::Running { .. } => {
+                let Some(reason) = kill_reason(container, &pod.template.containers[index].image) else { continue };
+                kills.push(Step::Kill(index, reason));
+                container.last_exit.map(|exit| exit.finished)
+            }
+        };
+        starts.extend([Step::Image(index, ended), Step::Start(index)]);
+    }
+    if !pod.kubelet.has_sandbox {
+        kills.push(Step::Sandbox);
+    }
+    kills.into_iter().chain(starts).collect()
+}
+
+fn kill_reason(container: &Container, image: &str) -> Option<KillReason> {
+    if container.image != image {
+        Some(KillReason::Changed)
+    } else if container.has_failed(ProbeKind::Liveness) {
+        Some(KillReason::Liveness)
+    } else if container.has_failed(ProbeKind::Startup) {
+        Some(KillReason::Startup)
+    } else {
+        None
+    }
+}
+
+impl Step {
+    /// The container it is about.
+    fn container(self) -> Option<usize> {
+        match self {
+            Self::Sandbox => None,
+            Self::Kill(index, _) | Self::Image(index, _) | Self::Start(index) => Some(index),
+        }
+    }
+}
+

@@ -1,0 +1,190 @@
+//! Starting, restarting and ending of containers.
+
+use crate::ids::{ContainerIx, PodIx};
+use crate::manifest::PodTemplate;
+
+use super::super::recorder::Severity;
+use super::super::runtime::{Host, ProcessSpec};
+use super::super::{Cluster, Event};
+use super::{BackOff, Exit, KillReason, Process, Step, Waiting};
+
+/// Lines of a container's log that are kept.
+const LOG_LINES: usize = 200;
+
+impl Cluster {
+    /// Whether the container must not be started yet; otherwise the next back-off is counted
+    /// (`doBackOff`). `ended` is when the process ended that the sync found.
+    pub(super) fn is_backing_off(
+        &mut self,
+        ix: PodIx,
+        index: usize,
+        ended: Option<crate::time::SimTime>,
+        host: &dyn Host,
+    ) -> bool {
+        let Some(ended) = ended else { return false };
+        let now = host.now();
+        let Some(pod) = self.pods.get_mut(&ix) else { return false };
+        let container = &mut pod.kubelet.containers[index];
+        let Some(back_off) = container.crash_back_off.filter(|b| b.holds_since(ended, now)) else {
+            container.crash_back_off = Some(BackOff::next(container.crash_back_off, ended, now));
+            return false;
+        };
+        let name = &pod.template.containers[index].name;
+        let full = format!("{}_{}({})", pod.name, pod.namespace, pod.uid);
+        let event = format!("Back-off restarting failed container {name} in pod {full}");
+        container.waiting = Some(Waiting {
+            reason: "CrashLoopBackOff",
+            message: format!(
+                "back-off {} restarting failed container={name} pod={full}",
+                go_duration(back_off.wait)
+            ),
+        });
+        self.record_pod(host, ix, Severity::Warning, "BackOff", event);
+        true
+    }
+
+    /// A new process for the container.
+    pub(super) fn start_container(&mut self, ix: PodIx, index: usize, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(node) = pod.node() else { return };
+        let spec = &pod.template.containers[index];
+        let program = self.registry.find(&spec.image).ok().and_then(|image| image.program(&spec.name));
+        let resources = spec.resources;
+        // A limit of zero is none (`MilliCPUToQuota`).
+        let process = host.start(&ProcessSpec {
+            node,
+            runs: program.map(|program| program.service),
+            cpu_limit: resources.limits.cpu.filter(|limit| limit.0 > 0),
+            cpu_request: resources.requests.cpu.or(resources.limits.cpu).unwrap_or_default(),
+            memory_limit: resources.limits.memory.filter(|limit| limit.0 > 0),
+        });
+        let container = &mut pod.kubelet.containers[index];
+        let running = Process::Running { container: process, since: host.now(), out_of_memory: false };
+        if let Process::Exited(exit) = std::mem::replace(&mut container.process, running) {
+            container.last_exit = Some(exit);
+            container.restarts += 1;
+            container.previous_log = Some(std::mem::take(&mut container.log));
+        }
+        container.image.clone_from(&spec.image);
+        container.program = program;
+        container.waiting = None;
+        if program.is_some() {
+            container.log.push(format!("starting {}", spec.image));
+        }
+        let name = spec.name.clone();
+        self.containers.insert(process, (ix, index));
+        self.record_pod(host, ix, Severity::Normal, "Created", format!("Created container: {name}"));
+        self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
+        self.processes_changed(ix, host);
+        self.relist(ix, host);
+    }
+
+    /// Asks a container to end that will be restarted. Returns whether it has to be waited for.
+    pub(super) fn begin_kill(&mut self, ix: PodIx, index: usize, reason: KillReason, host: &mut dyn Host) -> bool {
+        let Some(process) = self.pods.get(&ix).and_then(|pod| pod.kubelet.containers[index].running()) else {
+            return false;
+        };
+        let why = match reason {
+            KillReason::Changed => "definition changed",
+            KillReason::Liveness => "failed liveness probe",
+            KillReason::Startup => "failed startup probe",
+        };
+        let message = format!("Container {} {why}, will be restarted", self.container_name(ix, index));
+        self.record_pod(host, ix, Severity::Normal, "Killing", message);
+        self.ask_to_end(ix, process, host);
+        true
+    }
+
+    /// SIGTERM, and SIGKILL after the grace period.
+    pub(super) fn ask_to_end(&self, ix: PodIx, process: ContainerIx, host: &mut dyn Host) {
+        let grace = self.pods[&ix].template.termination_grace;
+        host.schedule(host.now() + grace, Event::GraceOver(process));
+        host.terminate(process);
+    }
+
+    /// A process that was asked to end had time enough.
+    pub(in super::super) fn grace_over(&mut self, process: ContainerIx, host: &mut dyn Host) {
+        if self.containers.contains_key(&process) {
+            host.kill(process);
+        }
+    }
+
+    /// A process has ended.
+    pub(in super::super) fn exited(&mut self, process: ContainerIx, code: u8, host: &mut dyn Host) {
+        let Some((ix, index)) = self.containers.remove(&process) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let container = &mut pod.kubelet.containers[index];
+        let out_of_memory = matches!(container.process, Process::Running { out_of_memory: true, .. });
+        container.process =
+            Process::Exited(Exit { container: process, code, out_of_memory, finished: host.now() });
+        self.probes.forget(&mut container.probes);
+        let is_waited_for = matches!(pod.kubelet.current, Some(Step::Kill(i, _)) if i == index);
+        if pod.kubelet.is_terminating {
+            self.container_ended(ix, host);
+        } else {
+            self.relist(ix, host);
+            if is_waited_for {
+                self.next_step(ix, host);
+            }
+        }
+    }
+
+    /// The kernel kills a process for its memory.
+    pub(in super::super) fn over_limit(&mut self, process: ContainerIx, host: &mut dyn Host) {
+        let Some(&(ix, index)) = self.containers.get(&process) else { return };
+        if let Some(pod) = self.pods.get_mut(&ix)
+            && let Process::Running { out_of_memory, .. } = &mut pod.kubelet.containers[index].process
+        {
+            *out_of_memory = true;
+        }
+        host.kill(process);
+    }
+
+    /// A process accepts connections.
+    pub(in super::super) fn listening(&mut self, process: ContainerIx, _: &mut dyn Host) {
+        let Some(&(ix, index)) = self.containers.get(&process) else { return };
+        let port = self.pods.get(&ix).and_then(|pod| pod.kubelet.containers[index].program).map(|p| p.port);
+        if let Some(port) = port {
+            self.log(process, format!("listening on port {port}"));
+        }
+    }
+
+    /// A process writes a line to its log. The oldest lines are dropped.
+    pub fn log(&mut self, process: ContainerIx, line: String) {
+        let Some(&(ix, index)) = self.containers.get(&process) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let log = &mut pod.kubelet.containers[index].log;
+        if log.len() == LOG_LINES {
+            log.remove(0);
+        }
+        log.push(line);
+    }
+
+    /// Replaces the images of a pod's containers, or gives them back.
+    pub(in super::super) fn patch_images(&mut self, ix: PodIx, image: Option<&str>, host: &mut dyn Host) -> bool {
+        let Some(pod) = self.pods.get_mut(&ix) else { return false };
+        let mut template = PodTemplate::clone(&pod.template);
+        if let Some(image) = image {
+            if pod.patched_images.is_none() {
+                pod.patched_images = Some(template.containers.iter().map(|c| c.image.clone()).collect());
+            }
+            for container in &mut template.containers {
+                image.clone_into(&mut container.image);
+            }
+        } else {
+            let Some(images) = pod.patched_images.take() else { return false };
+            for (container, image) in template.containers.iter_mut().zip(images) {
+                container.image = image;
+            }
+        }
+        pod.template = template.into();
+        host.schedule(host.now() + super::super::WATCH_LATENCY, Event::Wake(ix));
+        true
+    }
+}
+
+/// As Go prints a duration of whole seconds: `10s`, `1m20s`, `5m0s`.
+fn go_duration(duration: crate::time::SimDuration) -> String {
+    let seconds = duration.0 / 1_000_000_000;
+    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
+}

@@ -1,0 +1,123 @@
+//! What a kubelet shows of its pods at the API.
+
+use crate::ids::{ContainerIx, PodIx};
+use crate::time::SimTime;
+
+use super::super::objects::Phase;
+use super::super::runtime::Host;
+use super::super::{Cluster, Event, Work};
+use super::{Container, Exit, ProbeKind, Process};
+
+/// Why a container does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct Waiting {
+    /// Such as `CrashLoopBackOff`.
+    pub(in super::super) reason: &'static str,
+    /// For people.
+    pub(in super::super) message: String,
+}
+
+/// `status.containerStatuses[]` of a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Shown {
+    pub(in super::super) state: ContainerState,
+    /// How the process before ended.
+    pub(in super::super) last: Option<Exit>,
+    pub(in super::super) ready: bool,
+    /// Whether it runs and its startup probe, if any, has succeeded.
+    pub(in super::super) started: bool,
+    pub(in super::super) restarts: u32,
+    /// The process that the status is about.
+    pub(in super::super) process: Option<ContainerIx>,
+}
+
+/// The state of a container as the API shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in super::super) enum ContainerState {
+    /// No kubelet has said anything yet.
+    #[default]
+    Unknown,
+    Waiting(Waiting),
+    Running {
+        since: SimTime,
+    },
+    Terminated(Exit),
+}
+
+impl Container {
+    /// Its status now (`convertToAPIContainerStatuses`, `generateAPIPodStatus`). Readiness comes from the
+    /// probes' results.
+    fn status(&self) -> Shown {
+        let creating = || Waiting { reason: "ContainerCreating", message: String::new() };
+        let (state, last) = match (&self.process, &self.waiting) {
+            (Process::Running { since, .. }, _) => (ContainerState::Running { since: *since }, self.last_exit),
+            (Process::None, waiting) => {
+                (ContainerState::Waiting(waiting.clone().unwrap_or_else(creating)), self.last_exit)
+            }
+            (Process::Exited(exit), Some(waiting)) => (ContainerState::Waiting(waiting.clone()), Some(*exit)),
+            (Process::Exited(exit), None) => (ContainerState::Terminated(*exit), self.last_exit),
+        };
+        let is_running = matches!(state, ContainerState::Running { .. });
+        let process = self.newest_process();
+        let started = is_running && self.has_passed(ProbeKind::Startup, process);
+        let ready = started && self.has_passed(ProbeKind::Readiness, process);
+        Shown { state, last, ready, started, restarts: self.restarts, process }
+    }
+
+    /// Whether it waits without ever having run.
+    fn is_pending(&self) -> bool {
+        matches!(self.shown.state, ContainerState::Waiting(_) | ContainerState::Unknown) && self.shown.last.is_none()
+    }
+}
+
+impl Cluster {
+    /// Writes the pod's status as it is now.
+    pub(super) fn show_status(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        for container in &mut pod.kubelet.containers {
+            container.shown = container.status();
+        }
+        let is_pending = pod.kubelet.containers.iter().any(Container::is_pending);
+        let phase = if is_pending { Phase::Pending } else { Phase::Running };
+        let is_new = std::mem::replace(&mut pod.phase, phase) != phase;
+        let waits_for_readiness: Vec<_> = (0..pod.kubelet.containers.len())
+            .filter(|index| {
+                let shown = &pod.kubelet.containers[*index].shown;
+                shown.started && !shown.ready
+            })
+            .collect();
+        self.show_readiness(ix, host);
+        if is_new {
+            self.pod_changed(ix, host);
+        }
+        for index in waits_for_readiness {
+            self.probe_readiness_now(ix, index, host);
+        }
+    }
+
+    /// Writes what the probes have found, and nothing else, as the kubelet's status manager does.
+    pub(super) fn show_readiness(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        for container in &mut pod.kubelet.containers {
+            let process = container.shown.process;
+            let is_running = matches!(container.shown.state, ContainerState::Running { .. });
+            container.shown.started = is_running && container.has_passed(ProbeKind::Startup, process);
+            container.shown.ready =
+                container.shown.started && container.has_passed(ProbeKind::Readiness, process);
+        }
+        let ready = pod.kubelet.containers.iter().all(|c| c.shown.ready);
+        if ready == pod.ready {
+            return;
+        }
+        pod.ready = ready;
+        pod.ready_since = host.now();
+        let owner = self.replica_sets.get(&pod.owner).map(|set| set.deployment);
+        if let Some(deployment) = owner.filter(|_| ready) {
+            let min_ready = self.deployments[&deployment].spec.min_ready;
+            if min_ready.0 > 0 {
+                host.schedule(host.now() + min_ready, Event::Sync(Work::Deployment(deployment)));
+            }
+        }
+        self.pod_changed(ix, host);
+    }
+}

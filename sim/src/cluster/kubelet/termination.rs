@@ -1,0 +1,72 @@
+//! The end of a pod: containers are asked to end and then killed, the sandbox goes, the object goes.
+
+use crate::ids::PodIx;
+use crate::time::SimDuration;
+
+use super::super::recorder::Severity;
+use super::super::runtime::Host;
+use super::super::{Cluster, Event};
+use super::{RELIST, next_tick};
+
+/// From the end of the last container to the end of the sandbox and its address.
+const SANDBOX_STOP: SimDuration = SimDuration::from_millis(100);
+/// From the relist that finds nothing left to the removal of the object.
+const REMOVAL: SimDuration = SimDuration::from_millis(300);
+
+impl Cluster {
+    /// The kubelet has heard that the pod is to go.
+    pub(super) fn terminate_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let worker = &mut pod.kubelet;
+        if worker.is_terminating {
+            return;
+        }
+        worker.is_terminating = true;
+        worker.steps.clear();
+        worker.current = None;
+        worker.step += 1;
+        worker.resync = crate::time::SimTime::NEVER;
+        self.show_status(ix, host);
+        let processes: Vec<_> = self.pods[&ix]
+            .kubelet
+            .containers
+            .iter()
+            .enumerate()
+            .filter_map(|(index, container)| Some((index, container.running()?)))
+            .collect();
+        for &(index, process) in &processes {
+            let message = format!("Stopping container {}", self.container_name(ix, index));
+            self.record_pod(host, ix, Severity::Normal, "Killing", message);
+            self.ask_to_end(ix, process, host);
+        }
+        if processes.is_empty() {
+            self.container_ended(ix, host);
+        }
+    }
+
+    /// If that was the last container, the sandbox goes.
+    pub(super) fn container_ended(&mut self, ix: PodIx, host: &mut dyn Host) {
+        if self.pods.get(&ix).is_some_and(|pod| !pod.kubelet.is_anything_running()) {
+            self.show_status(ix, host);
+            host.schedule(host.now() + SANDBOX_STOP, Event::TornDown(ix));
+        }
+    }
+
+    /// The sandbox is gone, or after that the relist that notices.
+    pub(in super::super) fn torn_down(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(node) = pod.node() else { return };
+        if pod.kubelet.has_sandbox {
+            pod.kubelet.has_sandbox = false;
+            for process in pod.kubelet.containers.iter().filter_map(super::Container::newest_process) {
+                host.remove_address(process);
+            }
+            let at = next_tick(self.nodes[node.index()].relist_phase(), host.now()) + REMOVAL;
+            debug_assert!(at <= host.now() + RELIST + REMOVAL, "a relist is never far");
+            host.schedule(at, Event::TornDown(ix));
+        } else {
+            self.probes.forget_pod(ix);
+            self.remove_pod(ix, host);
+        }
+    }
+}

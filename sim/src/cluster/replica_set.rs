@@ -1,0 +1,204 @@
+//! The `ReplicaSet` controller (`pkg/controller/replicaset`): creates and deletes pods until their
+//! number is right.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use crate::ids::{PodIx, ReplicaSetIx};
+use crate::time::{SimDuration, SimTime};
+
+use super::kubelet::PodWorker;
+use super::names;
+use super::objects::{Phase, Pod};
+use super::recorder::{Severity, Source};
+use super::runtime::Host;
+use super::{Cluster, Event, Work};
+
+/// How many requests the controller manager may send at once (`--kube-api-burst`).
+const CLIENT_BURST: u64 = 30;
+/// Time per request after that (`--kube-api-qps` 20). It is what makes an absurd size grow slowly.
+const CLIENT_INTERVAL: SimDuration = SimDuration::from_millis(50);
+
+/// The controller manager's budget of requests: a token bucket, kept as the time at which the request
+/// after the last one would be due without any burst.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ClientRate {
+    due: SimTime,
+}
+
+impl ClientRate {
+    /// Takes one request from the budget, or says when there will be one.
+    fn take(&mut self, now: SimTime) -> Result<(), SimTime> {
+        let burst = CLIENT_INTERVAL * (CLIENT_BURST - 1);
+        let due = self.due.max(now);
+        if due > now + burst {
+            return Err(due - burst);
+        }
+        self.due = due + CLIENT_INTERVAL;
+        Ok(())
+    }
+}
+
+impl Cluster {
+    /// `manageReplicas`.
+    pub(super) fn sync_replica_set(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) {
+        let Some(set) = self.replica_sets.get(&ix) else { return };
+        let mut active: Vec<_> = set.pods.iter().copied().filter(|pod| self.pods[pod].is_active()).collect();
+        let wanted = set.replicas as usize;
+        if active.len() < wanted {
+            self.create_pods(ix, wanted - active.len(), host);
+        } else if active.len() > wanted {
+            self.sort_for_deletion(&mut active, host.now());
+            self.delete_surplus(ix, &active[..active.len() - wanted], host);
+        }
+    }
+
+    fn create_pods(&mut self, ix: ReplicaSetIx, count: usize, host: &mut dyn Host) {
+        for _ in 0..count {
+            if let Err(at) = self.creation_rate.take(host.now()) {
+                host.schedule(at, Event::Sync(Work::ReplicaSet(ix)));
+                return;
+            }
+            self.create_pod(ix, host);
+        }
+    }
+
+    fn create_pod(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) {
+        let Some(set) = self.replica_sets.get_mut(&ix) else { return };
+        let ordinal = set.pods_created;
+        set.pods_created += 1;
+        let name = format!("{}-{}", set.name, names::random_suffix(self.names.with_str(&set.name).with(ordinal)));
+        let mut labels = set.template.labels.clone();
+        labels.insert("pod-template-hash".to_owned(), set.hash.clone());
+        let pod = Pod {
+            namespace: self.deployments[&set.deployment].spec.meta.namespace.clone(),
+            component: set.component.clone(),
+            owner: ix,
+            template: Arc::clone(&set.template),
+            labels,
+            patched_images: None,
+            uid: names::uid(self.names.with_str("uid").with_str(&set.name).with(ordinal)),
+            key: self.key.with_str("pod").with_str(&set.name).with(ordinal),
+            created: host.now(),
+            deleted: None,
+            bound: None,
+            address: None,
+            started: None,
+            phase: Phase::Pending,
+            ready: false,
+            ready_since: host.now(),
+            unschedulable: None,
+            kubelet: PodWorker::new(&set.template),
+            name,
+        };
+        let index = PodIx(self.created.pods);
+        self.created.pods += 1;
+        set.pods.insert(index);
+        let (about, owner) = (set.subject(), set.deployment);
+        let message = format!("Created pod: {}", pod.name);
+        self.pods.insert(index, pod);
+        self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulCreate", message);
+        self.touch(Work::Deployment(owner), host);
+        self.enqueue_for_scheduling(index, host);
+    }
+
+    fn delete_surplus(&mut self, ix: ReplicaSetIx, surplus: &[PodIx], host: &mut dyn Host) {
+        for &pod in surplus {
+            if let Err(at) = self.creation_rate.take(host.now()) {
+                host.schedule(at, Event::Sync(Work::ReplicaSet(ix)));
+                return;
+            }
+            let message = format!("Deleted pod: {}", self.pods[&pod].name);
+            let about = self.replica_sets[&ix].subject();
+            self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulDelete", message);
+            self.delete_pod(pod, host);
+        }
+    }
+
+    /// Those to be deleted first come first (`controller_utils.go`, `ActivePodsWithRanks.Less`): not
+    /// bound, pending, not ready, with more siblings on the node, ready for less time (in powers of
+    /// two, ties at random), with more restarts, younger.
+    fn sort_for_deletion(&self, pods: &mut [PodIx], now: SimTime) {
+        pods.sort_by_cached_key(|ix| {
+            let pod = &self.pods[ix];
+            let siblings = self
+                .pods
+                .values()
+                .filter(|p| p.is_active() && p.component == pod.component && p.bound.is_some() && p.node() == pod.node())
+                .count();
+            (
+                pod.bound.is_some(),
+                pod.phase,
+                pod.ready,
+                Reverse(siblings),
+                if pod.ready { now.since(pod.ready_since).0.checked_ilog2() } else { None },
+                if pod.ready { pod.uid.clone() } else { String::new() },
+                Reverse(pod.kubelet.restarts()),
+                now.since(pod.created).0.checked_ilog2(),
+                Reverse(*ix),
+            )
+        });
+    }
+
+    /// Asks for a pod's deletion. One that no kubelet has goes at once; of others the kubelet hears.
+    pub(super) fn delete_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let now = host.now();
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        if pod.deleted.is_some() {
+            return;
+        }
+        pod.deleted = Some(now);
+        if pod.bound.is_none() {
+            self.remove_pod(ix, host);
+        } else {
+            host.schedule(now + super::WATCH_LATENCY, Event::Wake(ix));
+            self.pod_changed(ix, host);
+        }
+    }
+
+    /// The pod's object is gone.
+    pub(super) fn remove_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
+        self.pod_changed(ix, host);
+        let Some(pod) = self.pods.remove(&ix) else { return };
+        if let Some(set) = self.replica_sets.get_mut(&pod.owner) {
+            set.pods.remove(&ix);
+        }
+        self.scheduling.forget(ix);
+        self.metrics.forget(ix);
+        if pod.bound.is_some() {
+            self.resources_freed(host);
+        }
+    }
+
+    /// Lets the controllers know that watch the pod: of its owners, and of Services that select it.
+    pub(super) fn pod_changed(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get(&ix) else { return };
+        let owner = pod.owner;
+        let services: Vec<_> = (0..self.services.len()).filter(|s| self.services[*s].selects(pod)).collect();
+        if let Some(set) = self.replica_sets.get(&owner) {
+            let deployment = set.deployment;
+            self.touch(Work::ReplicaSet(owner), host);
+            self.touch(Work::Deployment(deployment), host);
+        }
+        for service in services {
+            self.touch(Work::Endpoints(service as u32), host);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_may_burst_and_then_keeps_its_rate() {
+        let mut rate = ClientRate::default();
+        let start = SimTime::from_secs_f64(100.0);
+        let taken = (0..40).take_while(|_| rate.take(start).is_ok()).count();
+        assert_eq!(taken, 30);
+        let next = rate.take(start).unwrap_err();
+        assert_eq!(next, start + CLIENT_INTERVAL);
+        assert_eq!(rate.take(next), Ok(()));
+        assert!(rate.take(next).is_err());
+    }
+}

@@ -1,0 +1,285 @@
+//! The scheduler: binds each pod to the best of the nodes on which it fits.
+//!
+//! A node fits if it has the labels of the pod's `nodeSelector` and if the requests of all its pods
+//! leave room; limits count nothing. Among those that fit the plugins of the default profile score:
+//! `LeastAllocated` and `BalancedAllocation`, for which a pod without requests counts as 100m and
+//! 200 MB, and `PodTopologySpread` with twice the weight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{NodeIx, PodIx};
+use crate::manifest::is_subset;
+use crate::time::{SimDuration, SimTime};
+use crate::units::{Bytes, Millicores};
+
+use super::objects::{Pod, Requests};
+use super::recorder::{Severity, Source};
+use super::runtime::Host;
+use super::{Cluster, Event, MAX_PODS, Node, Work};
+
+/// What a container without requests counts as in scores (`DefaultMilliCPURequest`, `DefaultMemoryRequest`).
+const ASSUMED_CPU: Millicores = Millicores(100);
+/// See [`ASSUMED_CPU`].
+const ASSUMED_MEMORY: Bytes = Bytes(200 * 1024 * 1024);
+/// Time before a pod that did not fit may be tried again; doubled up to [`MAX_BACK_OFF`].
+const BACK_OFF: SimDuration = SimDuration::SECOND;
+/// `podMaxBackoffSeconds`.
+const MAX_BACK_OFF: SimDuration = SimDuration::from_secs(10);
+/// After which a pod is tried again though nothing has changed (`podMaxInUnschedulablePodsDuration`).
+const RETRY: SimDuration = SimDuration::from_secs(300);
+/// The best score of a plugin (`MaxNodeScore`).
+const MAX_SCORE: f64 = 100.0;
+/// `maxSkew` of the built-in constraint over `kubernetes.io/hostname`.
+const MAX_SKEW: f64 = 5.0;
+
+/// Pods that have no node yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SchedulingQueue {
+    /// To be tried, oldest first.
+    active: BTreeSet<PodIx>,
+    /// Tried in vain.
+    unschedulable: BTreeMap<PodIx, Attempts>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attempts {
+    count: u32,
+    last: SimTime,
+    /// Whether something has changed since that might help.
+    hopeful: bool,
+}
+
+impl Attempts {
+    /// When it may be tried again.
+    fn due(self) -> SimTime {
+        if self.hopeful {
+            let back_off = BACK_OFF * (1 << (self.count - 1).min(10));
+            self.last + back_off.min(MAX_BACK_OFF)
+        } else {
+            self.last + RETRY
+        }
+    }
+}
+
+impl SchedulingQueue {
+    pub(super) fn forget(&mut self, pod: PodIx) {
+        self.active.remove(&pod);
+        self.unschedulable.remove(&pod);
+    }
+}
+
+/// What the pods of a node take.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    pods: u32,
+    requests: Requests,
+    /// With the assumed requests.
+    assumed: Requests,
+}
+
+impl Load {
+    fn add(&mut self, pod: &Pod) {
+        let (requests, assumed) = (pod.requests(), assumed_requests(pod));
+        self.pods += 1;
+        self.requests.cpu += requests.cpu;
+        self.requests.memory += requests.memory;
+        self.assumed.cpu += assumed.cpu;
+        self.assumed.memory += assumed.memory;
+    }
+}
+
+fn assumed_requests(pod: &Pod) -> Requests {
+    pod.template.containers.iter().fold(Requests::default(), |sum, container| {
+        let r = &container.resources;
+        Requests {
+            cpu: sum.cpu + r.requests.cpu.or(r.limits.cpu).unwrap_or(ASSUMED_CPU),
+            memory: sum.memory + r.requests.memory.or(r.limits.memory).unwrap_or(ASSUMED_MEMORY),
+        }
+    })
+}
+
+impl Cluster {
+    pub(super) fn enqueue_for_scheduling(&mut self, pod: PodIx, host: &mut dyn Host) {
+        self.scheduling.active.insert(pod);
+        self.touch(Work::Scheduler, host);
+    }
+
+    /// Something has become free: pods that did not fit may fit now.
+    pub(super) fn resources_freed(&mut self, host: &mut dyn Host) {
+        for attempts in self.scheduling.unschedulable.values_mut() {
+            attempts.hopeful = true;
+        }
+        if !self.scheduling.unschedulable.is_empty() {
+            self.touch(Work::Scheduler, host);
+        }
+    }
+
+    /// Tries all pods that are due.
+    pub(super) fn schedule_pods(&mut self, host: &mut dyn Host) {
+        let now = host.now();
+        let waiting = &self.scheduling.unschedulable;
+        let mut due = std::mem::take(&mut self.scheduling.active);
+        due.extend(waiting.iter().filter(|(_, a)| a.due() <= now).map(|(pod, _)| *pod));
+        if let Some(next) = waiting.values().map(|a| a.due()).filter(|at| *at > now).min() {
+            host.schedule(next, Event::Sync(Work::Scheduler));
+        }
+        let mut loads = self.loads();
+        for ix in due {
+            let Some(pod) = self.pods.get(&ix) else { continue };
+            match self.choose_node(pod, &loads) {
+                Ok(node) => {
+                    loads[node.index()].add(pod);
+                    self.bind(ix, node, host);
+                }
+                Err(message) => self.put_aside(ix, message, host),
+            }
+        }
+    }
+
+    fn loads(&self) -> Vec<Load> {
+        let mut loads = vec![Load::default(); self.nodes.len()];
+        for pod in self.pods.values() {
+            if let Some(node) = pod.node() {
+                loads[node.index()].add(pod);
+            }
+        }
+        loads
+    }
+
+    /// What the pods of each node request, with the number of pods.
+    pub(super) fn requested(&self) -> Vec<Requests> {
+        self.loads().iter().map(|load| load.requests).collect()
+    }
+
+    /// The best node, or why there is none.
+    fn choose_node(&self, pod: &Pod, loads: &[Load]) -> Result<NodeIx, String> {
+        let mut refusals: BTreeMap<&'static str, u32> = BTreeMap::new();
+        let mut fitting = Vec::new();
+        for (index, (node, load)) in self.nodes.iter().zip(loads).enumerate() {
+            let reasons = unfit(pod, node, load);
+            if reasons.is_empty() {
+                fitting.push(index);
+            }
+            for reason in reasons {
+                *refusals.entry(reason).or_default() += 1;
+            }
+        }
+        if fitting.is_empty() {
+            return Err(self.refusal(&refusals));
+        }
+        let scores = self.scores(pod, &fitting, loads);
+        let best = scores.iter().copied().max().unwrap_or(0);
+        let best: Vec<_> = fitting.iter().zip(&scores).filter(|(_, s)| **s == best).map(|(n, _)| *n).collect();
+        let pick = pod.key.with_str("node").draw().below(best.len() as u64);
+        Ok(NodeIx(best[pick as usize] as u32))
+    }
+
+    fn scores(&self, pod: &Pod, fitting: &[usize], loads: &[Load]) -> Vec<i64> {
+        let siblings: Vec<_> = fitting
+            .iter()
+            .map(|node| {
+                let here = |p: &&Pod| {
+                    p.is_active() && p.component == pod.component && p.node() == Some(NodeIx(*node as u32))
+                };
+                self.pods.values().filter(here).count()
+            })
+            .collect();
+        let spread = spread_scores(&siblings);
+        let ask = assumed_requests(pod);
+        let resources = fitting.iter().map(|node| resource_score(&self.nodes[*node], &loads[*node], ask));
+        resources.zip(spread).map(|(resources, spread)| resources + 2 * spread).collect()
+    }
+
+    fn refusal(&self, refusals: &BTreeMap<&'static str, u32>) -> String {
+        let total = self.nodes.len();
+        if total == 0 {
+            return "no nodes available to schedule pods".to_owned();
+        }
+        let mut reasons: Vec<_> = refusals.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        reasons.sort();
+        // Nodes that lack only resources could be helped by evicting somebody, of lower priority.
+        let hopeless = refusals.get(SELECTOR_MISMATCH).copied().unwrap_or(0);
+        let short = total as u32 - hopeless;
+        let mut preemption = Vec::new();
+        if short > 0 {
+            preemption.push(format!("{short} No preemption victims found for incoming pod"));
+        }
+        if hopeless > 0 {
+            preemption.push(format!("{hopeless} Preemption is not helpful for scheduling"));
+        }
+        preemption.sort();
+        format!(
+            "0/{total} nodes are available: {}. no new claims to deallocate, preemption: 0/{total} nodes are \
+             available: {}.",
+            reasons.join(", "),
+            preemption.join(", ")
+        )
+    }
+
+    fn bind(&mut self, ix: PodIx, node: NodeIx, host: &mut dyn Host) {
+        self.scheduling.forget(ix);
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        pod.bound = Some((node, host.now()));
+        pod.unschedulable = None;
+        let about = pod.subject();
+        let target = format!("{}/{} to {}", pod.namespace, pod.name, self.nodes[node.index()].spec.name);
+        let message = format!("Successfully assigned {target}");
+        self.record(host, Source::Scheduler, &about, Severity::Normal, "Scheduled", message);
+        host.schedule(host.now() + super::WATCH_LATENCY, Event::Wake(ix));
+    }
+
+    fn put_aside(&mut self, ix: PodIx, message: String, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        pod.unschedulable = Some(message.clone());
+        let about = pod.subject();
+        let count = self.scheduling.unschedulable.get(&ix).map_or(0, |a| a.count) + 1;
+        let attempts = Attempts { count, last: host.now(), hopeful: false };
+        self.scheduling.unschedulable.insert(ix, attempts);
+        host.schedule(attempts.due(), Event::Sync(Work::Scheduler));
+        self.record(host, Source::Scheduler, &about, Severity::Warning, "FailedScheduling", message);
+    }
+}
+
+const SELECTOR_MISMATCH: &str = "node(s) didn't match Pod's node affinity/selector";
+
+/// Why a pod does not fit on a node; nothing if it does.
+fn unfit(pod: &Pod, node: &Node, load: &Load) -> Vec<&'static str> {
+    if !is_subset(&pod.template.node_selector, &node.labels) {
+        return vec![SELECTOR_MISMATCH];
+    }
+    let ask = pod.requests();
+    let mut reasons = Vec::new();
+    if load.pods >= MAX_PODS {
+        reasons.push("Too many pods");
+    }
+    // Who asks for nothing gets it, on a full node too.
+    if ask.cpu.0 > 0 && load.requests.cpu + ask.cpu > node.spec.allocatable_cpu {
+        reasons.push("Insufficient cpu");
+    }
+    if ask.memory.0 > 0 && load.requests.memory + ask.memory > node.spec.allocatable_memory {
+        reasons.push("Insufficient memory");
+    }
+    reasons
+}
+
+/// `LeastAllocated` plus `BalancedAllocation`, each at most 100.
+fn resource_score(node: &Node, load: &Load, ask: Requests) -> i64 {
+    let cpu = load.assumed.cpu + ask.cpu;
+    let memory = load.assumed.memory + ask.memory;
+    let share = |used: u64, of: u64| if of == 0 { 1.0 } else { (used as f64 / of as f64).min(1.0) };
+    let cpu = share(cpu.0, node.spec.allocatable_cpu.0);
+    let memory = share(memory.0, node.spec.allocatable_memory.0);
+    let least = (((1.0 - cpu) * MAX_SCORE) as i64 + ((1.0 - memory) * MAX_SCORE) as i64) / 2;
+    // With two resources the standard deviation is half the difference.
+    let balanced = ((1.0 - (cpu - memory).abs() / 2.0) * MAX_SCORE) as i64;
+    least + balanced
+}
+
+/// `PodTopologySpread` over host names: the fewer pods of the same owner, the better.
+fn spread_scores(siblings: &[usize]) -> Vec<i64> {
+    let weight = libm::log(siblings.len() as f64 + 2.0);
+    let raw: Vec<_> =
+        siblings.iter().map(|n| libm::round(*n as f64 * weight + MAX_SKEW - 1.0) as i64).collect();
+    let (least, most) = (raw.iter().min().copied().unwrap_or(0), raw.iter().max().copied().unwrap_or(0));
+    raw.iter().map(|score| if most == 0 { MAX_SCORE as i64 } else { MAX_SCORE as i64 * (most + least - score) / most }).collect()
+}
