@@ -54,13 +54,13 @@ pub(crate) use text_form;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millicores(pub u64);
 
-text_form!(Millicores, parse_millicores, "a CPU quantity such as 0.5 or 500m", r"^[0-9]+(\.[0-9]+)?m?$");
+text_form!(Millicores, parse_millicores, "a CPU quantity such as 0.5 or 500m", r"^[0-9]+(\.[0-9]*)?([numkMGTPE]|[eE][+-]?[0-9]+)?$");
 
 /// Memory in bytes (`200Mi` in a manifest).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub u64);
 
-text_form!(Bytes, parse_bytes, "a memory quantity such as 200Mi or 1Gi", r"^[0-9]+(\.[0-9]+)?([kMGT]|[KMGT]i)?$");
+text_form!(Bytes, parse_bytes, "a memory quantity such as 200Mi or 1Gi", r"^[0-9]+(\.[0-9]*)?([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$");
 
 impl Millicores {
     /// As a number of cores.
@@ -131,26 +131,37 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Reads a Kubernetes quantity (`k8s.io/apimachinery/pkg/api/resource`): decimal number and suffix.
-fn quantity(text: &str) -> Option<f64> {
-    let end = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(text.len());
-    let number: f64 = text[..end].parse().ok()?;
-    let factor = match &text[end..] {
-        "" => 1.0,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "Ki" => 1024.0,
-        "Mi" => 1_048_576.0,
-        "Gi" => 1_073_741_824.0,
-        "Ti" => 1_099_511_627_776.0,
-        _ => return None,
+/// Reads a Kubernetes quantity (`k8s.io/apimachinery/pkg/api/resource`): a decimal number with a suffix or an
+/// exponent. Returns it in units of `1 / scale`, rounded up; exact, since `9m` must not become 10.
+fn quantity(text: &str, scale: u128) -> Option<u64> {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let mantissa: u128 = format!("{whole}{fraction}").parse().ok()?;
+    let (factor, exponent): (u128, i32) = match suffix {
+        "n" => (1, -9),
+        "u" => (1, -6),
+        "m" => (1, -3),
+        "" => (1, 0),
+        "k" => (1, 3),
+        "M" => (1, 6),
+        "G" => (1, 9),
+        "T" => (1, 12),
+        "P" => (1, 15),
+        "E" => (1, 18),
+        "Ki" => (1 << 10, 0),
+        "Mi" => (1 << 20, 0),
+        "Gi" => (1 << 30, 0),
+        "Ti" => (1 << 40, 0),
+        "Pi" => (1 << 50, 0),
+        "Ei" => (1 << 60, 0),
+        _ => (1, suffix.strip_prefix(['e', 'E'])?.parse().ok()?),
     };
-    Some(number * factor)
+    let exponent = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let power = 10_u128.checked_pow(exponent.unsigned_abs())?;
+    let scaled = mantissa.checked_mul(factor)?.checked_mul(scale)?;
+    let value = if exponent < 0 { scaled.div_ceil(power) } else { scaled.checked_mul(power)? };
+    u64::try_from(value).ok()
 }
 
 /// Reads a CPU quantity: `100m`, `0.5`, `2`. Rounds up to a millicore, as Kubernetes does.
@@ -158,10 +169,11 @@ fn quantity(text: &str) -> Option<f64> {
 /// # Errors
 /// A sentence that says what was expected.
 pub fn parse_millicores(text: &str) -> Result<Millicores, String> {
-    match quantity(text) {
-        Some(v) if v <= 1e6 => Ok(Millicores((v * 1e3).ceil() as u64)),
-        _ => Err(format!("`{text}` is not a CPU quantity: write cores (0.5) or millicores (500m)")),
-    }
+    const MOST: u64 = 1_000_000_000;
+    quantity(text, 1000)
+        .filter(|n| *n <= MOST)
+        .map(Millicores)
+        .ok_or_else(|| format!("`{text}` is not a CPU quantity: write cores (0.5) or millicores (500m)"))
 }
 
 /// Reads a memory quantity: `200Mi`, `1Gi`, `128974848`.
@@ -169,10 +181,11 @@ pub fn parse_millicores(text: &str) -> Result<Millicores, String> {
 /// # Errors
 /// A sentence that says what was expected.
 pub fn parse_bytes(text: &str) -> Result<Bytes, String> {
-    match quantity(text) {
-        Some(v) if v <= 1e18 => Ok(Bytes(v.ceil() as u64)),
-        _ => Err(format!("`{text}` is not a memory quantity: write bytes or a suffix, such as 200Mi or 1Gi")),
-    }
+    const MOST: u64 = 1 << 60;
+    quantity(text, 1)
+        .filter(|n| *n <= MOST)
+        .map(Bytes)
+        .ok_or_else(|| format!("`{text}` is not a memory quantity: write bytes or a suffix, such as 200Mi or 1Gi"))
 }
 
 #[cfg(test)]
@@ -186,7 +199,17 @@ mod tests {
         assert_eq!(parse_millicores("2").unwrap().to_string(), "2");
         assert_eq!(parse_bytes("200Mi").unwrap(), Bytes::from_mebibytes(200));
         assert_eq!(parse_bytes("1Gi").unwrap().to_string(), "1Gi");
-        for bad in ["", "m", "-1", "1.2.3", "12Q", "1 Gi"] {
+        assert_eq!(parse_bytes("1.5Ki").unwrap(), Bytes(1536));
+        assert_eq!(parse_bytes("1e3").unwrap(), Bytes(1000));
+        assert_eq!(parse_bytes("100m").unwrap(), Bytes(1), "fractions of a byte round up");
+        assert_eq!(parse_millicores("100u").unwrap(), Millicores(1));
+        for n in 1..3000 {
+            let cores = format!("{}.{:03}", n / 1000, n % 1000);
+            assert_eq!(parse_millicores(&format!("{n}m")).unwrap(), Millicores(n));
+            assert_eq!(parse_millicores(&cores).unwrap(), Millicores(n), "{cores}");
+        }
+        let long = "9".repeat(60);
+        for bad in ["", ".", "m", "-1", "1.2.3", "12Q", "1 Gi", "1e99", "1e-99", "e3", "1e", "2Ei", &long] {
             assert!(parse_bytes(bad).is_err() && parse_millicores(bad).is_err(), "{bad}");
         }
     }

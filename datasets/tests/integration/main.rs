@@ -1,0 +1,2 @@
+//! One integration binary; one file per part of the data.
+mod sock_shop;
