@@ -200,22 +200,37 @@ pub fn query_range(
 
 /// Instant vectors of successive times, sorted into series.
 #[derive(Default)]
-struct Collected(BTreeMap<Labels, Vec<Sample>>);
+struct Collected {
+    series: Vec<SeriesValues>,
+    by_labels: BTreeMap<Labels, usize>,
+}
 
 impl Collected {
     fn add(&mut self, t_ms: i64, elements: Vec<Element>) {
-        for Element { metric, value } in elements {
-            self.0
-                .entry(metric)
-                .or_default()
-                .push(Sample { t_ms, value });
+        for (at, Element { metric, value }) in elements.into_iter().enumerate() {
+            let sample = Sample { t_ms, value };
+            // Vectors of successive times mostly have the same elements in the same order.
+            match self.series.get_mut(at) {
+                Some(series) if series.metric == metric => series.samples.push(sample),
+                _ => self.add_out_of_order(metric, sample),
+            }
         }
     }
 
-    fn into_series(self) -> Vec<SeriesValues> {
-        self.0
-            .into_iter()
-            .map(|(metric, samples)| SeriesValues { metric, samples })
-            .collect()
+    fn add_out_of_order(&mut self, metric: Labels, sample: Sample) {
+        let known = *self.by_labels.entry(metric).or_insert_with_key(|metric| {
+            let metric = metric.clone();
+            self.series.push(SeriesValues {
+                metric,
+                samples: Vec::new(),
+            });
+            self.series.len() - 1
+        });
+        self.series[known].samples.push(sample);
+    }
+
+    fn into_series(mut self) -> Vec<SeriesValues> {
+        self.series.sort_by(|a, b| a.metric.cmp(&b.metric));
+        self.series
     }
 }

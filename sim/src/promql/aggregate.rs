@@ -7,7 +7,7 @@ use super::Dialect;
 use super::error::Error;
 use super::numeric::{kahan_add, keeps_infinite_mean, quantile};
 use super::plan::{AggregationOp, LabelChoice};
-use super::value::Element;
+use super::value::{Element, format_plain, format_value};
 use crate::telemetry::Labels;
 
 /// The elements of one group, in the order of the vector.
@@ -84,13 +84,23 @@ fn grouped(by: &LabelChoice, vector: Vec<Element>) -> Vec<Group> {
             vec![all]
         };
     }
+    let includes = |name: &str| by.includes(name);
     let mut groups: Vec<Group> = Vec::new();
-    let mut index: BTreeMap<Labels, usize> = BTreeMap::new();
+    let mut index: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for element in vector {
-        let labels = element.metric.filtered(|name| by.includes(name));
-        let at = *index.entry(labels).or_insert_with_key(|labels| {
+        let candidates = index
+            .entry(element.metric.fingerprint(includes))
+            .or_default();
+        let is_same = |at: &usize| {
+            element
+                .metric
+                .equals_filtered(includes, &groups[*at].labels)
+        };
+        let known = candidates.iter().copied().find(is_same);
+        let at = known.unwrap_or_else(|| {
+            candidates.push(groups.len());
             groups.push(Group {
-                labels: labels.clone(),
+                labels: element.metric.filtered(includes),
                 elements: Vec::new(),
             });
             groups.len() - 1
@@ -179,7 +189,7 @@ fn extremes(k: f64, largest_first: bool, groups: Vec<Group>) -> Result<Vec<Eleme
     if !(-9_223_372_036_854_775_808.0..=9_223_372_036_854_774_784.0).contains(&k) {
         return Err(Error::Execution(format!(
             "Scalar value {} overflows int64",
-            super::format_value(k)
+            format_value(k)
         )));
     }
     let keep = k as usize;
@@ -208,11 +218,7 @@ fn count_values(label: &str, by: &LabelChoice, vector: Vec<Element>) -> Vec<Elem
         names.push(label.to_owned());
     }
     let labelled = vector.into_iter().map(|element| {
-        let value = if element.value.is_infinite() {
-            super::format_value(element.value)
-        } else {
-            element.value.to_string() // Never with an exponent here.
-        };
+        let value = format_plain(element.value);
         Element {
             metric: element.metric.with(label, &value),
             ..element

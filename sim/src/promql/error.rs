@@ -61,6 +61,6 @@ pub enum Error {
     #[error("execution: {0}")]
     Execution(String),
     /// Start, end or step of a range query, or the type of its expression, is of no use.
-    #[error("invalid range query: {0}")]
+    #[error("{0}")]
     Range(String),
 }

@@ -76,11 +76,9 @@ impl Outline {
     /// Reads a whole query.
     pub(super) fn read(text: &str) -> Result<Self, Fault> {
         let tokens = tokenize(text)?;
-        if let Some(token) = tokens.get(MAX_TOKENS) {
-            return Err((
-                token.start,
-                format!("the query has more than {MAX_TOKENS} tokens"),
-            ));
+        if tokens.len() - 1 > MAX_TOKENS {
+            let fault = format!("the query has more than {MAX_TOKENS} tokens");
+            return Err((tokens[MAX_TOKENS].start, fault));
         }
         let mut reader = Reader {
             tokens,

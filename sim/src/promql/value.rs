@@ -48,25 +48,31 @@ pub enum Value {
     },
 }
 
-/// A value as Prometheus prints it: the shortest decimal that reads back as the same number, without
-/// an exponent between 1e-6 and 1e21; `NaN`, `+Inf`, `-Inf`.
+/// A value as Prometheus prints those of series: the shortest decimal that reads back as the same
+/// number, with an exponent below 1e-6 and from 1e21; `NaN`, `+Inf`, `-Inf`.
 pub fn format_value(value: f64) -> String {
     let magnitude = value.abs();
-    if value.is_nan() {
-        "NaN".to_owned()
-    } else if magnitude == f64::INFINITY {
-        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
-    } else if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
-        value.to_string()
+    if !magnitude.is_finite() || magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+        return format_plain(value);
+    }
+    // Go writes the exponent's sign always and at least two digits of it.
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', exponent),
+    };
+    format!("{mantissa}e{sign}{digits:0>2}")
+}
+
+/// A value as Prometheus prints scalars: like [`format_value`], but never with an exponent.
+pub(super) fn format_plain(value: f64) -> String {
+    if value == f64::INFINITY {
+        "+Inf".to_owned()
+    } else if value == f64::NEG_INFINITY {
+        "-Inf".to_owned()
     } else {
-        // Go writes the exponent's sign always and at least two digits of it.
-        let text = format!("{value:e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) = match exponent.strip_prefix('-') {
-            Some(digits) => ('-', digits),
-            None => ('+', exponent),
-        };
-        format!("{mantissa}e{sign}{digits:0>2}")
+        value.to_string()
     }
 }
 
@@ -126,7 +132,8 @@ impl Serialize for Value {
         data.serialize_field("resultType", kind)?;
         match self {
             Self::Scalar(sample) => {
-                data.serialize_field("result", &pair(sample.t_ms, sample.value))?;
+                let pair = (Seconds(sample.t_ms), format_plain(sample.value));
+                data.serialize_field("result", &pair)?;
             }
             Self::Vector { t_ms, elements } => {
                 data.serialize_field("result", &VectorJson(*t_ms, elements))?;

@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub const METRIC_NAME: &str = "__name__";
 
 /// One name and value. Ordered by name, then value, as Prometheus compares labels.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// The name; `__name__` for the metric's.
     pub name: Arc<str>,
@@ -86,6 +86,29 @@ impl Labels {
         }
     }
 
+    /// A hash of the labels for whose name `keep` holds: equal for equal ones (FNV-1a).
+    pub(crate) fn fingerprint(&self, keep: impl Fn(&str) -> bool) -> u64 {
+        let kept = self.iter().filter(|(name, _)| keep(name));
+        kept.fold(0xcbf2_9ce4_8422_2325, |hash, (name, value)| {
+            // 0xff is in no UTF-8 text and keeps name and value apart.
+            let bytes = name
+                .bytes()
+                .chain([0xff])
+                .chain(value.bytes())
+                .chain([0xff]);
+            bytes.fold(hash, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            })
+        })
+    }
+
+    /// Would [`filtered`](Self::filtered) give these labels?
+    pub(crate) fn equals_filtered(&self, keep: impl Fn(&str) -> bool, filtered: &Self) -> bool {
+        self.iter()
+            .filter(|(name, _)| keep(name))
+            .eq(filtered.iter())
+    }
+
     /// The labels without the metric's name.
     #[must_use]
     pub fn without_metric(&self) -> Self {
@@ -102,9 +125,40 @@ impl Labels {
     }
 }
 
-impl Ord for Labels {
+/// Strings of one store are interned, so most comparisons find the same one.
+fn compare(a: &Arc<str>, b: &Arc<str>) -> Ordering {
+    if Arc::ptr_eq(a, b) {
+        Ordering::Equal
+    } else {
+        a.cmp(b)
+    }
+}
+
+impl Ord for Label {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        compare(&self.name, &other.name).then_with(|| compare(&self.value, &other.value))
+    }
+}
+
+impl PartialOrd for Label {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Labels {
+    /// As sequences of labels, `__name__` at its place among them.
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Where `__name__` comes first in both and is equal, the others decide.
+        let leads = |labels: &Self| match labels.others.first() {
+            Some(first) => *first.name > *METRIC_NAME,
+            None => true,
+        };
+        if self.metric == other.metric && leads(self) && leads(other) {
+            self.others.cmp(&other.others)
+        } else {
+            self.iter().cmp(other.iter())
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! One integration binary; one file per behaviour.
 mod cpu;
 mod engine;
-
+mod promql_answers;
 mod promql_errors;
 mod manifest;
 mod small_world;
 mod traffic;
+mod promql_naive;
+mod promql_recorded;
