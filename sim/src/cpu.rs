@@ -1,29 +1,35 @@
 //! The processors of one node as Linux schedules them.
 //!
 //! A *group* is a container's control group, a *thread* something in it that has a *burst* of CPU
-//! work to do, a *core* runs one thread at a time at full speed. While the node has at least as many
-//! cores as runnable threads, every thread runs at full speed; otherwise the cores are shared among
-//! the groups by weight (max-min fair, a group never getting more than one core per thread) and
-//! within a group equally.
+//! work to do. While the node has a core for everybody who wants one, everybody runs at full speed;
+//! otherwise the cores are shared among the groups by weight (max-min fair: no group gets more than it
+//! can use).
 //!
 //! A *quota* is CFS bandwidth control: a pool of runtime per 100 ms period that all threads of the
-//! group spend together, each at its full speed. When it is spent the whole group freezes until the
-//! refill. This is not fluid sharing at the rate of the limit: 2 ms of work on an idle container
-//! limited to 200m take 2 ms.
+//! group spend together, each at its full speed, and that freezes them until the refill when it is
+//! spent. This is not fluid sharing at the rate of the limit: 2 ms of work on an idle container limited
+//! to 200m take 2 ms. What a limited group does within its periods depends on details, which `limited`,
+//! `lane` and `pool` take from the kernel: each processor draws 5 ms at a time and notices its end at
+//! the next timer tick only, what it overran is paid back, and threads on one processor take turns
+//! tick by tick. In an unlimited group such turns are too short to matter (`fluid`).
 //!
 //! [`NodeCpu`] has no queue inside. The event loop asks [`NodeCpu::next_event`] and must call
-//! [`NodeCpu::advance`] then. Time is in whole nanoseconds, rates have 32 binary places and are
-//! rounded down: work is never done twice, a burst never ends early and at most 2⁻³² of a core per
-//! thread goes unused.
+//! [`NodeCpu::advance`] then, possibly more than once at the same moment. Time is in whole nanoseconds,
+//! rates have 32 binary places and are rounded down: work is never done twice, a burst never ends early
+//! and at most 2⁻³² of a core per runner goes unused.
 
-mod bandwidth;
+mod fixed;
+mod fluid;
 mod group;
+mod lane;
+mod limited;
+mod pool;
 mod share;
 
-use self::bandwidth::Bandwidth;
-pub use self::bandwidth::PERIOD;
+use self::fixed::{FULL_SPEED, Work, whole, work};
 use self::group::Group;
-use self::share::{Claim, FRACTION_BITS, FULL_SPEED, water_fill};
+pub use self::pool::PERIOD;
+use self::share::{Claim, water_fill};
 use crate::time::{SimDuration, SimTime};
 use crate::units::Millicores;
 
@@ -69,6 +75,37 @@ pub struct GroupConfig {
     pub phase: SimDuration,
 }
 
+/// What the node's kernel was built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Time between timer ticks, `1 / CONFIG_HZ`. Ticks fall on multiples of it, on all processors.
+    pub tick: SimDuration,
+    /// For how long a thread keeps the processor when others wait (`sysctl_sched_base_slice`).
+    pub slice: SimDuration,
+}
+
+impl Kernel {
+    /// Linux since 6.12 with the default `CONFIG_HZ=250`: 0.7 ms × (1 + log2 of the cores, of which at
+    /// most 8 count) (`get_update_sysctl_factor`).
+    pub fn default_for(cores: u32) -> Self {
+        let factor = 1 + cores.clamp(1, 8).ilog2();
+        Self {
+            tick: SimDuration::from_millis(4),
+            slice: SimDuration::from_micros(700) * u64::from(factor),
+        }
+    }
+
+    fn last_tick(&self, now: SimTime) -> SimTime {
+        SimTime(now.0 / self.tick.0 * self.tick.0)
+    }
+
+    /// The first tick that is after `now` and not before `time`.
+    fn tick_after(&self, now: SimTime, time: SimTime) -> SimTime {
+        let earliest = time.max(SimTime(now.0 + 1));
+        SimTime(earliest.0.div_ceil(self.tick.0).saturating_mul(self.tick.0))
+    }
+}
+
 /// What `cpu.stat` tells about a group, and a little more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuStats {
@@ -76,13 +113,14 @@ pub struct CpuStats {
     pub usage: SimDuration,
     /// Ticks of the period timer; none while the group is idle.
     pub nr_periods: u64,
-    /// Of those, the ones that found the group frozen.
+    /// Of those, the ones that found a processor of the group frozen.
     pub nr_throttled: u64,
-    /// How long it was frozen.
+    /// How long it was frozen, summed over processors as the kernel does: two frozen processors count
+    /// twice.
     pub throttled: SimDuration,
     /// Threads with work to do, frozen or not.
     pub runnable: u32,
-    /// Frozen now.
+    /// Threads are frozen now, on at least one processor.
     pub is_throttled: bool,
     /// Thread time spent runnable without a core (`run_delay` of `schedstat`, and the freezes).
     pub waited: SimDuration,
@@ -98,19 +136,20 @@ struct Thread {
 #[derive(Clone, Debug)]
 pub struct NodeCpu {
     cores: u32,
+    kernel: Kernel,
     groups: Vec<Option<Group>>,
     /// Groups that are not dormant, by index.
     active: Vec<u32>,
     threads: Vec<Thread>,
     free_threads: Vec<u32>,
-    /// Threads of all groups that ask for a core now.
+    /// Who of all groups asks for a core now.
     contenders: u32,
-    /// Cores are shared: some threads run at less than full speed.
+    /// Cores are shared: somebody runs at less than full speed.
     is_full: bool,
     /// Earliest due time of the active groups.
     due: SimTime,
     /// CPU time used by groups that are gone, in fixed point.
-    retired: u128,
+    retired: Work,
     /// Scratch of [`Self::share`], kept to spare the allocation.
     claims: Vec<Claim>,
 }
@@ -118,8 +157,14 @@ pub struct NodeCpu {
 impl NodeCpu {
     /// A node with `cores` processors and nothing on it.
     pub fn new(cores: u32) -> Self {
+        Self::with_kernel(cores, Kernel::default_for(cores))
+    }
+
+    /// The same with other kernel settings.
+    pub fn with_kernel(cores: u32, kernel: Kernel) -> Self {
         Self {
             cores,
+            kernel,
             groups: Vec::new(),
             active: Vec::new(),
             threads: Vec::new(),
@@ -139,8 +184,19 @@ impl NodeCpu {
 
     /// A container starts, idle.
     pub fn add_group(&mut self, now: SimTime, config: GroupConfig) -> GroupIx {
-        let bandwidth = config.quota.map(|quota| Bandwidth::new(quota, config.phase));
-        let group = Some(Group::new(now, config.weight.max(1), bandwidth));
+        let GroupConfig {
+            quota,
+            weight,
+            phase,
+        } = config;
+        let group = Some(Group::new(
+            now,
+            weight.max(1),
+            quota,
+            phase,
+            self.cores,
+            self.kernel,
+        ));
         let ix = if let Some(free) = self.groups.iter().position(Option::is_none) {
             self.groups[free] = group;
             free
@@ -154,41 +210,32 @@ impl NodeCpu {
     /// A container is gone, and its threads with it, unfinished.
     pub fn remove_group(&mut self, now: SimTime, ix: GroupIx) {
         let mut group = self.groups[ix.0 as usize].take().expect("the group exists");
-        group.sync(now);
-        self.retired += group.totals(now).0;
+        self.retired += group.usage(now);
         self.contenders -= group.contenders();
-        self.free_threads.extend(group.thread_ids());
+        self.free_threads
+            .extend(group.dissolve(now).into_iter().map(|(thread, _)| thread));
         self.active.retain(|&other| other != ix.0);
         self.settle(now);
     }
 
     /// An in-place resize of the limit. A frozen group runs again at once (`tg_set_cfs_bandwidth`).
-    pub fn set_quota(&mut self, now: SimTime, ix: GroupIx, quota: Option<Quota>, phase: SimDuration) {
-        let contenders = self.contenders;
-        let group = self.group_mut(ix);
-        group.sync(now);
-        let before = group.contenders();
-        match (&mut group.bandwidth, quota) {
-            (Some(bandwidth), Some(quota)) => bandwidth.resize(now, quota),
-            (bandwidth, quota) => {
-                *bandwidth = quota.map(|quota| Bandwidth::new(quota, phase));
-                if let Some(bandwidth) = bandwidth
-                    && before > 0
-                {
-                    bandwidth.wake(now);
-                }
-            }
-        }
-        let after = group.contenders();
-        group.reschedule();
-        self.contenders = contenders - before + after;
-        self.settle(now);
+    /// `phase` counts if there was no limit before.
+    pub fn set_quota(
+        &mut self,
+        now: SimTime,
+        ix: GroupIx,
+        quota: Option<Quota>,
+        phase: SimDuration,
+    ) {
+        let (cores, kernel) = (self.cores, self.kernel);
+        self.change(now, ix, |group| {
+            group.set_quota(now, quota, phase, cores, kernel)
+        });
     }
 
     /// An in-place resize of the request.
     pub fn set_weight(&mut self, now: SimTime, ix: GroupIx, weight: u32) {
-        self.group_mut(ix).weight = weight.max(1);
-        self.settle(now);
+        self.change(now, ix, |group| group.weight = weight.max(1));
     }
 
     /// A thread of the group becomes runnable with `work` to do: CPU time at full speed of one core.
@@ -202,24 +249,25 @@ impl NodeCpu {
             self.threads.push(thread);
             (self.threads.len() - 1) as u32
         };
-        let group = self.groups[ix.0 as usize].as_mut().expect("the group exists");
-        let was_dormant = group.is_dormant();
-        let before = group.contenders();
-        group.sync(now);
-        group.push(now, work, id);
-        group.reschedule();
-        let after = group.contenders();
-        let due = group.due();
-        if was_dormant {
+        let group = self.groups[ix.0 as usize]
+            .as_mut()
+            .expect("the group exists");
+        if group.is_dormant() {
             let at = self.active.partition_point(|&other| other < ix.0);
             self.active.insert(at, ix.0);
         }
-        self.contenders = self.contenders - before + after;
+        let before = group.contenders();
+        let due_before = group.due();
+        group.start(now, id, self::work(work));
+        let due = group.due();
+        self.contenders = self.contenders + group.contenders() - before;
         if self.is_full || self.contenders > self.cores {
             self.settle(now);
-        } else {
-            // Another thread can only bring the group's next event forward.
-            self.due = self.due.min(due);
+        } else if due <= self.due {
+            self.due = due;
+        } else if due_before == self.due {
+            // Rare: a thread that goes on puts off what its leaving would have caused.
+            self.find_due();
         }
         ThreadIx(id)
     }
@@ -227,16 +275,8 @@ impl NodeCpu {
     /// A thread is killed, or its request abandoned, before its burst is done.
     pub fn stop(&mut self, now: SimTime, id: ThreadIx) {
         let ix = GroupIx(self.threads[id.0 as usize].group);
-        let contenders = self.contenders;
-        let group = self.group_mut(ix);
-        group.sync(now);
-        let before = group.contenders();
-        group.remove(id.0);
-        group.reschedule();
-        let after = group.contenders();
-        self.contenders = contenders - before + after;
         self.free_threads.push(id.0);
-        self.settle(now);
+        self.change(now, ix, |group| group.stop(now, id.0));
     }
 
     /// When [`Self::advance`] must be called; [`SimTime::NEVER`] if nothing will happen by itself.
@@ -244,31 +284,35 @@ impl NodeCpu {
         self.due
     }
 
-    /// Brings the node to `now` and appends the tags of the bursts that are done: by time, then
-    /// group, then start.
+    /// Brings the node to `now`, which must not lie beyond [`Self::next_event`], and appends the tags of
+    /// the bursts that are done: by group, then processor.
+    ///
+    /// Where it matters whether a thread goes on with another burst at once (somebody waits for its
+    /// processor) the next event is again `now`, after the caller had the chance to start it.
     pub fn advance(&mut self, now: SimTime, finished: &mut Vec<u32>) {
-        while self.due <= now {
-            self.step(finished);
+        debug_assert!(now <= self.due, "an event was skipped");
+        if now < self.due {
+            return;
         }
-    }
-
-    /// What happens at the moment [`Self::due`].
-    fn step(&mut self, finished: &mut Vec<u32>) {
-        let now = self.due;
         let mut next = SimTime::NEVER;
         let mut a_group_sleeps = false;
-        for &ix in &self.active {
-            let group = self.groups[ix as usize].as_mut().expect("active groups exist");
+        let Self {
+            active,
+            groups,
+            threads,
+            free_threads,
+            contenders,
+            ..
+        } = self;
+        for &ix in active.iter() {
+            let group = groups[ix as usize].as_mut().expect("active groups exist");
             if group.due() <= now {
                 let before = group.contenders();
-                group.sync(now);
-                while let Some(id) = group.pop_finished() {
-                    finished.push(self.threads[id as usize].tag);
-                    self.free_threads.push(id);
-                }
-                group.run_bandwidth(now);
-                group.reschedule();
-                self.contenders = self.contenders - before + group.contenders();
+                group.advance(now, |id| {
+                    finished.push(threads[id as usize].tag);
+                    free_threads.push(id);
+                });
+                *contenders = *contenders + group.contenders() - before;
                 a_group_sleeps |= group.is_dormant();
             }
             next = next.min(group.due());
@@ -279,15 +323,40 @@ impl NodeCpu {
         }
     }
 
+    /// Applies a change to a group and what follows from it.
+    fn change(&mut self, now: SimTime, ix: GroupIx, change: impl FnOnce(&mut Group)) {
+        let group = self.groups[ix.0 as usize]
+            .as_mut()
+            .expect("the group exists");
+        let before = group.contenders();
+        change(group);
+        self.contenders = self.contenders + group.contenders() - before;
+        self.settle(now);
+    }
+
     /// After a change: who is active, how fast everybody runs, what is due next.
     fn settle(&mut self, now: SimTime) {
-        let groups = &self.groups;
-        self.active.retain(|&ix| groups[ix as usize].as_ref().is_some_and(|group| !group.is_dormant()));
+        let Self { active, groups, .. } = self;
+        active.retain(|&ix| {
+            let group = groups[ix as usize].as_mut().expect("active groups exist");
+            let sleeps = group.is_dormant();
+            if sleeps {
+                group.set_rate(now, FULL_SPEED);
+            }
+            !sleeps
+        });
         if self.is_full || self.contenders > self.cores {
             self.share(now);
         }
-        let dues = self.active.iter().filter_map(|&ix| self.groups[ix as usize].as_ref());
-        self.due = dues.map(Group::due).min().unwrap_or(SimTime::NEVER);
+        self.find_due();
+    }
+
+    fn find_due(&mut self) {
+        let groups = self
+            .active
+            .iter()
+            .filter_map(|&ix| self.groups[ix as usize].as_ref());
+        self.due = groups.map(Group::due).min().unwrap_or(SimTime::NEVER);
     }
 
     /// Gives every active group its rate.
@@ -296,50 +365,45 @@ impl NodeCpu {
         let mut claims = std::mem::take(&mut self.claims);
         claims.clear();
         claims.extend(self.active.iter().map(|&ix| {
-            let group = self.groups[ix as usize].as_ref().expect("active groups exist");
-            let (weight, threads) = (u64::from(group.weight), u64::from(group.contenders()));
-            Claim { weight, threads, rate: FULL_SPEED }
+            let group = self.groups[ix as usize]
+                .as_ref()
+                .expect("active groups exist");
+            let (weight, runners) = (u64::from(group.weight), u64::from(group.contenders()));
+            Claim {
+                weight,
+                runners,
+                rate: FULL_SPEED,
+            }
         }));
         if self.is_full {
             water_fill(u64::from(self.cores), &mut claims);
         }
         for (&ix, claim) in self.active.iter().zip(&claims) {
-            let group = self.groups[ix as usize].as_mut().expect("active groups exist");
-            if claim.threads > 0 && claim.rate != group.rate() {
-                group.sync(now);
-                group.set_rate(claim.rate);
-                group.reschedule();
-            }
+            let group = self.groups[ix as usize]
+                .as_mut()
+                .expect("active groups exist");
+            group.set_rate(now, claim.rate);
         }
         self.claims = claims;
     }
 
     /// The counters of a group at `now`.
     pub fn group_stats(&self, now: SimTime, ix: GroupIx) -> CpuStats {
-        let group = self.groups[ix.0 as usize].as_ref().expect("the group exists");
-        let (usage, runnable) = group.totals(now);
-        let usage = SimDuration((usage >> FRACTION_BITS) as u64);
-        let bandwidth = group.bandwidth.as_ref();
-        let (nr_periods, nr_throttled) = bandwidth.map_or((0, 0), Bandwidth::periods);
-        CpuStats {
-            usage,
-            nr_periods,
-            nr_throttled,
-            throttled: bandwidth.map_or(SimDuration::ZERO, |b| b.throttled(now)),
-            runnable: group.threads(),
-            is_throttled: group.is_throttled(),
-            waited: runnable.saturating_sub(usage),
-        }
+        self.groups[ix.0 as usize]
+            .as_ref()
+            .expect("the group exists")
+            .stats(now)
     }
 
     /// Core time that the node has spent working since it was made. Against
     /// `cores * time` it tells whether the machine is the bottleneck.
     pub fn busy(&self, now: SimTime) -> SimDuration {
-        let live: u128 = self.groups.iter().flatten().map(|group| group.totals(now).0).sum();
-        SimDuration(((self.retired + live) >> FRACTION_BITS) as u64)
-    }
-
-    fn group_mut(&mut self, ix: GroupIx) -> &mut Group {
-        self.groups[ix.0 as usize].as_mut().expect("the group exists")
+        let live: Work = self
+            .groups
+            .iter()
+            .flatten()
+            .map(|group| group.usage(now))
+            .sum();
+        whole(self.retired + live)
     }
 }

@@ -1,52 +1,72 @@
-//! One control group: its runnable threads, how fast they run, and when something happens to them.
+//! One control group, limited or not.
 
-use super::bandwidth::Bandwidth;
-use super::share::{FRACTION_BITS, FULL_SPEED};
+use super::fixed::{FULL_SPEED, Work};
+use super::fluid::Fluid;
+use super::limited::Limited;
+use super::{CpuStats, Kernel, Quota};
 use crate::time::{SimDuration, SimTime};
 
-/// A runnable thread with its burst.
-#[derive(Clone, Copy, Debug)]
-struct Burst {
-    /// The value of [`Group::attained`] at which it is done.
-    finish: u128,
-    thread: u32,
+/// How the threads of a group get at processors.
+#[derive(Clone, Debug)]
+enum Threads {
+    Unlimited(Fluid),
+    Limited(Box<Limited>),
 }
 
 /// A control group.
-///
-/// Its threads always run at the same speed as each other, so one number, the service that a thread
-/// present from the beginning would have attained, tells the progress of all (virtual time). It has
-/// [`FRACTION_BITS`] binary places; the clock has none, so a burst ends at the first nanosecond at
-/// which it is complete, and the part of the last nanosecond it did not need is not charged.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) weight: u32,
-    /// Speed of each thread while not frozen; at most [`FULL_SPEED`].
-    rate: u64,
-    attained: u128,
-    /// The time at which the other fields are true.
-    synced: SimTime,
-    /// By finish, latest first; equal ones in reverse order of start.
-    bursts: Vec<Burst>,
-    pub(super) bandwidth: Option<Bandwidth>,
-    usage: u128,
+    threads: Threads,
+    /// CPU time used under former limits.
+    former_usage: Work,
     /// Thread-nanoseconds spent runnable, running or not.
     runnable: u64,
-    /// When it wants to be looked at again.
+    runnable_synced: SimTime,
     due: SimTime,
 }
 
+/// Calls a method of whichever kind of threads there is.
+macro_rules! either {
+    ($threads:expr, $inner:ident => $call:expr) => {
+        match $threads {
+            Threads::Unlimited($inner) => $call,
+            Threads::Limited($inner) => $call,
+        }
+    };
+}
+
+impl Threads {
+    fn new(
+        now: SimTime,
+        quota: Option<Quota>,
+        phase: SimDuration,
+        cores: u32,
+        kernel: Kernel,
+    ) -> Self {
+        match quota {
+            Some(quota) => Self::Limited(Box::new(Limited::new(now, cores, quota, phase, kernel))),
+            None => Self::Unlimited(Fluid::new(now)),
+        }
+    }
+}
+
 impl Group {
-    pub(super) fn new(now: SimTime, weight: u32, bandwidth: Option<Bandwidth>) -> Self {
+    pub(super) fn new(
+        now: SimTime,
+        weight: u32,
+        quota: Option<Quota>,
+        phase: SimDuration,
+        cores: u32,
+        kernel: Kernel,
+    ) -> Self {
+        let threads = Threads::new(now, quota, phase, cores, kernel);
         Self {
             weight,
-            rate: FULL_SPEED,
-            attained: 0,
-            synced: now,
-            bursts: Vec::new(),
-            bandwidth,
-            usage: 0,
+            threads,
+            former_usage: 0,
             runnable: 0,
+            runnable_synced: now,
             due: SimTime::NEVER,
         }
     }
@@ -55,133 +75,117 @@ impl Group {
         self.due
     }
 
-    pub(super) fn is_throttled(&self) -> bool {
-        self.bandwidth.as_ref().is_some_and(Bandwidth::is_throttled)
-    }
-
     /// Runnable threads, frozen or not.
-    pub(super) fn threads(&self) -> u32 {
-        self.bursts.len() as u32
+    fn threads(&self) -> u32 {
+        either!(&self.threads, threads => threads.threads())
     }
 
-    /// Threads that ask for a core.
+    /// What asks for a core: threads, or lanes if the group is limited.
     pub(super) fn contenders(&self) -> u32 {
-        if self.is_throttled() { 0 } else { self.threads() }
+        match &self.threads {
+            Threads::Unlimited(fluid) => fluid.threads(),
+            Threads::Limited(limited) => limited.running(),
+        }
     }
 
     /// Nothing will happen to it until a thread starts.
     pub(super) fn is_dormant(&self) -> bool {
-        self.bursts.is_empty() && self.bandwidth.as_ref().is_none_or(|b| !b.timer_runs())
+        match &self.threads {
+            Threads::Unlimited(fluid) => fluid.threads() == 0,
+            Threads::Limited(limited) => limited.is_dormant(),
+        }
     }
 
-    /// The threads of the group, in no defined order.
-    pub(super) fn thread_ids(&self) -> impl Iterator<Item = u32> {
-        self.bursts.iter().map(|burst| burst.thread)
+    /// The threads of the group that are alive.
+    pub(super) fn dissolve(&mut self, now: SimTime) -> Vec<(u32, Work)> {
+        either!(&mut self.threads, threads => threads.dissolve(now))
     }
 
-    /// Service that each thread gets until `now` beyond what `attained` says.
-    fn progress(&self, now: SimTime) -> u128 {
-        if self.is_throttled() { 0 } else { u128::from(now.since(self.synced).0) * u128::from(self.rate) }
+    pub(super) fn usage(&self, now: SimTime) -> Work {
+        self.former_usage + either!(&self.threads, threads => threads.usage(now))
     }
 
-    /// Usage in fixed point and runnable thread time at `now`.
-    pub(super) fn totals(&self, now: SimTime) -> (u128, SimDuration) {
-        let threads = self.bursts.len() as u64;
-        let runnable = self.runnable + threads * now.since(self.synced).0;
-        (self.usage + self.progress(now) * u128::from(threads), SimDuration(runnable))
+    fn runnable(&self, now: SimTime) -> u64 {
+        self.runnable + u64::from(self.threads()) * now.since(self.runnable_synced).0
     }
 
-    /// Brings every field to `now`.
-    pub(super) fn sync(&mut self, now: SimTime) {
-        if !self.bursts.is_empty() {
-            let progress = self.progress(now);
-            let spent = progress * self.bursts.len() as u128;
-            self.runnable += now.since(self.synced).0 * self.bursts.len() as u64;
-            self.attained += progress;
-            self.usage += spent;
-            if let Some(bandwidth) = &mut self.bandwidth {
-                bandwidth.spend(spent);
+    /// Must come before every change of the number of threads.
+    fn count_runnable(&mut self, now: SimTime) {
+        self.runnable = self.runnable(now);
+        self.runnable_synced = now;
+    }
+
+    fn changed(&mut self) {
+        self.due = either!(&self.threads, threads => threads.due());
+    }
+
+    pub(super) fn start(&mut self, now: SimTime, thread: u32, left: Work) {
+        self.count_runnable(now);
+        either!(&mut self.threads, threads => threads.start(now, thread, left));
+        self.changed();
+    }
+
+    pub(super) fn stop(&mut self, now: SimTime, thread: u32) {
+        self.count_runnable(now);
+        either!(&mut self.threads, threads => threads.stop(now, thread));
+        self.changed();
+    }
+
+    pub(super) fn advance(&mut self, now: SimTime, mut finished: impl FnMut(u32)) {
+        self.count_runnable(now);
+        either!(&mut self.threads, threads => threads.advance(now, &mut finished));
+        self.changed();
+    }
+
+    /// A contender's speed. Without contenders it is full, so that whoever comes first need not be told.
+    pub(super) fn set_rate(&mut self, now: SimTime, rate: u64) {
+        let rate = if self.contenders() == 0 {
+            FULL_SPEED
+        } else {
+            rate
+        };
+        if rate != either!(&self.threads, threads => threads.rate()) {
+            either!(&mut self.threads, threads => threads.set_rate(now, rate));
+            self.changed();
+        }
+    }
+
+    pub(super) fn set_quota(
+        &mut self,
+        now: SimTime,
+        quota: Option<Quota>,
+        phase: SimDuration,
+        cores: u32,
+        kernel: Kernel,
+    ) {
+        match (&mut self.threads, quota) {
+            (Threads::Limited(limited), Some(quota)) => limited.resize(now, quota),
+            (Threads::Unlimited(_), None) => {}
+            _ => {
+                self.former_usage = self.usage(now);
+                let runners = self.dissolve(now);
+                self.threads = Threads::new(now, quota, phase, cores, kernel);
+                for (thread, left) in runners {
+                    either!(&mut self.threads, threads => threads.start(now, thread, left));
+                }
             }
         }
-        self.synced = now;
+        self.changed();
     }
 
-    /// The group must be synced before anything below; [`Self::reschedule`] must follow.
-    pub(super) fn set_rate(&mut self, rate: u64) {
-        self.rate = rate;
-    }
-
-    pub(super) fn rate(&self) -> u64 {
-        self.rate
-    }
-
-    pub(super) fn push(&mut self, now: SimTime, work: SimDuration, thread: u32) {
-        let finish = self.attained + (u128::from(work.0) << FRACTION_BITS);
-        let at = self.bursts.partition_point(|other| other.finish > finish);
-        self.bursts.insert(at, Burst { finish, thread });
-        if let Some(bandwidth) = &mut self.bandwidth {
-            bandwidth.wake(now);
-            if bandwidth.is_spent() {
-                bandwidth.throttle(now);
-            }
+    pub(super) fn stats(&self, now: SimTime) -> CpuStats {
+        let usage = super::fixed::whole(self.usage(now));
+        let mut stats = CpuStats {
+            usage,
+            runnable: self.threads(),
+            waited: SimDuration(self.runnable(now)).saturating_sub(usage),
+            ..CpuStats::default()
+        };
+        if let Threads::Limited(limited) = &self.threads {
+            (stats.nr_periods, stats.nr_throttled) = limited.periods();
+            stats.throttled = limited.throttled_time(now);
+            stats.is_throttled = limited.is_throttled();
         }
+        stats
     }
-
-    pub(super) fn remove(&mut self, thread: u32) {
-        let at = self.bursts.iter().position(|burst| burst.thread == thread);
-        self.bursts.remove(at.expect("a live thread is in its group"));
-    }
-
-    /// Takes the next thread whose burst is done.
-    pub(super) fn pop_finished(&mut self) -> Option<u32> {
-        let burst = *self.bursts.last().filter(|burst| burst.finish <= self.attained)?;
-        self.bursts.pop();
-        let unneeded = self.attained - burst.finish;
-        self.usage -= unneeded;
-        if let Some(bandwidth) = &mut self.bandwidth {
-            bandwidth.refund(unneeded);
-        }
-        Some(burst.thread)
-    }
-
-    /// Refill and freeze, after the finished bursts are out.
-    pub(super) fn run_bandwidth(&mut self, now: SimTime) {
-        if let Some(bandwidth) = &mut self.bandwidth {
-            if bandwidth.timer_due() <= now {
-                bandwidth.tick(now);
-            }
-            if bandwidth.is_spent() && !self.bursts.is_empty() {
-                bandwidth.throttle(now);
-            }
-        }
-    }
-
-    /// Finds out when the next thing happens. A group without contenders forgets its rate, so that
-    /// it starts at full speed if the node is not full then.
-    pub(super) fn reschedule(&mut self) {
-        if self.contenders() == 0 {
-            self.rate = FULL_SPEED;
-        }
-        let mut due = self.bandwidth.as_ref().map_or(SimTime::NEVER, Bandwidth::timer_due);
-        if let Some(first) = self.bursts.last()
-            && !self.is_throttled()
-        {
-            due = due.min(self.synced + time_for(first.finish - self.attained, u128::from(self.rate)));
-            if let Some(bandwidth) = &self.bandwidth {
-                let together = u128::from(self.rate) * self.bursts.len() as u128;
-                due = due.min(self.synced + time_for(bandwidth.left(), together));
-            }
-        }
-        self.due = due;
-    }
-}
-
-/// Whole nanoseconds until `amount` is attained at `rate`, rounded up.
-fn time_for(amount: u128, rate: u128) -> SimDuration {
-    let ns = if rate == u128::from(FULL_SPEED) {
-        (amount + (u128::from(FULL_SPEED) - 1)) >> FRACTION_BITS
-    } else {
-        amount.div_ceil(rate)
-    };
-    SimDuration(u64::try_from(ns).unwrap_or(u64::MAX))
 }

@@ -54,20 +54,30 @@ fn two_milliseconds_on_an_idle_pod_limited_to_200m_take_two() {
 
 #[test]
 fn busy_threads_spend_the_quota_together_and_then_freeze() {
-    for threads in [1, 2, 4] {
+    // Each processor draws 5 ms at a time and looks again at the ticks, every 4 ms. One thread is out
+    // of runtime exactly at the tick at 20 ms. Two threads draw 5 ms each; at 8 ms they have overrun by
+    // 3 ms and the first draws 8 ms, which leaves 2 for the second: frozen at 8 and 16 ms.
+    for (threads, frozen, usage) in [(1, 20, 20), (2, 16, 24)] {
         let (mut cpu, ix) = limited(4, 200);
         for tag in 0..threads {
             cpu.start(at(0), ix, SimDuration::from_secs(3600), tag);
         }
-        assert!(run(&mut cpu, at(20 / u64::from(threads))).is_empty());
+        assert!(run(&mut cpu, at(99)).is_empty());
         let stats = cpu.group_stats(at(99), ix);
         assert!(stats.is_throttled);
-        assert_eq!(stats.usage, MS * 20);
-        run(&mut cpu, at(999));
-        let stats = cpu.group_stats(at(999), ix);
-        assert_eq!((stats.nr_periods, stats.nr_throttled), (9, 9));
-        assert_eq!(stats.usage, MS * 200);
-        assert_eq!(cpu.busy(at(999)), MS * 200);
+        assert_eq!(stats.usage, MS * usage);
+        let first_frozen = if threads == 2 { 99 - 8 } else { 0 };
+        assert_eq!(stats.throttled, MS * (99 - frozen + first_frozen));
+        // In the long run they get what the limit says, up to one overrun.
+        run(&mut cpu, at(9_999));
+        let stats = cpu.group_stats(at(9_999), ix);
+        assert_eq!((stats.nr_periods, stats.nr_throttled), (99, 99));
+        assert!(
+            stats.usage >= MS * 2_000 && stats.usage <= MS * 2_008,
+            "{stats:?}"
+        );
+        assert_eq!(cpu.busy(at(9_999)), stats.usage);
+        assert_eq!(stats.waited, MS * 9_999 * u64::from(threads) - stats.usage);
     }
 }
 
@@ -114,8 +124,8 @@ fn a_resize_ends_the_freeze_and_a_removal_frees_the_cores() {
     cpu.start(at(50), other, MS * 100, 2);
     assert_eq!(run(&mut cpu, at(60)), []);
     cpu.remove_group(at(60), other);
-    // 10 ms alone and 10 ms shared leave 15 ms of 30.
-    assert_eq!(run(&mut cpu, at(500)), [(75_000, 1)]);
+    // It ran for 12 ms until the tick at which it froze and for 5 in the shared time.
+    assert_eq!(run(&mut cpu, at(500)), [(73_000, 1)]);
     assert_eq!(cpu.busy(at(500)), MS * 35);
     assert_eq!(
         cpu.add_group(at(500), group(0, 1024)),

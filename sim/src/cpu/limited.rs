@@ -1,0 +1,464 @@
+//! A group with a quota: one lane per processor, which all draw runtime from one pool.
+//!
+//! Follows `kernel/sched/fair.c` of Linux 6.18, where a lane that has spent its runtime freezes its own
+//! threads while the other lanes go on with what they have drawn.
+
+use std::collections::VecDeque;
+
+use super::fixed::{FULL_SPEED, NANOSECOND, Work, done};
+use super::lane::{Activity, Lane};
+use super::pool::Pool;
+use super::{Kernel, Quota};
+use crate::time::{SimDuration, SimTime};
+
+/// Lanes of a group at most, so that one word tells which are busy.
+const MOST_LANES: u32 = u64::BITS;
+
+/// A thread that has run and sleeps now: where it would like to run again.
+#[derive(Clone, Copy, Debug)]
+struct Sleeper {
+    lane: u32,
+    vruntime: Work,
+}
+
+/// The lanes and the pool of a limited group.
+#[derive(Clone, Debug)]
+pub(super) struct Limited {
+    kernel: Kernel,
+    pool: Pool,
+    lanes: Vec<Lane>,
+    /// One bit per lane that is not idle.
+    busy: u64,
+    /// Frozen lanes, the one that waits longest first. One without threads can be among them: it owes.
+    throttled: Vec<u32>,
+    /// Longest asleep first; it wakes first.
+    sleepers: VecDeque<Sleeper>,
+    threads: u32,
+    /// Speed of each running lane.
+    rate: u64,
+    /// CPU time of all threads up to each lane's last sync.
+    usage: Work,
+    frozen: FrozenTime,
+    due: SimTime,
+}
+
+/// How long lanes with threads have been frozen, summed over lanes as `cpu.stat` does.
+#[derive(Clone, Debug)]
+struct FrozenTime {
+    total: u64,
+    lanes: u32,
+    synced: SimTime,
+}
+
+impl FrozenTime {
+    fn total(&self, now: SimTime) -> u64 {
+        self.total + u64::from(self.lanes) * now.since(self.synced).0
+    }
+
+    fn sync(&mut self, now: SimTime) {
+        self.total = self.total(now);
+        self.synced = now;
+    }
+
+    fn add_lane(&mut self, now: SimTime) {
+        self.sync(now);
+        self.lanes += 1;
+    }
+
+    fn remove_lane(&mut self, now: SimTime) {
+        self.sync(now);
+        self.lanes -= 1;
+    }
+}
+
+/// The set bits of `word`, lowest first.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = word.trailing_zeros();
+        (word != 0).then(|| {
+            word &= word - 1;
+            lowest as usize
+        })
+    })
+}
+
+impl Limited {
+    pub(super) fn new(
+        now: SimTime,
+        cores: u32,
+        quota: Quota,
+        phase: SimDuration,
+        kernel: Kernel,
+    ) -> Self {
+        Self {
+            kernel,
+            pool: Pool::new(quota, phase),
+            lanes: (0..cores.min(MOST_LANES)).map(|_| Lane::new(now)).collect(),
+            busy: 0,
+            throttled: Vec::new(),
+            sleepers: VecDeque::new(),
+            threads: 0,
+            rate: FULL_SPEED,
+            usage: 0,
+            frozen: FrozenTime {
+                total: 0,
+                lanes: 0,
+                synced: now,
+            },
+            due: SimTime::NEVER,
+        }
+    }
+
+    /// Runnable threads, frozen or not.
+    pub(super) fn threads(&self) -> u32 {
+        self.threads
+    }
+
+    /// Lanes that want a processor.
+    pub(super) fn running(&self) -> u32 {
+        bits(self.busy)
+            .filter(|&ix| self.lanes[ix].is_running())
+            .count() as u32
+    }
+
+    /// Nothing will happen until a thread starts.
+    pub(super) fn is_dormant(&self) -> bool {
+        self.threads == 0 && self.due == SimTime::NEVER
+    }
+
+    /// Some lane with threads is frozen.
+    pub(super) fn is_throttled(&self) -> bool {
+        self.frozen.lanes > 0
+    }
+
+    pub(super) fn periods(&self) -> (u64, u64) {
+        (self.pool.nr_periods, self.pool.nr_throttled)
+    }
+
+    pub(super) fn throttled_time(&self, now: SimTime) -> SimDuration {
+        SimDuration(self.frozen.total(now))
+    }
+
+    pub(super) fn due(&self) -> SimTime {
+        self.due
+    }
+
+    pub(super) fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// CPU time of all threads.
+    pub(super) fn usage(&self, now: SimTime) -> Work {
+        let running = bits(self.busy)
+            .map(|ix| &self.lanes[ix])
+            .filter(|lane| lane.is_running());
+        self.usage
+            + running
+                .map(|lane| done(lane.synced, now, self.rate).min(lane.runners[0].left))
+                .sum::<Work>()
+    }
+
+    /// All threads with what is left of their bursts, when the group stops being limited.
+    pub(super) fn dissolve(&mut self, now: SimTime) -> Vec<(u32, Work)> {
+        for ix in bits(self.busy) {
+            self.sync(ix, now);
+        }
+        let runners = self.lanes.iter().flat_map(|lane| &lane.runners);
+        runners.map(|runner| (runner.thread, runner.left)).collect()
+    }
+
+    /// Threads that finished their bursts earlier and did not go on are asleep since then.
+    fn settle(&mut self, now: SimTime) {
+        for ix in bits(self.busy) {
+            if let Activity::Leaving(departure) = self.lanes[ix].activity
+                && departure.at < now
+            {
+                self.leave(ix, departure.at);
+            }
+        }
+    }
+
+    /// The lanes get another speed.
+    pub(super) fn set_rate(&mut self, now: SimTime, rate: u64) {
+        self.settle(now);
+        for ix in bits(self.busy) {
+            self.sync(ix, now);
+            self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
+        }
+        self.rate = rate;
+        for ix in bits(self.busy) {
+            self.lanes[ix].find_due(rate, &self.kernel);
+        }
+        self.find_due();
+    }
+
+    /// A new limit in place (`tg_set_cfs_bandwidth`): the pool is full, lanes start over, freezes end.
+    pub(super) fn resize(&mut self, now: SimTime, quota: Quota) {
+        self.settle(now);
+        self.pool.resize(quota);
+        self.throttled.clear();
+        self.frozen.sync(now);
+        self.frozen.lanes = 0;
+        for ix in 0..self.lanes.len() {
+            self.sync(ix, now);
+            self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
+            let lane = &mut self.lanes[ix];
+            lane.runtime = NANOSECOND;
+            if lane.is_throttled {
+                lane.thaw(now, &self.kernel);
+            }
+            self.lane_changed(ix);
+        }
+        self.find_due();
+    }
+
+    /// A thread has a burst to do. If one of the group has finished its burst at this very moment, it is
+    /// the same thread that goes on; else the one that has slept longest wakes.
+    pub(super) fn start(&mut self, now: SimTime, thread: u32, left: Work) {
+        self.threads += 1;
+        self.settle(now);
+        for ix in bits(self.busy) {
+            if let Activity::Leaving(departure) = self.lanes[ix].activity {
+                let sleeper = self
+                    .sleepers
+                    .iter()
+                    .rposition(|sleeper| sleeper.lane as usize == ix);
+                self.sleepers
+                    .remove(sleeper.expect("a departure leaves a sleeper"));
+                self.lanes[ix].carry_on(departure, thread, left);
+                self.lane_changed(ix);
+                self.find_due();
+                return;
+            }
+        }
+        let sleeper = self.sleepers.pop_front();
+        let ix = self.choose_lane(sleeper);
+        let slept = sleeper.filter(|sleeper| sleeper.lane as usize == ix);
+        self.enqueue(ix, now, thread, left, slept.map(|sleeper| sleeper.vruntime));
+        self.find_due();
+    }
+
+    /// A thread is killed.
+    pub(super) fn stop(&mut self, now: SimTime, thread: u32) {
+        self.settle(now);
+        let place = self.lanes.iter().enumerate().find_map(|(ix, lane)| {
+            let at = lane
+                .runners
+                .iter()
+                .position(|runner| runner.thread == thread)?;
+            Some((ix, at))
+        });
+        let (ix, at) = place.expect("a live thread is in its group");
+        self.sync(ix, now);
+        self.threads -= 1;
+        let lane = &mut self.lanes[ix];
+        if lane.is_running() && at == 0 {
+            lane.depart(now);
+            self.leave(ix, now);
+        } else {
+            lane.runners.remove(at);
+            if lane.is_throttled && lane.runners.is_empty() {
+                self.frozen.remove_lane(now);
+            }
+            self.lane_changed(ix);
+        }
+        self.find_due();
+    }
+
+    /// What happens at [`Self::due`]; appends the threads whose bursts are done.
+    pub(super) fn advance(&mut self, now: SimTime, finished: &mut impl FnMut(u32)) {
+        self.settle(now);
+        for ix in bits(self.busy) {
+            if self.lanes[ix].due <= now {
+                self.lane_event(ix, now, finished);
+            }
+        }
+        if self.pool.due() <= now {
+            if self.pool.slack_fires(now) {
+                self.distribute(now);
+            }
+            if self.pool.period_fires(now, !self.throttled.is_empty()) {
+                self.distribute(now);
+            }
+        }
+        self.find_due();
+    }
+
+    fn lane_event(&mut self, ix: usize, now: SimTime, finished: &mut impl FnMut(u32)) {
+        self.sync(ix, now);
+        match self.lanes[ix].activity {
+            Activity::Idle => {}
+            Activity::Leaving(_) => self.leave(ix, now),
+            Activity::Running if self.lanes[ix].runners[0].left == 0 => {
+                let (thread, vruntime) = self.lanes[ix].depart(now);
+                finished(thread);
+                self.threads -= 1;
+                self.sleepers.push_back(Sleeper {
+                    lane: ix as u32,
+                    vruntime,
+                });
+                self.lane_changed(ix);
+                // Where nobody waits for it, what a sleeping thread leaves can be cleared up later.
+                let others_run = self.running();
+                if self.lanes[ix].runtime > 0
+                    && self.throttled.is_empty()
+                    && self.threads == others_run
+                {
+                    self.lanes[ix].due = SimTime::NEVER;
+                }
+            }
+            Activity::Running => self.tick(ix, now),
+        }
+    }
+
+    /// The timer tick on a busy processor (`task_tick_fair`).
+    fn tick(&mut self, ix: usize, now: SimTime) {
+        self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
+        if self.account(ix, now) && self.lanes[ix].runners.len() > 1 {
+            self.lanes[ix].reschedule(now);
+            let free = self
+                .lanes
+                .iter()
+                .position(|lane| lane.is_free() && !lane.is_throttled);
+            if let Some(free) = free {
+                self.pull(free, now);
+            }
+        }
+        self.lane_changed(ix);
+    }
+
+    /// The thread that finished its burst sleeps, and the processor looks for something else.
+    fn leave(&mut self, ix: usize, now: SimTime) {
+        self.lanes[ix].activity = Activity::Idle;
+        if self.account(ix, now) {
+            let somebody_is_frozen = !self.throttled.is_empty();
+            let lane = &mut self.lanes[ix];
+            if lane.runners.is_empty() {
+                self.pool
+                    .give_back(now, &mut lane.runtime, somebody_is_frozen);
+                self.pull(ix, now);
+            } else {
+                lane.reschedule(now);
+            }
+        }
+        self.lane_changed(ix);
+    }
+
+    /// Draws runtime if the lane has none left, and freezes it if there is none; whether it may go on
+    /// (`account_cfs_rq_runtime`, `throttle_cfs_rq`).
+    fn account(&mut self, ix: usize, now: SimTime) -> bool {
+        let lane = &mut self.lanes[ix];
+        if lane.runtime <= 0 && !lane.is_throttled {
+            self.pool.draw(now, &mut lane.runtime);
+            if lane.runtime <= 0 {
+                lane.freeze();
+                self.throttled.push(ix as u32);
+                if !lane.runners.is_empty() {
+                    self.frozen.add_lane(now);
+                }
+            }
+        }
+        !lane.is_throttled
+    }
+
+    /// Frozen lanes are paid in the order in which they froze, and go on if that clears their debt.
+    fn distribute(&mut self, now: SimTime) {
+        let Self {
+            kernel,
+            pool,
+            lanes,
+            throttled,
+            frozen,
+            busy,
+            rate,
+            ..
+        } = self;
+        throttled.retain(|&ix| {
+            let lane = &mut lanes[ix as usize];
+            pool.pay(&mut lane.runtime);
+            if lane.runtime <= 0 {
+                return true;
+            }
+            lane.thaw(now, kernel);
+            if lane.is_running() {
+                frozen.remove_lane(now);
+                *busy |= 1 << ix;
+                lane.find_due(*rate, kernel);
+            }
+            false
+        });
+    }
+
+    /// The processor on which a thread starts: the one it knows if free, else a free one, else the one
+    /// it knows (`select_idle_sibling`); for a new thread the emptiest. One that owes its competitors
+    /// service has never left its queue (`DELAY_DEQUEUE`).
+    fn choose_lane(&self, sleeper: Option<Sleeper>) -> usize {
+        let lanes = 0..self.lanes.len();
+        let Some(Sleeper { lane, vruntime }) = sleeper else {
+            let emptiest = lanes.min_by_key(|&ix| self.lanes[ix].runners.len());
+            return emptiest.expect("a node has processors");
+        };
+        let known = lane as usize;
+        if self.lanes[known].is_owed(vruntime) {
+            return known;
+        }
+        let others = (known + 1..lanes.end).chain(0..known);
+        let mut candidates = std::iter::once(known).chain(others);
+        candidates
+            .find(|&ix| self.lanes[ix].is_free())
+            .unwrap_or(known)
+    }
+
+    fn enqueue(&mut self, ix: usize, now: SimTime, thread: u32, left: Work, slept: Option<Work>) {
+        self.sync(ix, now);
+        self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
+        let may_run = self.account(ix, now);
+        let lane = &mut self.lanes[ix];
+        lane.enqueue(thread, left, slept, now, &self.kernel);
+        if may_run {
+            lane.reschedule(now);
+        } else if lane.runners.len() == 1 {
+            self.frozen.add_lane(now);
+        }
+        self.lane_changed(ix);
+    }
+
+    /// An idle processor takes a waiting thread from the busiest one (`sched_balance_newidle`, and
+    /// `nohz_balancer_kick` at the tick), unless its caches are hot (`sysctl_sched_migration_cost`).
+    fn pull(&mut self, to: usize, now: SimTime) {
+        let running = bits(self.busy).filter(|&ix| self.lanes[ix].is_running());
+        let busiest = running.max_by_key(|&ix| (self.lanes[ix].runners.len(), usize::MAX - ix));
+        let Some(from) = busiest.filter(|&ix| self.lanes[ix].runners.len() > 1) else {
+            return;
+        };
+        self.sync(from, now);
+        if let Some((runner, lag)) = self.lanes[from].give_away(now) {
+            self.lane_changed(from);
+            self.lanes[to].take_over(runner, lag, &self.kernel);
+            if self.account(to, now) {
+                self.lanes[to].reschedule(now);
+            }
+            self.lane_changed(to);
+        }
+    }
+
+    fn sync(&mut self, ix: usize, now: SimTime) {
+        self.usage += self.lanes[ix].sync(now, self.rate);
+    }
+
+    fn lane_changed(&mut self, ix: usize) {
+        let lane = &mut self.lanes[ix];
+        lane.find_due(self.rate, &self.kernel);
+        let bit = 1 << ix;
+        if lane.is_free() {
+            self.busy &= !bit;
+        } else {
+            self.busy |= bit;
+        }
+    }
+
+    fn find_due(&mut self) {
+        let lanes = bits(self.busy).map(|ix| self.lanes[ix].due);
+        self.due = lanes.fold(self.pool.due(), SimTime::min);
+    }
+}
