@@ -160,24 +160,26 @@ mod tests {
 
     /// `calls` such as `shop>carts shop>users orders~queue`: `>` calls, `~` publishes.
     fn graph(edges: &str) -> (Graph, Vec<String>) {
-        let mut services = std::collections::BTreeMap::<&str, String>::new();
+        let mut services = std::collections::BTreeMap::<&str, Vec<String>>::new();
         for edge in edges.split(' ') {
             let (from, to) = edge.split_once(['>', '~']).unwrap();
             services.entry(to).or_default();
-            *services.entry(from).or_default() += &if edge.contains('>') {
-                format!("        - call: {{to: {to}, request: find}}\n")
+            services.entry(from).or_default().push(if edge.contains('>') {
+                format!("call: {{to: {to}, request: find}}")
             } else {
-                format!("        - publish: {{broker: {to}, queue: tasks}}\n")
-            };
+                format!("publish: {{broker: {to}, queue: tasks}}")
+            });
         }
         let names = services.keys().map(ToString::to_string).collect();
-        let mut text = "apiVersion: sockpit/v1alpha1\nkind: Profile\nimages: []\nservices:\n".to_owned();
-        for (name, steps) in services {
-            let program = if steps.is_empty() { "[]".to_owned() } else { format!("\n{steps}") };
-            text += &format!(
-                "  {name}:\n    port: 80\n    runtime: {{model: threads}}\n    memory: {{base: 1Mi}}\n    endpoints:\n      - request: find\n        program: {program}\n"
-            );
-        }
+        let service = |(name, steps): (&str, Vec<String>)| {
+            let steps = steps.iter().map(|step| format!("{{{step}}}")).collect::<Vec<_>>().join(", ");
+            format!(
+                "{name}: {{port: 80, runtime: {{model: threads}}, memory: {{base: 1Mi}}, \
+                 endpoints: [{{request: find, program: [{steps}]}}]}}"
+            )
+        };
+        let services = services.into_iter().map(service).collect::<Vec<_>>().join(", ");
+        let text = format!("{{apiVersion: sockpit/v1alpha1, kind: Profile, images: [], services: {{{services}}}}}");
         let source = crate::diagnostic::Source { path: "profile.yaml".into(), text };
         let profile = crate::input::parse::<Profile>(&source).unwrap().value;
         (Graph::new(&profile), names)

@@ -39,7 +39,7 @@ struct Check<'a> {
     found: Vec<Diagnostic>,
 }
 
-impl<'a> Check<'a> {
+impl Check<'_> {
     fn profile(&mut self) {
         let profile = &self.located.value;
         self.is(profile.api_version == "sockpit/v1alpha1", "apiVersion", "is not `sockpit/v1alpha1`", "write `apiVersion: sockpit/v1alpha1`");

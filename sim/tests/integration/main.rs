@@ -5,6 +5,7 @@ mod promql_answers;
 mod promql_errors;
 mod manifest;
 mod small_world;
+mod sock_shop_profile;
 mod traffic;
 mod promql_naive;
 mod promql_recorded;

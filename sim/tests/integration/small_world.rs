@@ -50,8 +50,11 @@ pub(crate) struct SmallWorld {
 impl SmallWorld {
     pub(crate) fn new(profile: &str, nodes: &[NodeSpec], seed: u64) -> Self {
         let text = format!("apiVersion: sockpit/v1alpha1\nkind: Profile\nimages: []\n{profile}");
-        let profile: Profile = serde_saphyr::from_str(&text).unwrap();
-        let programs = Arc::new(Programs::compile(&profile).unwrap());
+        Self::of(&serde_saphyr::from_str(&text).unwrap(), nodes, seed)
+    }
+
+    pub(crate) fn of(profile: &Profile, nodes: &[NodeSpec], seed: u64) -> Self {
+        let programs = Arc::new(Programs::compile(profile).unwrap());
         let count = programs.services.len();
         let config = TrafficConfig {
             nodes: nodes.to_vec(),
