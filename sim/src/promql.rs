@@ -1,9 +1,9 @@
 //! PromQL over the samples of a [`Store`].
 //!
 //! [`Query::parse`] turns a text into a plan or an error with its place in the text;
-//! [`Query::instant`] and [`Query::range`] answer it. Data flow: text → tokens and [`outline`] (places,
-//! syntax errors) and `promql-parser` (syntax tree) → [`lower`] → [`plan`] (types right by construction)
-//! → [`eval`] → [`Value`].
+//! [`Query::instant`] and [`Query::range`] answer it. Data flow: text → tokens and `outline` (places,
+//! syntax errors) and `promql-parser` (syntax tree) → `lower` → `plan` (types right by construction)
+//! → `eval` → [`Value`].
 //!
 //! Terms, as in Prometheus: an *instant vector* is one value for each of some series at one time; a
 //! *range vector* is several samples for each; the *lookback* is how old the newest sample of a series
@@ -16,7 +16,8 @@
 //!   `topk` and `bottomk` prefer the first.
 //! - A query that touches more than [`Settings::max_samples`] samples and steps is refused, where
 //!   Prometheus bounds memory and time.
-//! - Native histograms, trigonometry, date functions, `absent_over_time`, `holt_winters`, `atan2`,
+//! - Native histograms, trigonometry, date functions, `absent_over_time`, `double_exponential_smoothing`
+//!   (`holt_winters`), `atan2`,
 //!   `limitk` and `fill` are refused as not supported.
 
 mod aggregate;

@@ -1,20 +1,23 @@
 //! Small answers, worked out by hand: staleness, lookback, boundaries, resets, matching, forks.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use sim::promql::{Dialect, Query, Settings, Value, query, query_range};
 use sim::telemetry::{ABSENT, Store};
 
 /// The scrape interval of the stores below, in milliseconds.
-const INTERVAL_MS: i64 = 15_000;
+const INTERVAL_MS: usize = 15_000;
 
-/// A store with one target per line: its `instance`, a metric with labels, and a value per scrape (`_`
-/// for none), all scraped at 0 s, 15 s, 30 s, … A final `gone` ends the target.
-fn store(lines: &[(&str, &str, &[(&str, &str)], &str)]) -> Store {
+/// One target: its `instance`, a metric, the metric's labels, and a value per scrape (`_` for none).
+type Line<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+
+/// A store with one target per line, scraped at 0 s, 15 s, 30 s, … A final `gone` ends the target.
+fn store(lines: &[Line<'_>]) -> Store {
     let mut store = Store::new();
     for (instance, metric, labels, values) in lines {
         let target = store.add_target(&[("instance", instance)]);
         store.add_series(target, metric, labels);
-        for (scrape, value) in values.split_whitespace().enumerate() {
-            let t_ms = scrape as i64 * INTERVAL_MS;
+        for (t_ms, value) in (0..).step_by(INTERVAL_MS).zip(values.split_whitespace()) {
             match value {
                 "gone" => store.target_gone(target, t_ms),
                 "_" => store.append(target, t_ms, &[ABSENT]),
@@ -199,7 +202,7 @@ fn vectors_match_by_their_labels() {
         r#"{instance="a", node="n1", pod="p"} -1, {instance="b", node="n2", pod="q"} 1"#,
     );
     check(
-        r#"used and on(pod) phase == 1"#,
+        "used and on(pod) phase == 1",
         r#"used{instance="b", pod="q"} 5"#,
     );
     check(
@@ -224,7 +227,7 @@ fn vectors_match_by_their_labels() {
         "",
     );
     check(
-        r#"sum by (pod) (used) + on() group_left vector(1)"#,
+        "sum by (pod) (used) + on() group_left vector(1)",
         r#"{pod="p"} 4, {pod="q"} 6"#,
     );
     check(

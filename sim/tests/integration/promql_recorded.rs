@@ -7,6 +7,8 @@
 //! `promql/answers.jsonl` holds what its HTTP API answered to some 260 queries, each at one time and
 //! over a range.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
@@ -60,8 +62,8 @@ fn answer(store: &Store, record: &Json) -> Json {
     }
 }
 
-/// The points of each element or series, as time and text.
-fn points(answer: &Json) -> BTreeMap<String, Vec<(f64, &str)>> {
+/// The points of each element or series: milliseconds and text.
+fn points(answer: &Json) -> BTreeMap<String, Vec<(i64, &str)>> {
     let mut found = BTreeMap::new();
     for element in answer["result"].as_array().unwrap() {
         let pairs = match element["values"].as_array() {
@@ -70,7 +72,7 @@ fn points(answer: &Json) -> BTreeMap<String, Vec<(f64, &str)>> {
         };
         let pairs = pairs
             .iter()
-            .map(|pair| (pair[0].as_f64().unwrap(), pair[1].as_str().unwrap()));
+            .map(|pair| (millis(&pair[0]), pair[1].as_str().unwrap()));
         let is_new = found
             .insert(element["metric"].to_string(), pairs.collect())
             .is_none();
@@ -119,7 +121,7 @@ fn check(store: &Store, record: &Json) {
     for (metric, expected) in &expected_points {
         let found = &found_points[metric];
         let same =
-            |((t, a), (u, b)): (&(f64, &str), &(f64, &str))| t == u && same_value(query, a, b);
+            |((t, a), (u, b)): (&(i64, &str), &(i64, &str))| t == u && same_value(query, a, b);
         assert!(
             expected.len() == found.len() && expected.iter().zip(found).all(same),
             "{metric} in {context}"
