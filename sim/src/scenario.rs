@@ -31,7 +31,7 @@ pub use check::{AppFailure, AppWords, ComponentWords};
 pub use cluster::{Cluster, Node, SynRetries};
 pub use pricing::{Budget, Prices, Thinking, TokenRates};
 pub use script::{Script, ScriptStep};
-pub use start::{Premise, StartState};
+pub use start::{Premise, PremiseStrategy, StartState};
 pub use task::{Alert, Answer, Check, Heartbeat, Level, Quantity, Task, Trigger};
 
 use crate::diagnostic::{Diagnostics, Source};
@@ -110,9 +110,9 @@ fn default_judging_interval() -> SimDuration {
 pub struct AppChoice {
     /// The name of one that ships, such as `sock-shop`, or a folder, told by a `/` in it.
     pub name: String,
-    /// Overlays on its manifests, applied in this order.
+    /// The overlay on its manifests.
     #[serde(default)]
-    pub overlays: Vec<String>,
+    pub overlay: Option<String>,
 }
 
 impl Scenario {

@@ -365,9 +365,9 @@ impl<'s> Checker<'s> {
     /// Everything that names something of the application.
     fn against(&mut self, words: &AppWords) {
         let file = self.file();
-        for (i, overlay) in file.app.overlays.iter().enumerate() {
+        if let Some(overlay) = &file.app.overlay {
             self.known(
-                &format!("app.overlays[{i}]"),
+                "app.overlay",
                 "overlay",
                 overlay,
                 words.overlays.iter().map(String::as_str),

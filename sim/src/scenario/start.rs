@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Component;
+use crate::manifest::{IntOrPercent, Strategy};
 use crate::units::{Bytes, Millicores};
 
 /// Changes to the application before it is applied.
@@ -27,6 +28,9 @@ pub struct Premise {
     /// `spec.replicas`.
     #[serde(default)]
     pub replicas: Option<u32>,
+    /// How pods of an old template are replaced.
+    #[serde(default)]
+    pub strategy: Option<PremiseStrategy>,
     /// Image with tag of the main container.
     #[serde(default)]
     pub image: Option<String>,
@@ -45,4 +49,27 @@ pub struct Premise {
     /// Environment variables that are set beside those of the manifest.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+}
+
+/// `spec.strategy.type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PremiseStrategy {
+    /// All old pods end before the first new one begins: a rollout is an outage, a bad one lasts.
+    Recreate,
+    /// Kubernetes' default: at most a quarter more, and a quarter fewer, than asked for.
+    RollingUpdate,
+}
+
+impl PremiseStrategy {
+    /// The Deployment's strategy.
+    pub const fn strategy(self) -> Strategy {
+        match self {
+            Self::Recreate => Strategy::Recreate,
+            Self::RollingUpdate => Strategy::RollingUpdate {
+                max_surge: IntOrPercent::Percent(25),
+                max_unavailable: IntOrPercent::Percent(25),
+            },
+        }
+    }
 }

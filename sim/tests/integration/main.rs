@@ -1,4 +1,5 @@
 //! One integration binary; one file per behaviour.
+mod broken_scenarios;
 mod cpu;
 mod engine;
 mod promql_answers;

@@ -1,0 +1,210 @@
+//! Scenarios: the shipped ones by name, and any file on disk.
+//!
+//! A scenario's name is its path: `acv/low/pod-failure` lies in `scenarios/acv/low/pod-failure.yaml`. Beside it lie
+//! fixed lists of actions, in `scripts/acv/low/pod-failure/`: every `witness….yaml` passes the scenario,
+//! every other one is a plausible wrong move that does not.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use sim::app::App;
+use sim::diagnostic::{Diagnostic, Diagnostics, Source, nearest};
+use sim::input::Located;
+use sim::scenario::{AppChoice, AppFailure, AppWords, Scenario, Script};
+
+use crate::apps::{self, AppFiles};
+use crate::embedded;
+
+/// A scenario, checked against its application.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The scenario with the lines of its file.
+    pub scenario: Located<Scenario>,
+    /// Its application, with the overlay that it asks for.
+    pub app: Arc<App>,
+    /// The words of the application.
+    pub words: AppWords,
+    /// What the user should know of the application's files.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A shipped list of actions for a scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShippedScript {
+    /// Its file's name without `.yaml`.
+    pub name: String,
+    /// What is played.
+    pub script: Script,
+}
+
+impl ShippedScript {
+    /// Whether it passes its scenario; the others must not.
+    pub fn is_witness(&self) -> bool {
+        self.name.starts_with("witness")
+    }
+}
+
+/// The names of the shipped scenarios, in order.
+pub fn shipped() -> Vec<String> {
+    embedded::below("scenarios").filter_map(|file| Some(file.path.strip_suffix(".yaml")?.to_owned())).collect()
+}
+
+/// The text of a shipped scenario, or of a file.
+///
+/// # Errors
+/// No such scenario and no such file.
+pub fn find(name: &str) -> Result<Source, Diagnostics> {
+    if let Some(file) = embedded::below("scenarios").find(|file| file.path.strip_suffix(".yaml") == Some(name)) {
+        return Ok(file);
+    }
+    let names = shipped();
+    fs::read_to_string(name).map(|text| Source { path: name.to_owned(), text }).map_err(|why| {
+        let help = match nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`sockpit scenarios` lists what ships; anything else is read as a file".into(),
+        };
+        let message = if Path::new(name).exists() {
+            format!("it cannot be read: {why}")
+        } else {
+            "there is no such scenario and no such file".into()
+        };
+        Diagnostics(vec![Diagnostic::error(name, 0, "", message).help(help)])
+    })
+}
+
+/// Loads a shipped scenario or a file, with changes by path such as `("fault.severity", "0.3")`.
+///
+/// # Errors
+/// Every mistake at once.
+pub fn load(name: &str, settings: &[(&str, &str)]) -> Result<Loaded, Diagnostics> {
+    load_source(&find(name)?, settings)
+}
+
+/// Loads a scenario's text.
+///
+/// # Errors
+/// Every mistake at once.
+pub fn load_source(source: &Source, settings: &[(&str, &str)]) -> Result<Loaded, Diagnostics> {
+    let mut found = None;
+    let scenario = Scenario::load(source, settings, |choice| {
+        let (app, words, warnings) = application(choice)?;
+        found = Some((app, words.clone(), warnings));
+        Ok(words)
+    })?;
+    let (app, words, warnings) = found.expect("a scenario loads only if its application did");
+    Ok(Loaded { scenario, app: Arc::new(app), words, warnings })
+}
+
+/// The application of a scenario. With an overlay that it does not have it comes without, so that the rest of the
+/// scenario is checked as well.
+fn application(choice: &AppChoice) -> Result<(App, AppWords, Vec<Diagnostic>), AppFailure> {
+    let is_folder = choice.name.contains('/');
+    if !is_folder && !apps::shipped().contains(&choice.name) {
+        return Err(AppFailure::Unknown { known: apps::shipped() });
+    }
+    let files = AppFiles::find(&choice.name).map_err(AppFailure::Broken)?;
+    let overlay = choice.overlay.as_deref().filter(|name| files.overlays.contains_key(*name));
+    let (app, warnings) = files.load(overlay).map_err(AppFailure::Broken)?;
+    let words = AppWords::of(&app.objects, &app.profile, files.overlays.into_keys().collect());
+    Ok((app, words, warnings))
+}
+
+/// The shipped lists of actions for a shipped scenario, in the order of their names.
+///
+/// # Errors
+/// Every mistake in them.
+pub fn scripts(scenario: &str) -> Result<Vec<ShippedScript>, Diagnostics> {
+    embedded::below(&format!("scripts/{scenario}"))
+        .filter_map(|file| Some((file.path.strip_suffix(".yaml")?.to_owned(), file)))
+        .map(|(name, file)| Ok(ShippedScript { name, script: Script::load(&file)?.value }))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_scenario_loads_and_lies_where_its_name_says() {
+        let names = shipped();
+        assert!(names.len() >= 17, "{names:?}");
+        for name in names {
+            let loaded = load(&name, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+            assert_eq!(loaded.scenario.value.name, name);
+        }
+    }
+
+    /// Design: at least four in five have a witness, and the others say why not or what it lacks.
+    #[test]
+    fn shipped_scripts_load_and_most_scenarios_have_a_witness() {
+        let names = shipped();
+        let with_witness = names
+            .iter()
+            .filter(|name| {
+                let scripts = scripts(name).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+                scripts.iter().any(ShippedScript::is_witness)
+            })
+            .count();
+        assert!(with_witness * 5 >= names.len() * 4, "{with_witness} of {}", names.len());
+        // A script that belongs to no scenario would never be played.
+        for file in embedded::below("scripts") {
+            let folder = file.path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+            assert!(folder.as_ref().is_some_and(|folder| names.contains(folder)), "{}", file.path);
+        }
+    }
+
+    #[test]
+    fn settings_change_what_is_played_and_are_checked_like_the_file() {
+        let stress = load("acv/low/cpu-stress", &[("fault.severity", "0.3"), ("hold", "30s")]).unwrap();
+        assert_eq!(stress.scenario.value.faults[0].severity, 0.3);
+        assert_eq!(stress.scenario.value.hold, sim::time::SimDuration::from_secs(30));
+        let refused = load("acv/low/pod-failure", &[("fault.severity", "0.3"), ("fault.sevrity", "1"), ("hold", "long")]);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "error: --set fault.sevrity=1: faults[0].sevrity: unknown field `sevrity`\n  \
+               help: did you mean `severity`? Allowed here: `start`, `end`, `severity`, `inject`\n\
+             error: --set hold=long: hold: `long` is not a duration\n  \
+               help: write a number with a unit, such as 250ms, 15s or 1m30s"
+        );
+        let all_or_nothing = load("acv/low/pod-failure", &[("fault.severity", "0.3")]).unwrap_err();
+        assert!(all_or_nothing.to_string().contains("`pod-failure` is all or nothing"), "{all_or_nothing}");
+        let nowhere = load("acv/low/pod-failure", &[("faults[3].severity", "1")]).unwrap_err();
+        assert!(nowhere.to_string().contains("there is no element 3: the list has 1"), "{nowhere}");
+    }
+
+    #[test]
+    fn what_does_not_exist_is_named_with_a_cure() {
+        assert_eq!(
+            load("acv/low/pod-failur", &[]).unwrap_err().to_string(),
+            "error: acv/low/pod-failur: there is no such scenario and no such file\n  help: did you mean `acv/low/pod-failure`?"
+        );
+        let text = find("acv/low/scale").unwrap().text;
+        let broken = |from: &str, to: &str| {
+            let source = Source { path: "mine.yaml".into(), text: text.replacen(from, to, 1) };
+            load_source(&source, &[]).unwrap_err().to_string()
+        };
+        assert_eq!(
+            broken("name: sock-shop", "name: sock-shp"),
+            "error: mine.yaml:6: app.name: there is no app `sock-shp`\n  help: did you mean `sock-shop`?"
+        );
+        assert_eq!(
+            broken("overlay: acv", "overlay: acw"),
+            "error: mine.yaml:6: app.overlay: there is no overlay `acw`\n  help: did you mean `acv`?"
+        );
+    }
+
+    /// Editors check scenarios against the published schema: it must accept what the loader accepts.
+    #[test]
+    fn every_shipped_scenario_follows_the_published_schema() {
+        let validator = jsonschema::validator_for(&sim::scenario::json_schema()).unwrap();
+        for name in shipped() {
+            let value: serde_json::Value = serde_saphyr::from_str(&find(&name).unwrap().text).unwrap();
+            let mistakes: Vec<String> =
+                validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+            assert!(mistakes.is_empty(), "{name}: {mistakes:?}");
+        }
+        let typo = serde_json::json!({"apiVersion": "sockpit/v1alpha1", "kind": "Scenario", "nam": "x"});
+        assert!(!validator.is_valid(&typo));
+    }
+}
