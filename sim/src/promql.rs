@@ -12,13 +12,14 @@
 //! Answers are those of Prometheus on the same samples, to the last bit of all arithmetic but the
 //! transcendental functions, which come from `libm` so that they are the same on every machine.
 //! [`Dialect`] says of which release. What is different, on purpose:
-//! - Vectors come in the order of their label sets, where Prometheus has no order; among equal values
-//!   `topk` and `bottomk` prefer the first.
+//! - Vectors come in the order of their label sets, where Prometheus has no order: a `sum` adds in that
+//!   order, and among equal values `topk` and `bottomk` prefer the first.
+//! - A range fixed by `@` is the same at every step of a range query; in `predict_linear` Prometheus
+//!   2.42 moves it.
 //! - A query that touches more than [`Settings::max_samples`] samples and steps is refused, where
 //!   Prometheus bounds memory and time.
-//! - Native histograms, trigonometry, date functions, `absent_over_time`, `double_exponential_smoothing`
-//!   (`holt_winters`), `atan2`,
-//!   `limitk` and `fill` are refused as not supported.
+//! - Native histograms, trigonometry, date functions, `absent_over_time`,
+//!   `double_exponential_smoothing`, `atan2`, `limitk` and `fill` are refused as not supported.
 
 mod aggregate;
 mod binary;
