@@ -193,10 +193,12 @@ impl App {
         self.objects.deployments.iter().filter(selects)
     }
 
-    /// The containers of a Deployment that run a service, in order.
+    /// The containers of a Deployment that run a service, in order. A tag that does not exist counts as one that does,
+    /// since the Deployment is meant to run its service.
     fn listeners<'a>(&'a self, deployment: &'a Deployment) -> impl Iterator<Item = Listener<'a>> {
         deployment.template.containers.iter().filter_map(|container| {
-            let service = self.runs(&container.image, &container.name)?;
+            let image = self.profile.image_with_any_tag(&container.image)?;
+            let service = self.service(image.service_in(&container.name)?)?;
             let port = self.profile.services[&self.programs.services[service.index()].name].port;
             Some(Listener { container, service, port })
         })

@@ -1,7 +1,7 @@
 //! Whether objects and profile fit: images that the profile knows, names that resolve, ports that are open.
 
 use super::{App, Listener, PROFILE_FILE};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::ids::ServiceIx;
 use crate::input::{Document, Located};
 use crate::manifest::{Container, Deployment, Probe, ProbeAction};
@@ -23,6 +23,10 @@ pub(super) fn check(app: &App, profile: &Located<Profile>) -> Vec<Diagnostic> {
             Diagnostic::error("", 0, "", "the manifests hold no Deployment: nothing would run")
                 .help("add the Deployments of the services that the profile describes"),
         );
+        return found;
+    }
+    if found.iter().any(|d| d.severity == Severity::Error) {
+        // What else seems to be missing may be what these images hold.
         return found;
     }
     for (ix, name) in app.profile.services.keys().enumerate() {
@@ -59,8 +63,8 @@ fn image(app: &App, document: &Document, field: &str, container: &Container) -> 
 
 fn runs_something(app: &App, document: &Document, deployment: &Deployment) -> Vec<Diagnostic> {
     let listeners: Vec<_> = app.listeners(deployment).collect();
-    let images = deployment.template.containers.iter().map(|c| app.profile.image(&c.image));
-    if listeners.is_empty() && images.into_iter().all(|image| image.is_ok()) {
+    let knows_all = deployment.template.containers.iter().all(|c| app.profile.image(&c.image).is_ok());
+    if listeners.is_empty() && knows_all {
         let message = format!("`{}` runs no service of the profile: its pods start and answer nothing", deployment.meta.name);
         let help = format!("if it is part of the application, describe its service in {PROFILE_FILE}");
         return vec![document.warning("metadata.name", message).help(help)];

@@ -32,6 +32,11 @@ impl Profile {
         any_tag.ok_or(missing)
     }
 
+    /// The same image with another tag: what the reference would mean if it had one that exists.
+    pub fn image_with_any_tag(&self, reference: &str) -> Option<&ImageProfile> {
+        self.image(reference).ok().or_else(|| self.entries(repository_and_tag(reference).0).next())
+    }
+
     /// The tags that exist of the repository that a reference names.
     pub fn tags(&self, reference: &str) -> Vec<&str> {
         let entries = self.entries(repository_and_tag(reference).0);

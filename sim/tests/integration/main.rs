@@ -1,5 +1,6 @@
 //! One integration binary; one file per behaviour.
 mod broken_scenarios;
+mod apps;
 mod cpu;
 mod engine;
 mod promql_answers;
