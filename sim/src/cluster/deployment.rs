@@ -148,8 +148,7 @@ impl Cluster {
     fn scale_proportionally(&mut self, ix: DeploymentIx, family: &Family, host: &mut dyn Host) {
         let deployment = &self.deployments[&ix];
         let wanted = deployment.spec.replicas;
-        let surge = deployment.fenceposts().0;
-        let allowed = if wanted > 0 { i64::from(wanted) + i64::from(surge) } else { 0 };
+        let allowed = if wanted > 0 { i64::from(deployment.max_replicas()) } else { 0 };
         let mut sets: Vec<_> = family.all().filter(|set| self.size(*set) > 0).collect();
         let to_add = allowed - sets.iter().map(|set| i64::from(self.size(*set))).sum::<i64>();
         // Ties: growth goes to the newer, shrinking to the older.
@@ -161,7 +160,7 @@ impl Cluster {
         let mut sizes: Vec<i64> = Vec::with_capacity(sets.len());
         for set in &sets {
             let size = i64::from(self.size(*set));
-            let share = self.proportion(*set, wanted, surge, to_add, added);
+            let share = self.proportion(*set, allowed, to_add, added);
             sizes.push(size + share);
             added += share;
         }
@@ -174,21 +173,15 @@ impl Cluster {
     }
 
     /// What one `ReplicaSet` gets of `to_add` pods, of which `added` are given (`GetReplicaSetProportion`).
-    fn proportion(&self, set: ReplicaSetIx, wanted: u32, surge: u32, to_add: i64, added: i64) -> i64 {
+    fn proportion(&self, set: ReplicaSetIx, allowed: i64, to_add: i64, added: i64) -> i64 {
         let set = &self.replica_sets[&set];
-        let size = i64::from(set.replicas);
-        let open = to_add - added;
+        let (size, open) = (i64::from(set.replicas), to_add - added);
         if to_add == 0 || open == 0 {
             return 0;
         }
-        let share = if wanted == 0 {
-            -size
-        } else {
-            // Half away from zero, in integers.
-            let before = i64::from(set.desired_replicas) + i64::from(surge);
-            let now = i64::from(wanted) + i64::from(surge);
-            (2 * size * now + before) / (2 * before) - size
-        };
+        // Rounded to the nearest, in integers.
+        let before = i64::from(set.max_replicas).max(1);
+        let share = (2 * size * allowed + before) / (2 * before) - size;
         if to_add > 0 { share.min(open) } else { share.max(open) }
     }
 
@@ -274,6 +267,7 @@ impl Cluster {
         let deployment = &self.deployments[&set.deployment];
         let owner = set.deployment;
         let annotated = std::mem::replace(&mut set.desired_replicas, deployment.spec.replicas);
+        set.max_replicas = deployment.max_replicas();
         let before = std::mem::replace(&mut set.replicas, size);
         if before == size {
             if annotated != deployment.spec.replicas {

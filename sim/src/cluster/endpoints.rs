@@ -71,16 +71,11 @@ impl Cluster {
         host: &mut dyn Host,
     ) {
         let same = |s: &Service| s.spec.meta.name == spec.meta.name && s.spec.meta.namespace == spec.meta.namespace;
-        let position = match self.services.iter().position(same) {
-            Some(position) => {
-                self.services[position].spec = spec;
-                position
-            }
-            None => {
-                self.services.push(Service { spec, index, endpoints: Vec::new() });
-                self.services.len() - 1
-            }
-        };
+        let position = self.services.iter().position(same).unwrap_or(self.services.len());
+        match self.services.get_mut(position) {
+            Some(service) => service.spec = spec,
+            None => self.services.push(Service { spec, index, endpoints: Vec::new() }),
+        }
         self.program_proxies(host);
         self.touch(Work::Endpoints(position as u32), host);
     }

@@ -53,8 +53,7 @@ const RESYNC: SimDuration = SimDuration::from_secs(10);
 pub(super) struct PodWorker {
     /// In the order of the template.
     pub(super) containers: Vec<Container>,
-    has_sandbox: bool,
-    is_terminating: bool,
+    stage: Stage,
     /// The step in progress.
     current: Option<Step>,
     /// What the sync will do after it.
@@ -71,6 +70,19 @@ pub(super) struct PodWorker {
     resync: SimTime,
     /// How many syncs there were.
     syncs: u64,
+}
+
+/// How far a pod has come. It never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It has no sandbox yet.
+    Bare,
+    /// Containers can run.
+    Up,
+    /// Its deletion is known: containers end.
+    Ending,
+    /// The sandbox is gone, the object is not.
+    Stopped,
 }
 
 /// A part of a sync that takes time, with the container's position.
@@ -183,8 +195,7 @@ impl PodWorker {
     pub(super) fn new(template: &PodTemplate) -> Self {
         Self {
             containers: template.containers.iter().map(|_| Container::default()).collect(),
-            has_sandbox: false,
-            is_terminating: false,
+            stage: Stage::Bare,
             current: None,
             steps: VecDeque::new(),
             step: 0,
@@ -305,7 +316,7 @@ impl Cluster {
     fn sandbox_ready(&mut self, ix: PodIx, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else { return };
         let Some(node) = pod.node() else { return };
-        pod.kubelet.has_sandbox = true;
+        pod.kubelet.stage = Stage::Up;
         let addresses = &mut self.nodes[node.index()].addresses;
         pod.address = Some(Address::new(node, *addresses));
         *addresses += 1;
@@ -367,7 +378,7 @@ fn plan(pod: &Pod) -> VecDeque<Step> {
         };
         starts.extend([Step::Image(index, ended), Step::Start(index)]);
     }
-    if !pod.kubelet.has_sandbox {
+    if pod.kubelet.stage == Stage::Bare {
         kills.push(Step::Sandbox);
     }
     kills.into_iter().chain(starts).collect()

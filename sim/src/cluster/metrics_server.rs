@@ -88,7 +88,7 @@ impl Series {
         let previous = self.previous?;
         let window = self.last.at.since(previous.at);
         // Quantities round up to the millicore.
-        let cpu = (self.last.cpu - previous.cpu).0 as u128 * 1000;
+        let cpu = u128::from((self.last.cpu - previous.cpu).0) * 1000;
         let cpu = Millicores(cpu.div_ceil(u128::from(window.0.max(1))) as u64);
         Some(PodMetrics { at: self.last.at, window, cpu, memory: self.last.memory })
     }

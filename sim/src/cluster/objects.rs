@@ -77,7 +77,13 @@ impl Deployment {
         let wanted = self.spec.replicas;
         let surge = max_surge.of_rounded_up(wanted);
         let unavailable = max_unavailable.of_rounded_down(wanted);
-        if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable.min(wanted)) }
+        let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
+        (surge, unavailable.min(wanted))
+    }
+
+    /// The most pods that it may have.
+    pub(super) fn max_replicas(&self) -> u32 {
+        self.spec.replicas.saturating_add(self.fenceposts().0)
     }
 
     /// The container that `image` and `resources` of the component mean: the one that is called as the
@@ -106,6 +112,8 @@ pub(super) struct ReplicaSet {
     pub(super) revision: u64,
     /// The Deployment's size when this was last scaled (`deployment.kubernetes.io/desired-replicas`).
     pub(super) desired_replicas: u32,
+    /// That with the surge of then (`deployment.kubernetes.io/max-replicas`).
+    pub(super) max_replicas: u32,
     /// How many pods it has created so far: the ordinal of the next.
     pub(super) pods_created: u64,
     /// Its pods, terminating ones included.

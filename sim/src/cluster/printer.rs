@@ -7,25 +7,25 @@ use super::objects::{Phase, Pod};
 
 /// The STATUS column of `kubectl get pods` (`pkg/printers/internalversion`, `printPod`): the reason of
 /// the last container that has one, unless one runs and another has completed.
-pub(super) fn pod_status(pod: &Pod) -> String {
+pub(super) fn pod_status(pod: &Pod) -> &'static str {
     if pod.deleted.is_some() {
-        return "Terminating".to_owned();
+        return "Terminating";
     }
     let mut status = match pod.phase {
-        Phase::Pending => "Pending".to_owned(),
-        Phase::Running => "Running".to_owned(),
+        Phase::Pending => "Pending",
+        Phase::Running => "Running",
     };
     let mut is_running = false;
     for container in pod.kubelet.containers.iter().rev() {
         match &container.shown.state {
-            ContainerState::Waiting(waiting) => status = waiting.reason.to_owned(),
-            ContainerState::Terminated(exit) => status = exit.reason().to_owned(),
+            ContainerState::Waiting(waiting) => status = waiting.reason,
+            ContainerState::Terminated(exit) => status = exit.reason(),
             ContainerState::Running { .. } => is_running |= container.shown.ready,
             ContainerState::Unknown => {}
         }
     }
     if status == "Completed" && is_running {
-        status = if pod.ready { "Running" } else { "NotReady" }.to_owned();
+        status = if pod.ready { "Running" } else { "NotReady" };
     }
     status
 }

@@ -7,7 +7,7 @@ use crate::environment::{
     ReplicaSetView, ServiceView, Usage,
 };
 use crate::ids::{ContainerIx, DeploymentIx, KubeServiceIx, NodeIx, PodIx};
-use crate::manifest::{Labels, PortRef, ResourceRequirements, is_subset};
+use crate::manifest::{Labels, MetricTarget, PortRef, ResourceRequirements, ServicePort, is_subset};
 use crate::time::SimTime;
 use crate::units::{Bytes, Millicores};
 
@@ -190,7 +190,7 @@ impl Cluster {
             replica_sets,
             containers: pods.iter().map(|pod| container_views(pod)).collect(),
             pods: pods.iter().map(|pod| self.pod_view(pod, now)).collect(),
-            service: self.services.iter().find(leads_here).map(|service| self.service_view(service)),
+            service: self.services.iter().find(leads_here).map(service_view),
             autoscaler: self.autoscalers.values().find(|a| a.spec.target.name == component).map(autoscaler_view),
             events: self.list_events(now, Some(component)),
         })
@@ -315,7 +315,7 @@ impl Cluster {
         PodView {
             name: pod.name.clone(),
             component: pod.component.clone(),
-            status: printer::pod_status(pod),
+            status: printer::pod_status(pod).to_owned(),
             ready: pod.kubelet.containers.iter().filter(|c| c.shown.ready).count() as u32,
             containers: pod.template.containers.len() as u32,
             restarts: pod.kubelet.containers.iter().map(|c| c.shown.restarts).sum(),
@@ -348,24 +348,6 @@ impl Cluster {
         }
         views
     }
-
-    fn service_view(&self, service: &Service) -> ServiceView {
-        let port = |p: &crate::manifest::ServicePort| match &p.target_port {
-            PortRef::Number(number) => format!("{} -> {number}", p.port),
-            PortRef::Name(name) => format!("{} -> {name}", p.port),
-        };
-        ServiceView {
-            name: service.spec.meta.name.clone(),
-            selector: service.spec.selector.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-            ports: service.spec.ports.iter().map(port).collect(),
-            endpoints: service
-                .endpoints
-                .iter()
-                .filter(|e| e.is_ready())
-                .map(|endpoint| endpoint.address.to_string())
-                .collect(),
-        }
-    }
 }
 
 /// The sum of quantities; none if no container has one.
@@ -385,6 +367,8 @@ fn deployment_view(deployment: &Deployment) -> DeploymentView {
         ("Readiness", &main.readiness_probe),
         ("Startup", &main.startup_probe),
     ];
+    let mut conditions = condition_texts(&deployment.conditions);
+    conditions.sort();
     DeploymentView {
         name: deployment.name().to_owned(),
         replicas: deployment.spec.replicas,
@@ -401,7 +385,7 @@ fn deployment_view(deployment: &Deployment) -> DeploymentView {
             .iter()
             .filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?)))
             .collect(),
-        conditions: condition_texts(&deployment.conditions),
+        conditions,
         revision: deployment.revision,
         strategy: printer::strategy(&deployment.spec.strategy),
     }
@@ -423,7 +407,7 @@ fn container_views(pod: &Pod) -> Vec<ContainerView> {
 fn autoscaler_view(autoscaler: &Autoscaler) -> AutoscalerView {
     let spec = &autoscaler.spec;
     let target = spec.metrics.iter().find_map(|metric| match metric {
-        crate::manifest::MetricTarget::CpuUtilization(percent) => Some(*percent),
+        MetricTarget::CpuUtilization(percent) => Some(*percent),
         _ => None,
     });
     AutoscalerView {
@@ -434,5 +418,23 @@ fn autoscaler_view(autoscaler: &Autoscaler) -> AutoscalerView {
         target_percent: target.unwrap_or(0),
         desired_replicas: autoscaler.desired,
         conditions: condition_texts(&autoscaler.conditions),
+    }
+}
+
+fn service_view(service: &Service) -> ServiceView {
+    let port = |p: &ServicePort| match &p.target_port {
+        PortRef::Number(number) => format!("{} -> {number}", p.port),
+        PortRef::Name(name) => format!("{} -> {name}", p.port),
+    };
+    ServiceView {
+        name: service.spec.meta.name.clone(),
+        selector: service.spec.selector.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        ports: service.spec.ports.iter().map(port).collect(),
+        endpoints: service
+            .endpoints
+            .iter()
+            .filter(|e| e.is_ready())
+            .map(|endpoint| endpoint.address.to_string())
+            .collect(),
     }
 }

@@ -269,7 +269,7 @@ fn resource_score(node: &Node, load: &Load, ask: Requests) -> i64 {
     let share = |used: u64, of: u64| if of == 0 { 1.0 } else { (used as f64 / of as f64).min(1.0) };
     let cpu = share(cpu.0, node.spec.allocatable_cpu.0);
     let memory = share(memory.0, node.spec.allocatable_memory.0);
-    let least = (((1.0 - cpu) * MAX_SCORE) as i64 + ((1.0 - memory) * MAX_SCORE) as i64) / 2;
+    let least = i64::midpoint(((1.0 - cpu) * MAX_SCORE) as i64, ((1.0 - memory) * MAX_SCORE) as i64);
     // With two resources the standard deviation is half the difference.
     let balanced = ((1.0 - (cpu - memory).abs() / 2.0) * MAX_SCORE) as i64;
     least + balanced

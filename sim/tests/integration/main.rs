@@ -1,6 +1,7 @@
 //! One integration binary; one file per behaviour.
 mod broken_scenarios;
 mod apps;
+mod cluster;
 mod cpu;
 mod engine;
 mod promql_answers;

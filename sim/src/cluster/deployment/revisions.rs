@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::environment::Rejected;
 use crate::ids::{DeploymentIx, ReplicaSetIx};
-use crate::manifest::{Container, EnvValue, PodTemplate};
+use crate::manifest::{Container, EnvValue, PodTemplate, ResourceRequirements};
 
 use super::super::names;
 use super::super::objects::{Condition, ReplicaSet, set_condition};
@@ -58,6 +58,7 @@ impl Cluster {
             replicas,
             revision: 0,
             desired_replicas: deployment.spec.replicas,
+            max_replicas: deployment.max_replicas(),
             pods_created: 0,
             pods: BTreeSet::new(),
         };
@@ -157,15 +158,8 @@ fn container_changes(old: &Container, new: &Container, changes: &mut Vec<String>
     if old.image != new.image {
         changes.push(format!("image {} -> {}", old.image, new.image));
     }
-    let (o, n) = (&old.resources, &new.resources);
-    let cpu = |q: Option<crate::units::Millicores>| q.map_or("none".to_owned(), |q| q.to_string());
-    let memory = |q: Option<crate::units::Bytes>| q.map_or("none".to_owned(), |q| q.to_string());
-    for (what, before, after) in [
-        ("cpu request", cpu(o.requests.cpu), cpu(n.requests.cpu)),
-        ("cpu limit", cpu(o.limits.cpu), cpu(n.limits.cpu)),
-        ("memory request", memory(o.requests.memory), memory(n.requests.memory)),
-        ("memory limit", memory(o.limits.memory), memory(n.limits.memory)),
-    ] {
+    let (before, after) = (quantities(&old.resources), quantities(&new.resources));
+    for ((what, before), (_, after)) in before.into_iter().zip(after) {
         if before != after {
             changes.push(format!("{what} {before} -> {after}"));
         }
@@ -181,4 +175,16 @@ fn container_changes(old: &Container, new: &Container, changes: &mut Vec<String>
             changes.push(format!("env {} removed", variable.name));
         }
     }
+}
+
+/// Requests and limits in words.
+fn quantities(resources: &ResourceRequirements) -> [(&'static str, String); 4] {
+    let ResourceRequirements { requests, limits } = resources;
+    let text = |quantity: Option<String>| quantity.unwrap_or_else(|| "none".to_owned());
+    [
+        ("cpu request", text(requests.cpu.map(|q| q.to_string()))),
+        ("cpu limit", text(limits.cpu.map(|q| q.to_string()))),
+        ("memory request", text(requests.memory.map(|q| q.to_string()))),
+        ("memory limit", text(limits.memory.map(|q| q.to_string()))),
+    ]
 }

@@ -2,11 +2,12 @@
 
 use crate::ids::{ContainerIx, PodIx};
 use crate::manifest::PodTemplate;
+use crate::time::{SimDuration, SimTime};
 
 use super::super::recorder::Severity;
 use super::super::runtime::{Host, ProcessSpec};
 use super::super::{Cluster, Event};
-use super::{BackOff, Exit, KillReason, Process, Step, Waiting};
+use super::{BackOff, Exit, KillReason, Process, Stage, Step, Waiting};
 
 /// Lines of a container's log that are kept.
 const LOG_LINES: usize = 200;
@@ -18,7 +19,7 @@ impl Cluster {
         &mut self,
         ix: PodIx,
         index: usize,
-        ended: Option<crate::time::SimTime>,
+        ended: Option<SimTime>,
         host: &dyn Host,
     ) -> bool {
         let Some(ended) = ended else { return false };
@@ -119,7 +120,7 @@ impl Cluster {
             Process::Exited(Exit { container: process, code, out_of_memory, finished: host.now() });
         self.probes.forget(&mut container.probes);
         let is_waited_for = matches!(pod.kubelet.current, Some(Step::Kill(i, _)) if i == index);
-        if pod.kubelet.is_terminating {
+        if pod.kubelet.stage == Stage::Ending {
             self.container_ended(ix, host);
         } else {
             self.relist(ix, host);
@@ -184,7 +185,7 @@ impl Cluster {
 }
 
 /// As Go prints a duration of whole seconds: `10s`, `1m20s`, `5m0s`.
-fn go_duration(duration: crate::time::SimDuration) -> String {
+fn go_duration(duration: SimDuration) -> String {
     let seconds = duration.0 / 1_000_000_000;
     if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
 }

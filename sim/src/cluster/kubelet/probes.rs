@@ -76,6 +76,8 @@ pub(super) struct Worker {
     in_flight: Option<u32>,
     /// Whether a tick came while a probe was on its way.
     missed: bool,
+    /// Whether nothing but its ticker makes it try, until it has succeeded.
+    keeps_phase: bool,
 }
 
 /// Probes on their way, by token.
@@ -133,8 +135,10 @@ impl Cluster {
         for (index, (spec, container)) in pod.template.containers.iter().zip(&mut pod.kubelet.containers).enumerate() {
             for kind in ProbeKind::ALL {
                 let Some(probe) = kind.of(spec) else { continue };
-                // The kubelets start with the world.
-                let wait = if now < SimTime::ZERO + probe.period {
+                // The kubelets start with the world. The pods they find stand for pods that were
+                // created at other times, so each keeps a phase of its own.
+                let is_found = now < SimTime::ZERO + probe.period;
+                let wait = if is_found {
                     let key = pod.key.with_str("probe").with(index as u64).with(kind as u64);
                     probe.period.scaled(key.draw().uniform())
                 } else {
@@ -151,6 +155,7 @@ impl Cluster {
                     on_hold: false,
                     in_flight: None,
                     missed: false,
+                    keeps_phase: is_found,
                 });
             }
         }
@@ -175,6 +180,9 @@ impl Cluster {
         let Some(pod) = self.pods.get_mut(&ix) else { return };
         let Some(probe) = kind.of(&pod.template.containers[index]) else { return };
         let Some(worker) = &mut pod.kubelet.containers[index].probes[kind as usize] else { return };
+        if worker.keeps_phase {
+            return;
+        }
         worker.due = host.now() + probe.period;
         host.schedule(worker.due, Event::Probe(ix, index as u8, kind));
         self.try_probe(ix, index, kind, host);
@@ -251,6 +259,7 @@ impl Cluster {
         let Some(worker) = &mut pod.kubelet.containers[index].probes[kind as usize] else { return };
         worker.run = if worker.last == Some(success) { worker.run + 1 } else { 1 };
         worker.last = Some(success);
+        worker.keeps_phase &= !success;
         let threshold = if success { probe.success_threshold } else { probe.failure_threshold };
         if worker.run < threshold {
             return;

@@ -1,12 +1,12 @@
 //! The end of a pod: containers are asked to end and then killed, the sandbox goes, the object goes.
 
 use crate::ids::PodIx;
-use crate::time::SimDuration;
+use crate::time::{SimDuration, SimTime};
 
 use super::super::recorder::Severity;
 use super::super::runtime::Host;
 use super::super::{Cluster, Event};
-use super::{RELIST, next_tick};
+use super::{Container, Stage, next_tick};
 
 /// From the end of the last container to the end of the sandbox and its address.
 const SANDBOX_STOP: SimDuration = SimDuration::from_millis(100);
@@ -18,14 +18,14 @@ impl Cluster {
     pub(super) fn terminate_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else { return };
         let worker = &mut pod.kubelet;
-        if worker.is_terminating {
+        if matches!(worker.stage, Stage::Ending | Stage::Stopped) {
             return;
         }
-        worker.is_terminating = true;
+        worker.stage = Stage::Ending;
         worker.steps.clear();
         worker.current = None;
         worker.step += 1;
-        worker.resync = crate::time::SimTime::NEVER;
+        worker.resync = SimTime::NEVER;
         self.show_status(ix, host);
         let processes: Vec<_> = self.pods[&ix]
             .kubelet
@@ -56,13 +56,12 @@ impl Cluster {
     pub(in super::super) fn torn_down(&mut self, ix: PodIx, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else { return };
         let Some(node) = pod.node() else { return };
-        if pod.kubelet.has_sandbox {
-            pod.kubelet.has_sandbox = false;
-            for process in pod.kubelet.containers.iter().filter_map(super::Container::newest_process) {
+        if pod.kubelet.stage == Stage::Ending {
+            pod.kubelet.stage = Stage::Stopped;
+            for process in pod.kubelet.containers.iter().filter_map(Container::newest_process) {
                 host.remove_address(process);
             }
             let at = next_tick(self.nodes[node.index()].relist_phase(), host.now()) + REMOVAL;
-            debug_assert!(at <= host.now() + RELIST + REMOVAL, "a relist is never far");
             host.schedule(at, Event::TornDown(ix));
         } else {
             self.probes.forget_pod(ix);

@@ -1,0 +1,293 @@
+//! Rollouts: timelines of sequences of writes.
+
+use super::*;
+
+/// What is told of a rollout: sizes, creations, readiness, ends.
+const ROLLOUT: [&str; 5] = ["Scaled", "$", " is 1/1 Running", "is gone", "is 0/1 Err"];
+
+#[test]
+fn one_replica_surges_by_one() {
+    let mut rig = Rig::new(&web(1, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    rig.run(30.0);
+    insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
+     5.0 $ deployment.apps/web image updated
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+    10.4 pod2 is 1/1 Running
+    10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    11.7 pod1 is gone
+    ");
+    assert_eq!(rig.pods(), ["1/1 Running"]);
+    assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
+}
+
+#[test]
+fn three_replicas_are_replaced_one_by_one() {
+    let mut rig = Rig::new(&web(3, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    rig.run(60.0);
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
+     5.0 $ deployment.apps/web image updated
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+    10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
+    10.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    14.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    14.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
+    18.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    ");
+}
+
+#[test]
+fn four_replicas_may_have_one_more_and_one_less() {
+    let mut rig = Rig::new(&web(4, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    rig.run(60.0);
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
+     5.0 $ deployment.apps/web image updated
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+     5.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 4 to 3
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
+    10.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
+    12.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    12.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
+    14.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    ");
+}
+
+#[test]
+fn recreate_waits_until_the_old_pods_are_gone() {
+    let mut rig = Rig::new(&web(2, &["strategy: {type: Recreate}"], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    rig.run(20.0);
+    insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
+     5.0 $ deployment.apps/web image updated
+     5.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 0
+     5.7 pod1 is gone
+     5.7 pod2 is gone
+     5.7 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 2
+    11.4 pod3 is 1/1 Running
+    12.4 pod4 is 1/1 Running
+    ");
+}
+
+#[test]
+fn a_bad_tag_leaves_the_old_pod_serving_and_undo_mends_it() {
+    let mut rig = Rig::new(&web(1, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:9"));
+    rig.run(60.0);
+    assert_eq!(rig.backends(0), 1);
+    assert_eq!(rig.pods().iter().filter(|pod| *pod == "1/1 Running").count(), 1);
+    rig.do_write(&undo("web", None));
+    rig.run(30.0);
+    insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
+     5.0 $ deployment.apps/web image updated
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+     6.4 pod2 is 0/1 ErrImagePull
+    34.4 pod2 is 0/1 ErrImagePull
+    60.4 pod2 is 0/1 ErrImagePull
+    65.0 $ deployment.apps/web rolled back
+    65.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 1 to 0
+    65.7 pod2 is gone
+    ");
+    assert_eq!(rig.backends(0), 1);
+    let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
+    let revisions: Vec<_> = history.iter().map(|set| (set.revision, &*set.image, &*set.change)).collect();
+    assert_eq!(revisions, [(2, "web:9", ""), (3, "web:1", "image web:9 -> web:1")]);
+}
+
+#[test]
+fn a_rollout_that_cannot_progress_says_so_after_its_deadline() {
+    let mut rig = Rig::new(&web(1, &["progressDeadlineSeconds: 60"], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:9"));
+    rig.run(59.0);
+    assert_eq!(rig.condition("web", "Progressing"), "True ReplicaSetUpdated");
+    rig.run(5.0);
+    assert_eq!(rig.condition("web", "Progressing"), "False ProgressDeadlineExceeded");
+    assert_eq!(rig.condition("web", "Available"), "True MinimumReplicasAvailable");
+    rig.do_write(&set_image("web", "web:2"));
+    rig.run(30.0);
+    assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
+}
+
+#[test]
+fn restart_makes_a_new_revision_of_the_same_image() {
+    let mut rig = Rig::new(&web(1, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&Write::Restart { component: "web".into() });
+    let again = rig.write(&Write::Restart { component: "web".into() }).unwrap_err();
+    assert!(again.0.contains("within the past second"), "{again}");
+    rig.run(30.0);
+    insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
+     5.0 $ deployment.apps/web restarted
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+     9.4 pod2 is 1/1 Running
+     9.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    10.7 pod1 is gone
+    ");
+    let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
+    assert_eq!(history.iter().map(|set| &*set.change).collect::<Vec<_>>(), ["", "restarted"]);
+}
+
+#[test]
+fn the_same_template_starts_no_rollout() {
+    let mut rig = Rig::new(&web(1, &[], &[]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:1"));
+    rig.run(10.0);
+    assert_eq!(rig.lines(&ROLLOUT).lines().count(), 1);
+    let none = rig.write(&undo("web", None)).unwrap_err();
+    assert_eq!(none.0, "no rollout history found for deployment \"web\"");
+    let unknown = rig.write(&undo("web", Some(7))).unwrap_err();
+    assert_eq!(unknown.0, "unable to find specified revision 7 in history");
+    let same = rig.write(&undo("web", Some(1))).unwrap();
+    assert_eq!(same, "deployment.apps/web skipped rollback (current template already matches revision 1)");
+}
+
+#[test]
+fn a_change_of_size_during_a_rollout_is_spread_over_both() {
+    let mut rig = Rig::new(&web(4, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:9"));
+    rig.run(20.0);
+    rig.do_write(&scale("web", 8));
+    rig.run(20.0);
+    rig.do_write(&scale("web", 2));
+    rig.run(20.0);
+    rig.do_write(&undo("web", None));
+    rig.run(30.0);
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
+     5.0 $ deployment.apps/web image updated
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+     5.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 4 to 3
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    25.0 $ deployment.apps/web scaled
+    25.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 3 to 7
+    25.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
+    25.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 7 to 6
+    25.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
+    45.0 $ deployment.apps/web scaled
+    45.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 6 to 2
+    45.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 4 to 1
+    65.0 $ deployment.apps/web rolled back
+    65.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 1 to 0
+    ");
+    assert_eq!(rig.pods(), ["1/1 Running"; 2]);
+}
+
+#[test]
+fn a_paused_deployment_scales_but_does_not_roll_out() {
+    let mut rig = Rig::new(&web(1, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.cluster.set_paused(rig.now, "web", true, &mut rig.queue, &mut rig.script).unwrap();
+    rig.do_write(&set_image("web", "web:2"));
+    rig.do_write(&scale("web", 2));
+    rig.run(20.0);
+    assert_eq!(rig.condition("web", "Progressing"), "Unknown DeploymentPaused");
+    rig.cluster.set_paused(rig.now, "web", false, &mut rig.queue, &mut rig.script).unwrap();
+    rig.run(40.0);
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
+     5.0 $ deployment.apps/web image updated
+     5.0 $ deployment.apps/web scaled
+     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 1 to 2
+    25.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+    30.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    30.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    34.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    ");
+    assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
+}
+
+#[test]
+fn min_ready_seconds_hold_the_rollout_back() {
+    let mut rig = Rig::new(&web(2, &["minReadySeconds: 10"], &[]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    rig.run(60.0);
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$", "is 1/1 Running"]), @"
+    12.0 $ deployment.apps/web image updated
+    12.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+    14.1 pod3 is 1/1 Running
+    24.1 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    24.1 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    25.4 pod4 is 1/1 Running
+    35.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    ");
+}
+
+#[test]
+fn old_revisions_beyond_the_limit_are_forgotten() {
+    let mut rig = Rig::new(&web(1, &["revisionHistoryLimit: 2"], &[]));
+    rig.boot_ready();
+    for tag in 2..=6 {
+        rig.do_write(&set_image("web", &format!("web:{tag}")));
+        rig.run(20.0);
+    }
+    let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
+    assert_eq!(history.iter().map(|set| set.revision).collect::<Vec<_>>(), [4, 5, 6]);
+}
+
+#[test]
+fn a_deleted_pod_is_replaced_and_a_deleted_deployment_takes_its_pods_along() {
+    let mut rig = Rig::new(&web(2, &[], &[READINESS]));
+    rig.boot_ready();
+    let pod = rig.cluster.list_pods(rig.now, None)[0].name.clone();
+    rig.do_write(&Write::DeletePod { pod });
+    rig.run(20.0);
+    assert_eq!(rig.backends(0), 2);
+    rig.do_write(&Write::DeleteDeployment { component: "web".into() });
+    rig.run(20.0);
+    insta::assert_snapshot!(rig.timeline, @r#"
+     5.0 pod2 is 1/1 Terminating
+     5.0 $ pod "pod2" deleted
+     5.0 pod2 Killing: Stopping container web
+     5.0 rs1 SuccessfulCreate: Created pod: pod3
+     5.0 pod3 is 0/1 Pending
+     5.0 pod3 Scheduled: Successfully assigned pod3 to node1
+     5.0 pod3 is 0/1 ContainerCreating
+     5.2 pod2 is 0/1 Terminating
+     5.5 pod3 Pulled: Container image "web:1" already present on machine
+     5.7 pod2 is gone
+     5.7 pod3 Created: Created container: web
+     5.7 pod3 Started: Started container web
+     6.4 pod3 is 0/1 Running
+     9.4 pod3 is 1/1 Running
+    25.0 pod3 is 1/1 Terminating
+    25.0 pod1 is 1/1 Terminating
+    25.0 $ deployment.apps "web" deleted
+    25.0 pod1 Killing: Stopping container web
+    25.0 pod3 Killing: Stopping container web
+    25.2 pod1 is 0/1 Terminating
+    25.2 pod3 is 0/1 Terminating
+    25.7 pod1 is gone
+    25.7 pod3 is gone
+    "#);
+    assert_eq!(rig.backends(0), 0);
+    rig.do_write(&Write::CreateDeployment { component: "web".into() });
+    rig.run(20.0);
+    assert_eq!(rig.pods(), ["1/1 Running"; 2]);
+    assert_eq!(rig.backends(0), 2);
+}
+
+#[test]
+fn scaling_down_takes_the_pods_that_serve_least() {
+    let mut rig = Rig::new(&web(2, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.run(100.0);
+    let old: Vec<_> = rig.cluster.list_pods(rig.now, None).into_iter().map(|pod| pod.name).collect();
+    rig.do_write(&scale("web", 4));
+    rig.run(3.0);
+    rig.do_write(&scale("web", 2));
+    rig.run(20.0);
+    let left: Vec<_> = rig.cluster.list_pods(rig.now, None).into_iter().map(|pod| pod.name).collect();
+    assert_eq!(left, old);
+    rig.do_write(&scale("web", 0));
+    rig.run(10.0);
+    assert!(rig.pods().is_empty());
+}
