@@ -194,7 +194,11 @@ impl PodWorker {
     /// For a pod of this template, of which no kubelet knows yet.
     pub(super) fn new(template: &PodTemplate) -> Self {
         Self {
-            containers: template.containers.iter().map(|_| Container::default()).collect(),
+            containers: template
+                .containers
+                .iter()
+                .map(|_| Container::default())
+                .collect(),
             stage: Stage::Bare,
             current: None,
             steps: VecDeque::new(),
@@ -220,7 +224,9 @@ impl PodWorker {
 impl Cluster {
     /// Something about the pod has changed.
     pub(super) fn wake(&mut self, ix: PodIx, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let worker = &mut pod.kubelet;
         if worker.relist == Some(host.now()) {
             worker.relist = None;
@@ -236,15 +242,23 @@ impl Cluster {
 
     /// The wait after a failed sync is over, unless another sync came in between.
     pub(super) fn resync(&mut self, ix: PodIx, host: &mut dyn Host) {
-        if self.pods.get(&ix).is_some_and(|pod| pod.kubelet.resync == host.now()) {
+        if self
+            .pods
+            .get(&ix)
+            .is_some_and(|pod| pod.kubelet.resync == host.now())
+        {
             self.wake(ix, host);
         }
     }
 
     /// Lets the next relist notice a change of the pod's containers.
     fn relist(&mut self, ix: PodIx, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
-        let Some(node) = pod.bound.map(|(node, _)| node) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
+        let Some(node) = pod.bound.map(|(node, _)| node) else {
+            return;
+        };
         let at = next_tick(self.nodes[node.index()].relist_phase(), host.now());
         if pod.kubelet.relist != Some(at) {
             pod.kubelet.relist = Some(at);
@@ -255,7 +269,9 @@ impl Cluster {
     fn begin_sync(&mut self, ix: PodIx, host: &mut dyn Host) {
         self.admit(ix, host);
         self.show_status(ix, host);
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let steps = plan(pod);
         let worker = &mut pod.kubelet;
         worker.syncs += 1;
@@ -268,7 +284,9 @@ impl Cluster {
 
     /// The kubelet's first look at a pod.
     fn admit(&mut self, ix: PodIx, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         if pod.started.is_none() {
             pod.started = Some(host.now());
             self.add_probes(ix, host);
@@ -278,7 +296,9 @@ impl Cluster {
     /// Goes on with the sync until a step takes time, or to its end.
     fn next_step(&mut self, ix: PodIx, host: &mut dyn Host) {
         loop {
-            let Some(pod) = self.pods.get_mut(&ix) else { return };
+            let Some(pod) = self.pods.get_mut(&ix) else {
+                return;
+            };
             let worker = &mut pod.kubelet;
             worker.step += 1;
             worker.current = worker.steps.pop_front();
@@ -304,7 +324,9 @@ impl Cluster {
 
     /// A step that only takes time has ended.
     pub(super) fn step_done(&mut self, ix: PodIx, step: u32, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get(&ix).filter(|pod| pod.kubelet.step == step) else { return };
+        let Some(pod) = self.pods.get(&ix).filter(|pod| pod.kubelet.step == step) else {
+            return;
+        };
         match pod.kubelet.current {
             Some(Step::Sandbox) => self.sandbox_ready(ix, host),
             Some(Step::Start(index)) => self.start_container(ix, index, host),
@@ -314,7 +336,9 @@ impl Cluster {
     }
 
     fn sandbox_ready(&mut self, ix: PodIx, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let Some(node) = pod.node() else { return };
         pod.kubelet.stage = Stage::Up;
         let addresses = &mut self.nodes[node.index()].addresses;
@@ -324,11 +348,18 @@ impl Cluster {
     }
 
     fn end_sync(&mut self, ix: PodIx, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let Some(node) = pod.node() else { return };
         let worker = &mut pod.kubelet;
         if worker.failed {
-            let jitter = pod.key.with_str("resync").with(worker.syncs).draw().uniform();
+            let jitter = pod
+                .key
+                .with_str("resync")
+                .with(worker.syncs)
+                .draw()
+                .uniform();
             let wait = RESYNC + RESYNC.scaled(jitter / 2.0);
             // The kubelet looks for due pods once a second.
             worker.resync = next_tick(self.nodes[node.index()].relist_phase(), host.now() + wait);
@@ -344,7 +375,14 @@ impl Cluster {
         &self.pods[&ix].template.containers[index].name
     }
 
-    fn record_pod(&mut self, host: &dyn Host, ix: PodIx, severity: Severity, reason: &str, message: String) {
+    fn record_pod(
+        &mut self,
+        host: &dyn Host,
+        ix: PodIx,
+        severity: Severity,
+        reason: &str,
+        message: String,
+    ) {
         let about = self.pods[&ix].subject();
         self.record(host, Source::Kubelet, &about, severity, reason, message);
     }
@@ -371,7 +409,10 @@ fn plan(pod: &Pod) -> VecDeque<Step> {
             Process::None => None,
             Process::Exited(exit) => Some(exit.finished),
             Process::Running { .. } => {
-                let Some(reason) = kill_reason(container, &pod.template.containers[index].image) else { continue };
+                let Some(reason) = kill_reason(container, &pod.template.containers[index].image)
+                else {
+                    continue;
+                };
                 kills.push(Step::Kill(index, reason));
                 container.last_exit.map(|exit| exit.finished)
             }
@@ -405,4 +446,3 @@ impl Step {
         }
     }
 }
-

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::environment::{
-    AutoscalerView, ContainerView, DeploymentView, Description, EventView, LogQuery, NodeView, PodView, Rejected,
-    ReplicaSetView, ServiceView, Usage,
+    AutoscalerView, ContainerView, DeploymentView, Description, EventView, LogQuery, NodeView,
+    PodView, Rejected, ReplicaSetView, ServiceView, Usage,
 };
 use crate::ids::{ContainerIx, DeploymentIx, KubeServiceIx, NodeIx, PodIx};
-use crate::manifest::{Labels, MetricTarget, PortRef, ResourceRequirements, ServicePort, is_subset};
+use crate::manifest::{
+    Labels, MetricTarget, PortRef, ResourceRequirements, ServicePort, is_subset,
+};
 use crate::time::SimTime;
 use crate::units::{Bytes, Millicores};
 
@@ -83,7 +85,9 @@ impl Cluster {
     /// What the judge asks about a component.
     pub fn component_state(&self, now: SimTime, component: &str) -> ComponentState {
         let mut state = ComponentState::default();
-        let deployment = self.find_deployment(component).map(|ix| &self.deployments[&ix].spec);
+        let deployment = self
+            .find_deployment(component)
+            .map(|ix| &self.deployments[&ix].spec);
         state.exists = deployment.is_some();
         state.replicas = deployment.map_or(0, |d| d.replicas);
         let min_ready = deployment.map(|d| d.min_ready).unwrap_or_default();
@@ -128,25 +132,40 @@ impl Cluster {
 
     /// The pods behind a Service, ready or not, as service discovery finds them.
     pub fn endpoints(&self, service: KubeServiceIx) -> impl Iterator<Item = PodIx> + '_ {
-        let services = self.services.iter().filter(move |s| s.index == Some(service));
-        services.flat_map(|s| &s.endpoints).map(|endpoint| endpoint.pod)
+        let services = self
+            .services
+            .iter()
+            .filter(move |s| s.index == Some(service));
+        services
+            .flat_map(|s| &s.endpoints)
+            .map(|endpoint| endpoint.pod)
     }
 
     /// The pods of a component that are not terminating, oldest first.
     pub fn pods_of<'a>(&'a self, component: &'a str) -> impl Iterator<Item = PodIx> + 'a {
         let is_own = move |pod: &Pod| pod.component == component && pod.is_active();
-        self.pods.iter().filter(move |(_, pod)| is_own(pod)).map(|(ix, _)| *ix)
+        self.pods
+            .iter()
+            .filter(move |(_, pod)| is_own(pod))
+            .map(|(ix, _)| *ix)
     }
 
     /// The pods with these labels in these namespaces (none is any) that are not terminating, as an
     /// experiment of Chaos Mesh selects them, oldest first.
-    pub fn pods_with<'a>(&'a self, namespaces: &'a [String], labels: &'a Labels) -> impl Iterator<Item = PodIx> + 'a {
+    pub fn pods_with<'a>(
+        &'a self,
+        namespaces: &'a [String],
+        labels: &'a Labels,
+    ) -> impl Iterator<Item = PodIx> + 'a {
         let is_meant = |pod: &Pod| {
             pod.is_active()
                 && (namespaces.is_empty() || namespaces.contains(&pod.namespace))
                 && is_subset(labels, &pod.labels)
         };
-        self.pods.iter().filter(move |(_, pod)| is_meant(pod)).map(|(ix, _)| *ix)
+        self.pods
+            .iter()
+            .filter(move |(_, pod)| is_meant(pod))
+            .map(|(ix, _)| *ix)
     }
 
     /// The live process of a pod's first container, if it has one.
@@ -162,7 +181,12 @@ impl Cluster {
     /// `kubectl get pods`, in the order of their names.
     pub fn list_pods(&self, now: SimTime, component: Option<&str>) -> Vec<PodView> {
         let is_asked = |pod: &&Pod| component.is_none_or(|component| pod.component == component);
-        let mut pods: Vec<_> = self.pods.values().filter(is_asked).map(|pod| self.pod_view(pod, now)).collect();
+        let mut pods: Vec<_> = self
+            .pods
+            .values()
+            .filter(is_asked)
+            .map(|pod| self.pod_view(pod, now))
+            .collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name));
         pods
     }
@@ -174,7 +198,11 @@ impl Cluster {
     pub fn describe(&self, now: SimTime, component: &str) -> Result<Description, Rejected> {
         let ix = self.deployment(component)?;
         let deployment = &self.deployments[&ix];
-        let mut pods: Vec<_> = self.pods.values().filter(|pod| pod.component == component).collect();
+        let mut pods: Vec<_> = self
+            .pods
+            .values()
+            .filter(|pod| pod.component == component)
+            .collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name));
         let mut replica_sets = self.replica_set_views(ix, now);
         replica_sets.reverse();
@@ -191,7 +219,11 @@ impl Cluster {
             containers: pods.iter().map(|pod| container_views(pod)).collect(),
             pods: pods.iter().map(|pod| self.pod_view(pod, now)).collect(),
             service: self.services.iter().find(leads_here).map(service_view),
-            autoscaler: self.autoscalers.values().find(|a| a.spec.target.name == component).map(autoscaler_view),
+            autoscaler: self
+                .autoscalers
+                .values()
+                .find(|a| a.spec.target.name == component)
+                .map(autoscaler_view),
             events: self.list_events(now, Some(component)),
         })
     }
@@ -205,7 +237,11 @@ impl Cluster {
     ///
     /// # Errors
     /// There is no such Deployment.
-    pub fn rollout_history(&self, now: SimTime, component: &str) -> Result<Vec<ReplicaSetView>, Rejected> {
+    pub fn rollout_history(
+        &self,
+        now: SimTime,
+        component: &str,
+    ) -> Result<Vec<ReplicaSetView>, Rejected> {
         Ok(self.replica_set_views(self.deployment(component)?, now))
     }
 
@@ -218,12 +254,20 @@ impl Cluster {
             Some(pod) => &self.pods[&pod],
             None => self.pod_for_logs(&query.of)?,
         };
-        let index = pod.template.containers.iter().position(|c| c.name == pod.component).unwrap_or(0);
+        let index = pod
+            .template
+            .containers
+            .iter()
+            .position(|c| c.name == pod.component)
+            .unwrap_or(0);
         let name = &pod.template.containers[index].name;
         let container = &pod.kubelet.containers[index];
         let lines = if query.previous {
             container.previous_log.as_ref().ok_or_else(|| {
-                Rejected(format!("previous terminated container \"{name}\" in pod \"{}\" not found", pod.name))
+                Rejected(format!(
+                    "previous terminated container \"{name}\" in pod \"{}\" not found",
+                    pod.name
+                ))
             })?
         } else {
             match &container.shown.state {
@@ -232,8 +276,10 @@ impl Cluster {
                         "ErrImagePull" | "ImagePullBackOff" => "trying and failing to pull image",
                         reason => reason,
                     };
-                    let message =
-                        format!("container \"{name}\" in pod \"{}\" is waiting to start: {why}", pod.name);
+                    let message = format!(
+                        "container \"{name}\" in pod \"{}\" is waiting to start: {why}",
+                        pod.name
+                    );
                     return Err(Rejected(message));
                 }
                 _ => &container.log,
@@ -246,7 +292,14 @@ impl Cluster {
     /// Of a Deployment, the pod whose log is shown: a ready one, a running one, or any.
     fn pod_for_logs(&self, component: &str) -> Result<&Pod, Rejected> {
         let pods = self.pods.values().filter(|pod| pod.component == component);
-        let best = pods.max_by_key(|pod| (pod.is_active(), pod.ready, pod.phase, std::cmp::Reverse(pod.created)));
+        let best = pods.max_by_key(|pod| {
+            (
+                pod.is_active(),
+                pod.ready,
+                pod.phase,
+                std::cmp::Reverse(pod.created),
+            )
+        });
         best.ok_or_else(|| {
             let is_known = self.find_deployment(component).is_some();
             Rejected(if is_known {
@@ -259,7 +312,10 @@ impl Cluster {
 
     /// `kubectl top pods`, of those that metrics-server knows, in the order of their names.
     pub fn usage(&self, component: Option<&str>) -> Vec<Usage> {
-        let pods = self.pods.iter().filter(|(_, pod)| component.is_none_or(|c| pod.component == c));
+        let pods = self
+            .pods
+            .iter()
+            .filter(|(_, pod)| component.is_none_or(|c| pod.component == c));
         let mut usage: Vec<_> = pods
             .filter_map(|(ix, pod)| {
                 let metrics = self.pod_metrics(*ix)?;
@@ -289,20 +345,26 @@ impl Cluster {
                 *memory += metrics.memory;
             }
         }
-        let view = |(index, (node, requested)): (usize, (&super::Node, super::objects::Requests))| {
-            let used = used.get(&NodeIx(index as u32));
-            NodeView {
-                name: node.spec.name.clone(),
-                ready: true,
-                allocatable_cpu: node.spec.allocatable_cpu,
-                allocatable_memory: node.spec.allocatable_memory,
-                requested_cpu: requested.cpu,
-                requested_memory: requested.memory,
-                cpu: used.map(|(cpu, _)| *cpu),
-                memory: used.map(|(_, memory)| *memory),
-            }
-        };
-        self.nodes.iter().zip(self.requested()).enumerate().map(view).collect()
+        let view =
+            |(index, (node, requested)): (usize, (&super::Node, super::objects::Requests))| {
+                let used = used.get(&NodeIx(index as u32));
+                NodeView {
+                    name: node.spec.name.clone(),
+                    ready: true,
+                    allocatable_cpu: node.spec.allocatable_cpu,
+                    allocatable_memory: node.spec.allocatable_memory,
+                    requested_cpu: requested.cpu,
+                    requested_memory: requested.memory,
+                    cpu: used.map(|(cpu, _)| *cpu),
+                    memory: used.map(|(_, memory)| *memory),
+                }
+            };
+        self.nodes
+            .iter()
+            .zip(self.requested())
+            .enumerate()
+            .map(view)
+            .collect()
     }
 
     /// The Deployment of this name.
@@ -316,11 +378,23 @@ impl Cluster {
             name: pod.name.clone(),
             component: pod.component.clone(),
             status: printer::pod_status(pod).to_owned(),
-            ready: pod.kubelet.containers.iter().filter(|c| c.shown.ready).count() as u32,
+            ready: pod
+                .kubelet
+                .containers
+                .iter()
+                .filter(|c| c.shown.ready)
+                .count() as u32,
             containers: pod.template.containers.len() as u32,
-            restarts: pod.kubelet.containers.iter().map(|c| c.shown.restarts).sum(),
+            restarts: pod
+                .kubelet
+                .containers
+                .iter()
+                .map(|c| c.shown.restarts)
+                .sum(),
             age: now.since(pod.created),
-            node: pod.node().map(|node| self.nodes[node.index()].spec.name.clone()),
+            node: pod
+                .node()
+                .map(|node| self.nodes[node.index()].spec.name.clone()),
             ip: pod.address.map(|address| address.to_string()),
         }
     }
@@ -328,13 +402,21 @@ impl Cluster {
     /// Oldest revision first.
     fn replica_set_views(&self, ix: DeploymentIx, now: SimTime) -> Vec<ReplicaSetView> {
         let main = self.deployments[&ix].main_container();
-        let mut sets: Vec<_> = self.replica_sets.iter().filter(|(_, set)| set.deployment == ix).collect();
+        let mut sets: Vec<_> = self
+            .replica_sets
+            .iter()
+            .filter(|(_, set)| set.deployment == ix)
+            .collect();
         sets.sort_by_key(|(_, set)| set.revision);
         let mut before = None;
         let mut views = Vec::new();
         for (set_ix, set) in sets {
             let counts = self.pod_counts(*set_ix, now);
-            let main = set.template.containers.get(main).or(set.template.containers.first());
+            let main = set
+                .template
+                .containers
+                .get(main)
+                .or(set.template.containers.first());
             views.push(ReplicaSetView {
                 name: set.name.clone(),
                 revision: set.revision,
@@ -357,7 +439,10 @@ fn total<T: std::iter::Sum>(each: impl Iterator<Item = Option<T>>) -> Option<T> 
 }
 
 fn condition_texts(conditions: &[Condition]) -> Vec<(String, String, String)> {
-    conditions.iter().map(|c| (c.kind.to_owned(), c.status.to_owned(), c.reason.to_owned())).collect()
+    conditions
+        .iter()
+        .map(|c| (c.kind.to_owned(), c.status.to_owned(), c.reason.to_owned()))
+        .collect()
 }
 
 fn deployment_view(deployment: &Deployment) -> DeploymentView {
@@ -380,7 +465,11 @@ fn deployment_view(deployment: &Deployment) -> DeploymentView {
         cpu_limit: main.resources.limits.cpu,
         memory_request: main.resources.requests.memory,
         memory_limit: main.resources.limits.memory,
-        env: main.env.iter().map(|v| (v.name.clone(), printer::env_value(&v.value))).collect(),
+        env: main
+            .env
+            .iter()
+            .map(|v| (v.name.clone(), printer::env_value(&v.value)))
+            .collect(),
         probes: probes
             .iter()
             .filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?)))
@@ -428,7 +517,12 @@ fn service_view(service: &Service) -> ServiceView {
     };
     ServiceView {
         name: service.spec.meta.name.clone(),
-        selector: service.spec.selector.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        selector: service
+            .spec
+            .selector
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect(),
         ports: service.spec.ports.iter().map(port).collect(),
         endpoints: service
             .endpoints

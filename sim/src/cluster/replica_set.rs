@@ -42,8 +42,15 @@ impl ClientRate {
 impl Cluster {
     /// `manageReplicas`.
     pub(super) fn sync_replica_set(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) {
-        let Some(set) = self.replica_sets.get(&ix) else { return };
-        let mut active: Vec<_> = set.pods.iter().copied().filter(|pod| self.pods[pod].is_active()).collect();
+        let Some(set) = self.replica_sets.get(&ix) else {
+            return;
+        };
+        let mut active: Vec<_> = set
+            .pods
+            .iter()
+            .copied()
+            .filter(|pod| self.pods[pod].is_active())
+            .collect();
         let wanted = set.replicas as usize;
         if active.len() < wanted {
             self.create_pods(ix, wanted - active.len(), host);
@@ -64,14 +71,27 @@ impl Cluster {
     }
 
     fn create_pod(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) {
-        let Some(set) = self.replica_sets.get_mut(&ix) else { return };
-        let ordinal = set.pods_created;
-        set.pods_created += 1;
-        let name = format!("{}-{}", set.name, names::random_suffix(self.names.with_str(&set.name).with(ordinal)));
+        let Some(set) = self.replica_sets.get_mut(&ix) else {
+            return;
+        };
+        let (name, ordinal) = loop {
+            let ordinal = set.pods_created;
+            set.pods_created += 1;
+            let suffix = names::random_suffix(self.names.with_str(&set.name).with(ordinal));
+            let name = format!("{}-{suffix}", set.name);
+            // A ReplicaSet of the same name, deleted since, may have had the same ordinals.
+            if self.names_given.insert(name.clone()) {
+                break (name, ordinal);
+            }
+        };
         let mut labels = set.template.labels.clone();
         labels.insert("pod-template-hash".to_owned(), set.hash.clone());
         let pod = Pod {
-            namespace: self.deployments[&set.deployment].spec.meta.namespace.clone(),
+            namespace: self.deployments[&set.deployment]
+                .spec
+                .meta
+                .namespace
+                .clone(),
             component: set.component.clone(),
             owner: ix,
             template: Arc::clone(&set.template),
@@ -97,7 +117,14 @@ impl Cluster {
         let (about, owner) = (set.subject(), set.deployment);
         let message = format!("Created pod: {}", pod.name);
         self.pods.insert(index, pod);
-        self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulCreate", message);
+        self.record(
+            host,
+            Source::ReplicaSetController,
+            &about,
+            Severity::Normal,
+            "SuccessfulCreate",
+            message,
+        );
         self.touch(Work::Deployment(owner), host);
         self.enqueue_for_scheduling(index, host);
     }
@@ -110,7 +137,14 @@ impl Cluster {
             }
             let message = format!("Deleted pod: {}", self.pods[&pod].name);
             let about = self.replica_sets[&ix].subject();
-            self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulDelete", message);
+            self.record(
+                host,
+                Source::ReplicaSetController,
+                &about,
+                Severity::Normal,
+                "SuccessfulDelete",
+                message,
+            );
             self.delete_pod(pod, host);
         }
     }
@@ -124,15 +158,28 @@ impl Cluster {
             let siblings = self
                 .pods
                 .values()
-                .filter(|p| p.is_active() && p.component == pod.component && p.bound.is_some() && p.node() == pod.node())
+                .filter(|p| {
+                    p.is_active()
+                        && p.component == pod.component
+                        && p.bound.is_some()
+                        && p.node() == pod.node()
+                })
                 .count();
             (
                 pod.bound.is_some(),
                 pod.phase,
                 pod.ready,
                 Reverse(siblings),
-                if pod.ready { now.since(pod.ready_since).0.checked_ilog2() } else { None },
-                if pod.ready { pod.uid.clone() } else { String::new() },
+                if pod.ready {
+                    now.since(pod.ready_since).0.checked_ilog2()
+                } else {
+                    None
+                },
+                if pod.ready {
+                    pod.uid.clone()
+                } else {
+                    String::new()
+                },
                 Reverse(pod.kubelet.restarts()),
                 now.since(pod.created).0.checked_ilog2(),
                 Reverse(*ix),
@@ -143,7 +190,9 @@ impl Cluster {
     /// Asks for a pod's deletion. One that no kubelet has goes at once; of others the kubelet hears.
     pub(super) fn delete_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
         let now = host.now();
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         if pod.deleted.is_some() {
             return;
         }
@@ -159,7 +208,9 @@ impl Cluster {
     /// The pod's object is gone.
     pub(super) fn remove_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
         self.pod_changed(ix, host);
-        let Some(pod) = self.pods.remove(&ix) else { return };
+        let Some(pod) = self.pods.remove(&ix) else {
+            return;
+        };
         if let Some(set) = self.replica_sets.get_mut(&pod.owner) {
             set.pods.remove(&ix);
         }
@@ -172,9 +223,13 @@ impl Cluster {
 
     /// Lets the controllers know that watch the pod: of its owners, and of Services that select it.
     pub(super) fn pod_changed(&mut self, ix: PodIx, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get(&ix) else { return };
+        let Some(pod) = self.pods.get(&ix) else {
+            return;
+        };
         let owner = pod.owner;
-        let services: Vec<_> = (0..self.services.len()).filter(|s| self.services[*s].selects(pod)).collect();
+        let services: Vec<_> = (0..self.services.len())
+            .filter(|s| self.services[*s].selects(pod))
+            .collect();
         if let Some(set) = self.replica_sets.get(&owner) {
             let deployment = set.deployment;
             self.touch(Work::ReplicaSet(owner), host);

@@ -15,17 +15,31 @@ impl Cluster {
     pub(super) fn update_deployment_status(&mut self, ix: DeploymentIx, host: &dyn Host) {
         let now = host.now();
         let status_now = self.count_pods(ix, now);
-        let Some(deployment) = self.deployments.get_mut(&ix) else { return };
+        let Some(deployment) = self.deployments.get_mut(&ix) else {
+            return;
+        };
         deployment.status = status_now;
         let minimum = deployment.spec.replicas - deployment.fenceposts().1;
         let is_available = status_now.available >= minimum;
         let (reason, message) = if is_available {
-            ("MinimumReplicasAvailable", "Deployment has minimum availability.")
+            (
+                "MinimumReplicasAvailable",
+                "Deployment has minimum availability.",
+            )
         } else {
-            ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+            (
+                "MinimumReplicasUnavailable",
+                "Deployment does not have minimum availability.",
+            )
         };
         let (status, message) = (status(is_available), message.to_owned());
-        let condition = Condition { kind: "Available", status, reason, message, updated: now };
+        let condition = Condition {
+            kind: "Available",
+            status,
+            reason,
+            message,
+            updated: now,
+        };
         set_condition(&mut deployment.conditions, condition);
     }
 
@@ -38,7 +52,10 @@ impl Cluster {
         let family = self.family(ix);
         let deployment = &self.deployments[&ix];
         let after = deployment.status;
-        let current = deployment.conditions.iter().find(|c| c.kind == "Progressing");
+        let current = deployment
+            .conditions
+            .iter()
+            .find(|c| c.kind == "Progressing");
         let was_complete = current.is_some_and(|c| c.reason == "NewReplicaSetAvailable");
         if after.replicas == after.updated && was_complete {
             return;
@@ -67,8 +84,13 @@ impl Cluster {
             return;
         };
         let status = status(reason != "ProgressDeadlineExceeded");
-        let condition =
-            Condition { kind: "Progressing", status, reason, message: format!("{who} {does}"), updated: now };
+        let condition = Condition {
+            kind: "Progressing",
+            status,
+            reason,
+            message: format!("{who} {does}"),
+            updated: now,
+        };
         if let Some(deployment) = self.deployments.get_mut(&ix) {
             set_condition(&mut deployment.conditions, condition);
         }
@@ -78,9 +100,18 @@ impl Cluster {
     /// Comes back when the deadline has passed without progress (`requeueStuckDeployment`).
     fn watch_progress(&self, ix: DeploymentIx, host: &mut dyn Host) {
         let deployment = &self.deployments[&ix];
-        let Some(condition) = deployment.conditions.iter().find(|c| c.kind == "Progressing") else { return };
+        let Some(condition) = deployment
+            .conditions
+            .iter()
+            .find(|c| c.kind == "Progressing")
+        else {
+            return;
+        };
         if self.is_complete(ix)
-            || matches!(condition.reason, "ProgressDeadlineExceeded" | "NewReplicaSetAvailable")
+            || matches!(
+                condition.reason,
+                "ProgressDeadlineExceeded" | "NewReplicaSetAvailable"
+            )
         {
             return;
         }
@@ -92,8 +123,14 @@ impl Cluster {
 
     /// Says when a rollout is paused or resumed (`checkPausedConditions`).
     pub(super) fn note_pause(&mut self, ix: DeploymentIx, now: SimTime) {
-        let Some(deployment) = self.deployments.get_mut(&ix) else { return };
-        let current = deployment.conditions.iter().find(|c| c.kind == "Progressing").map(|c| c.reason);
+        let Some(deployment) = self.deployments.get_mut(&ix) else {
+            return;
+        };
+        let current = deployment
+            .conditions
+            .iter()
+            .find(|c| c.kind == "Progressing")
+            .map(|c| c.reason);
         let (reason, message) = match (deployment.spec.paused, current) {
             (_, Some("ProgressDeadlineExceeded")) | (true, Some("DeploymentPaused")) => return,
             (true, _) => ("DeploymentPaused", "Deployment is paused"),
@@ -101,7 +138,13 @@ impl Cluster {
             (false, _) => return,
         };
         let message = message.to_owned();
-        let condition = Condition { kind: "Progressing", status: "Unknown", reason, message, updated: now };
+        let condition = Condition {
+            kind: "Progressing",
+            status: "Unknown",
+            reason,
+            message,
+            updated: now,
+        };
         set_condition(&mut deployment.conditions, condition);
     }
 

@@ -24,9 +24,14 @@ impl Cluster {
     ) -> bool {
         let Some(ended) = ended else { return false };
         let now = host.now();
-        let Some(pod) = self.pods.get_mut(&ix) else { return false };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return false;
+        };
         let container = &mut pod.kubelet.containers[index];
-        let Some(back_off) = container.crash_back_off.filter(|b| b.holds_since(ended, now)) else {
+        let Some(back_off) = container
+            .crash_back_off
+            .filter(|b| b.holds_since(ended, now))
+        else {
             container.crash_back_off = Some(BackOff::next(container.crash_back_off, ended, now));
             return false;
         };
@@ -46,21 +51,35 @@ impl Cluster {
 
     /// A new process for the container.
     pub(super) fn start_container(&mut self, ix: PodIx, index: usize, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let Some(node) = pod.node() else { return };
         let spec = &pod.template.containers[index];
-        let program = self.registry.find(&spec.image).ok().and_then(|image| image.program(&spec.name));
+        let program = self
+            .registry
+            .find(&spec.image)
+            .ok()
+            .and_then(|image| image.program(&spec.name));
         let resources = spec.resources;
         // A limit of zero is none (`MilliCPUToQuota`).
         let process = host.start(&ProcessSpec {
             node,
             runs: program.map(|program| program.service),
             cpu_limit: resources.limits.cpu.filter(|limit| limit.0 > 0),
-            cpu_request: resources.requests.cpu.or(resources.limits.cpu).unwrap_or_default(),
+            cpu_request: resources
+                .requests
+                .cpu
+                .or(resources.limits.cpu)
+                .unwrap_or_default(),
             memory_limit: resources.limits.memory.filter(|limit| limit.0 > 0),
         });
         let container = &mut pod.kubelet.containers[index];
-        let running = Process::Running { container: process, since: host.now(), out_of_memory: false };
+        let running = Process::Running {
+            container: process,
+            since: host.now(),
+            out_of_memory: false,
+        };
         if let Process::Exited(exit) = std::mem::replace(&mut container.process, running) {
             container.last_exit = Some(exit);
             container.restarts += 1;
@@ -74,15 +93,37 @@ impl Cluster {
         }
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
-        self.record_pod(host, ix, Severity::Normal, "Created", format!("Created container: {name}"));
-        self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
+        self.record_pod(
+            host,
+            ix,
+            Severity::Normal,
+            "Created",
+            format!("Created container: {name}"),
+        );
+        self.record_pod(
+            host,
+            ix,
+            Severity::Normal,
+            "Started",
+            format!("Started container {name}"),
+        );
         self.processes_changed(ix, host);
         self.relist(ix, host);
     }
 
     /// Asks a container to end that will be restarted. Returns whether it has to be waited for.
-    pub(super) fn begin_kill(&mut self, ix: PodIx, index: usize, reason: KillReason, host: &mut dyn Host) -> bool {
-        let Some(process) = self.pods.get(&ix).and_then(|pod| pod.kubelet.containers[index].running()) else {
+    pub(super) fn begin_kill(
+        &mut self,
+        ix: PodIx,
+        index: usize,
+        reason: KillReason,
+        host: &mut dyn Host,
+    ) -> bool {
+        let Some(process) = self
+            .pods
+            .get(&ix)
+            .and_then(|pod| pod.kubelet.containers[index].running())
+        else {
             return false;
         };
         let why = match reason {
@@ -90,7 +131,10 @@ impl Cluster {
             KillReason::Liveness => "failed liveness probe",
             KillReason::Startup => "failed startup probe",
         };
-        let message = format!("Container {} {why}, will be restarted", self.container_name(ix, index));
+        let message = format!(
+            "Container {} {why}, will be restarted",
+            self.container_name(ix, index)
+        );
         self.record_pod(host, ix, Severity::Normal, "Killing", message);
         self.ask_to_end(ix, process, host);
         true
@@ -112,12 +156,26 @@ impl Cluster {
 
     /// A process has ended.
     pub(in super::super) fn exited(&mut self, process: ContainerIx, code: u8, host: &mut dyn Host) {
-        let Some((ix, index)) = self.containers.remove(&process) else { return };
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some((ix, index)) = self.containers.remove(&process) else {
+            return;
+        };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let container = &mut pod.kubelet.containers[index];
-        let out_of_memory = matches!(container.process, Process::Running { out_of_memory: true, .. });
-        container.process =
-            Process::Exited(Exit { container: process, code, out_of_memory, finished: host.now() });
+        let out_of_memory = matches!(
+            container.process,
+            Process::Running {
+                out_of_memory: true,
+                ..
+            }
+        );
+        container.process = Process::Exited(Exit {
+            container: process,
+            code,
+            out_of_memory,
+            finished: host.now(),
+        });
         self.probes.forget(&mut container.probes);
         let is_waited_for = matches!(pod.kubelet.current, Some(Step::Kill(i, _)) if i == index);
         if pod.kubelet.stage == Stage::Ending {
@@ -132,9 +190,12 @@ impl Cluster {
 
     /// The kernel kills a process for its memory.
     pub(in super::super) fn over_limit(&mut self, process: ContainerIx, host: &mut dyn Host) {
-        let Some(&(ix, index)) = self.containers.get(&process) else { return };
+        let Some(&(ix, index)) = self.containers.get(&process) else {
+            return;
+        };
         if let Some(pod) = self.pods.get_mut(&ix)
-            && let Process::Running { out_of_memory, .. } = &mut pod.kubelet.containers[index].process
+            && let Process::Running { out_of_memory, .. } =
+                &mut pod.kubelet.containers[index].process
         {
             *out_of_memory = true;
         }
@@ -143,8 +204,14 @@ impl Cluster {
 
     /// A process accepts connections.
     pub(in super::super) fn listening(&mut self, process: ContainerIx, _: &mut dyn Host) {
-        let Some(&(ix, index)) = self.containers.get(&process) else { return };
-        let port = self.pods.get(&ix).and_then(|pod| pod.kubelet.containers[index].program).map(|p| p.port);
+        let Some(&(ix, index)) = self.containers.get(&process) else {
+            return;
+        };
+        let port = self
+            .pods
+            .get(&ix)
+            .and_then(|pod| pod.kubelet.containers[index].program)
+            .map(|p| p.port);
         if let Some(port) = port {
             self.log(process, format!("listening on port {port}"));
         }
@@ -152,8 +219,12 @@ impl Cluster {
 
     /// A process writes a line to its log. The oldest lines are dropped.
     pub fn log(&mut self, process: ContainerIx, line: String) {
-        let Some(&(ix, index)) = self.containers.get(&process) else { return };
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(&(ix, index)) = self.containers.get(&process) else {
+            return;
+        };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let log = &mut pod.kubelet.containers[index].log;
         if log.len() == LOG_LINES {
             log.remove(0);
@@ -162,18 +233,33 @@ impl Cluster {
     }
 
     /// Replaces the images of a pod's containers, or gives them back.
-    pub(in super::super) fn patch_images(&mut self, ix: PodIx, image: Option<&str>, host: &mut dyn Host) -> bool {
-        let Some(pod) = self.pods.get_mut(&ix) else { return false };
+    pub(in super::super) fn patch_images(
+        &mut self,
+        ix: PodIx,
+        image: Option<&str>,
+        host: &mut dyn Host,
+    ) -> bool {
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return false;
+        };
         let mut template = PodTemplate::clone(&pod.template);
         if let Some(image) = image {
             if pod.patched_images.is_none() {
-                pod.patched_images = Some(template.containers.iter().map(|c| c.image.clone()).collect());
+                pod.patched_images = Some(
+                    template
+                        .containers
+                        .iter()
+                        .map(|c| c.image.clone())
+                        .collect(),
+                );
             }
             for container in &mut template.containers {
                 image.clone_into(&mut container.image);
             }
         } else {
-            let Some(images) = pod.patched_images.take() else { return false };
+            let Some(images) = pod.patched_images.take() else {
+                return false;
+            };
             for (container, image) in template.containers.iter_mut().zip(images) {
                 container.image = image;
             }
@@ -187,5 +273,9 @@ impl Cluster {
 /// As Go prints a duration of whole seconds: `10s`, `1m20s`, `5m0s`.
 fn go_duration(duration: SimDuration) -> String {
     let seconds = duration.0 / 1_000_000_000;
-    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
+    if seconds < 60 {
+        format!("{seconds}s")
+    } else {
+        format!("{}m{}s", seconds / 60, seconds % 60)
+    }
 }

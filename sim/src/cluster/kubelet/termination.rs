@@ -16,7 +16,9 @@ const REMOVAL: SimDuration = SimDuration::from_millis(300);
 impl Cluster {
     /// The kubelet has heard that the pod is to go.
     pub(super) fn terminate_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let worker = &mut pod.kubelet;
         if matches!(worker.stage, Stage::Ending | Stage::Stopped) {
             return;
@@ -46,7 +48,11 @@ impl Cluster {
 
     /// If that was the last container, the sandbox goes.
     pub(super) fn container_ended(&mut self, ix: PodIx, host: &mut dyn Host) {
-        if self.pods.get(&ix).is_some_and(|pod| !pod.kubelet.is_anything_running()) {
+        if self
+            .pods
+            .get(&ix)
+            .is_some_and(|pod| !pod.kubelet.is_anything_running())
+        {
             self.show_status(ix, host);
             host.schedule(host.now() + SANDBOX_STOP, Event::TornDown(ix));
         }
@@ -54,11 +60,18 @@ impl Cluster {
 
     /// The sandbox is gone, or after that the relist that notices.
     pub(in super::super) fn torn_down(&mut self, ix: PodIx, host: &mut dyn Host) {
-        let Some(pod) = self.pods.get_mut(&ix) else { return };
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let Some(node) = pod.node() else { return };
         if pod.kubelet.stage == Stage::Ending {
             pod.kubelet.stage = Stage::Stopped;
-            for process in pod.kubelet.containers.iter().filter_map(Container::newest_process) {
+            for process in pod
+                .kubelet
+                .containers
+                .iter()
+                .filter_map(Container::newest_process)
+            {
                 host.remove_address(process);
             }
             let at = next_tick(self.nodes[node.index()].relist_phase(), host.now()) + REMOVAL;
