@@ -18,6 +18,9 @@ use crate::program::{Attributes, NONE, Programs};
 use crate::time::{SimDuration, SimTime};
 use crate::workload::{Shape, Workload};
 
+/// How long the next request of a user is off at least when the last one took no time at all.
+const SHORTEST_FAILURE: SimDuration = SimDuration::from_micros(100);
+
 /// A load of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkloadIx(pub u32);
@@ -427,7 +430,8 @@ impl Traffic {
             NONE
         };
         user.position += 1;
-        let mut next = self.now + overhead;
+        // A client needs some time even to be refused; else a loop of failures would stop the clock.
+        let mut next = self.now + if took == SimDuration::ZERO { overhead.max(SHORTEST_FAILURE) } else { overhead };
         if user.position as usize == task.len() {
             user.position = 0;
             if user.is_stopping {

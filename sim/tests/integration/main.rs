@@ -6,7 +6,9 @@ mod cpu;
 mod engine;
 mod promql_answers;
 mod promql_errors;
+
 mod manifest;
+mod promql_errors;
 mod small_world;
 mod sock_shop_profile;
 mod traffic;

@@ -132,6 +132,12 @@ impl SmallWorld {
     }
 
     pub(crate) fn run(&mut self, until: SimTime) {
+        self.notices.extend(
+            self.traffic
+                .notices
+                .drain(..)
+                .map(|notice| (self.now, notice)),
+        );
         while let Some((now, event)) = self.queue.pop_until(until) {
             self.traffic.handle(now, event, &mut self.queue);
             self.notices
