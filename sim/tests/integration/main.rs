@@ -11,6 +11,7 @@ mod manifest;
 mod promql_errors;
 mod small_world;
 mod sock_shop_profile;
+mod theory;
 mod traffic;
 mod promql_naive;
 mod promql_recorded;
