@@ -6,9 +6,7 @@ mod cpu;
 mod engine;
 mod promql_answers;
 mod promql_errors;
-
 mod manifest;
-mod promql_errors;
 mod small_world;
 mod sock_shop_profile;
 mod theory;

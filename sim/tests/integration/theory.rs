@@ -145,10 +145,10 @@ fn four_threads_on_four_cores_are_m_m_4() {
 
 #[test]
 fn threads_on_one_core_are_m_g_1_processor_sharing() {
-    let profile = profile("model: threads", "mean: 1ms, variation: 2");
+    let profile = profile("model: threads", "mean: 1ms, variation: 1");
     for load in LOADS {
         let rate = load * 1000.0;
-        let worlds = worlds(&profile, 1, "one", "station", &poisson(rate), rate, enough(load, 250_000.0));
+        let worlds = worlds(&profile, 1, "one", "station", &poisson(rate), rate, enough(load, 500_000.0));
         check_means("M/G/1-PS mean", load, 0.001 / (1.0 - load), &worlds);
     }
 }

@@ -1,9 +1,7 @@
 //! What the shop's files say, as objects: defaults filled in, overlays applied.
 
 use sim::diagnostic::Source;
-use sim::manifest::{
-    EnvValue, IntOrPercent, MetricTarget, ObjectSet, PortRef, ProbeAction, Strategy, load,
-};
+use sim::manifest::{EnvValue, IntOrPercent, MetricTarget, ObjectSet, PortRef, ProbeAction, Strategy, load};
 use sim::time::SimDuration;
 use sim::units::{Bytes, Millicores};
 
@@ -33,59 +31,24 @@ fn shop(overlay: &[Source]) -> (ObjectSet, Vec<String>) {
 fn the_base_loads_without_warnings_and_with_kubernetes_defaults() {
     let (set, warnings) = shop(&[]);
     assert_eq!(warnings, Vec::<String>::new());
-    let names: Vec<_> = set
-        .deployments
-        .iter()
-        .map(|d| d.meta.name.as_str())
-        .collect();
+    let names: Vec<_> = set.deployments.iter().map(|d| d.meta.name.as_str()).collect();
     assert_eq!(names, ["carts", "carts-db", "front-end", "rabbitmq"]);
     let front_end = &set.deployments[2];
     let quarter = IntOrPercent::Percent(25);
-    assert_eq!(
-        front_end.strategy,
-        Strategy::RollingUpdate {
-            max_surge: quarter,
-            max_unavailable: quarter
-        }
-    );
+    assert_eq!(front_end.strategy, Strategy::RollingUpdate { max_surge: quarter, max_unavailable: quarter });
     assert_eq!(front_end.progress_deadline, SimDuration::from_secs(600));
-    assert_eq!(
-        front_end.template.termination_grace,
-        SimDuration::from_secs(30)
-    );
+    assert_eq!(front_end.template.termination_grace, SimDuration::from_secs(30));
     let container = &front_end.template.containers[0];
     assert_eq!(container.env[0].value, EnvValue::Text("true".into()));
     assert_eq!(container.resources.requests.cpu, Some(Millicores(100)));
-    assert_eq!(
-        container.resources.limits.memory,
-        Some(Bytes::from_mebibytes(1000))
-    );
-    let probe = container
-        .liveness_probe
-        .as_ref()
-        .expect("front-end is probed");
-    assert_eq!(
-        probe.action,
-        ProbeAction::HttpGet {
-            path: "/".into(),
-            port: 8079
-        }
-    );
+    assert_eq!(container.resources.limits.memory, Some(Bytes::from_mebibytes(1000)));
+    let probe = container.liveness_probe.as_ref().expect("front-end is probed");
+    assert_eq!(probe.action, ProbeAction::HttpGet { path: "/".into(), port: 8079 });
     assert_eq!(probe.initial_delay, SimDuration::from_secs(300));
-    assert_eq!(
-        (probe.period, probe.timeout),
-        (SimDuration::from_secs(3), SimDuration::SECOND)
-    );
+    assert_eq!((probe.period, probe.timeout), (SimDuration::from_secs(3), SimDuration::SECOND));
     assert_eq!((probe.success_threshold, probe.failure_threshold), (1, 3));
-    let rabbitmq = set
-        .services
-        .iter()
-        .find(|s| s.meta.name == "rabbitmq")
-        .expect("it has a Service");
-    assert_eq!(
-        rabbitmq.ports[1].target_port,
-        PortRef::Name("exporter".into())
-    );
+    let rabbitmq = set.services.iter().find(|s| s.meta.name == "rabbitmq").expect("it has a Service");
+    assert_eq!(rabbitmq.ports[1].target_port, PortRef::Name("exporter".into()));
 }
 
 #[test]
@@ -115,11 +78,7 @@ spec:
     let template = &mut expected.deployments[2].template;
     template.node_selector = [("kubernetes.io/os".to_owned(), "linux".to_owned())].into();
     let container = &mut template.containers[0];
-    container
-        .readiness_probe
-        .as_mut()
-        .expect("front-end is probed")
-        .initial_delay = SimDuration::from_secs(10);
+    container.readiness_probe.as_mut().expect("front-end is probed").initial_delay = SimDuration::from_secs(10);
     container.env[0].name = "NODE_ENV".into();
     container.env[0].value = EnvValue::Text("test".into());
     let patched = shop(&[source("overlay.yaml", overlay)]).0;
@@ -129,13 +88,8 @@ spec:
 
 #[test]
 fn the_autoscaler_of_a_deployment_that_does_not_exist_loads_with_a_warning() {
-    let (set, warnings) = shop(
-        &shop! { "overlays/autoscaling/cart-hpa.yaml" "overlays/autoscaling/front-end-hpa.yaml" },
-    );
-    assert_eq!(
-        set.autoscalers[1].metrics,
-        [MetricTarget::CpuUtilization(50)]
-    );
+    let (set, warnings) = shop(&shop! { "overlays/autoscaling/cart-hpa.yaml" "overlays/autoscaling/front-end-hpa.yaml" });
+    assert_eq!(set.autoscalers[1].metrics, [MetricTarget::CpuUtilization(50)]);
     insta::assert_snapshot!(warnings.join("\n"), @r"
     warning: overlays/autoscaling/cart-hpa.yaml:11: spec.scaleTargetRef.name: there is no Deployment `cart` in namespace `sock-shop`: it can never scale (FailedGetScale)
       help: did you mean `carts`?
