@@ -54,13 +54,23 @@ pub(crate) use text_form;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millicores(pub u64);
 
-text_form!(Millicores, parse_millicores, "a CPU quantity such as 0.5 or 500m", r"^[0-9]+(\.[0-9]*)?([numkMGTPE]|[eE][+-]?[0-9]+)?$");
+text_form!(
+    Millicores,
+    parse_millicores,
+    "a CPU quantity such as 0.5 or 500m",
+    r"^[0-9]+(\.[0-9]*)?([numkMGTPE]|[eE][+-]?[0-9]+)?$"
+);
 
 /// Memory in bytes (`200Mi` in a manifest).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub u64);
 
-text_form!(Bytes, parse_bytes, "a memory quantity such as 200Mi or 1Gi", r"^[0-9]+(\.[0-9]*)?([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$");
+text_form!(
+    Bytes,
+    parse_bytes,
+    "a memory quantity such as 200Mi or 1Gi",
+    r"^[0-9]+(\.[0-9]*)?([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$"
+);
 
 impl Millicores {
     /// As a number of cores.

@@ -257,7 +257,7 @@ impl Reader {
             self.mistake(
                 &node.place,
                 "a key must be a text, not a mapping or a sequence",
-                "write `key: value`; quote a text that begins with `{` or `[`, and fill in templates (`{{ … }}`) first",
+                "write `key: value`; quote a text that begins with `{` or `[`, and fill in `{{ … }}` of templates",
             );
             return Key::Refused;
         };

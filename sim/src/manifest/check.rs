@@ -52,7 +52,8 @@ fn duplicates(objects: &[Read]) -> Vec<Diagnostic> {
         let Identity { kind, namespace, name } = &read.identity;
         match first.get(&read.identity) {
             Some(earlier) => {
-                let message = format!("{kind} `{name}` in namespace `{namespace}` already stands at {}", place(earlier));
+                let earlier = place(earlier);
+                let message = format!("{kind} `{name}` in namespace `{namespace}` already stands at {earlier}");
                 found.push(read.document.error("metadata.name", message).help("remove one of the two, or rename it"));
             }
             None => {
@@ -222,7 +223,9 @@ fn scale_target(
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "name a Deployment of the same namespace".to_owned(),
             };
-            let message = format!("there is no Deployment `{name}` in namespace `{namespace}`: it can never scale (FailedGetScale)");
+            let message = format!(
+                "there is no Deployment `{name}` in namespace `{namespace}`: it can never scale (FailedGetScale)"
+            );
             return vec![document.warning(&format!("{FIELD}.name"), message).help(help)];
         }
     };
@@ -253,7 +256,8 @@ fn missing_requests(
         };
         if let Some(container) = without {
             let message = format!(
-                "container `{}` of its target requests no {resource}: its utilization is not known (FailedGetResourceMetric)",
+                "container `{}` of its target requests no {resource}: its utilization is not known \
+                 (FailedGetResourceMetric)",
                 container.name
             );
             found.push(document.warning("spec", message).help(format!("add a {resource} request to the container")));

@@ -161,7 +161,8 @@ fn object(document: &Document, findings: &mut Findings) -> Option<Object> {
 fn version_and_kind<'d>(document: &'d Document, findings: &mut Findings) -> Option<(&'d str, &'d str)> {
     let keys = document.keys();
     if keys.is_empty() {
-        findings.error("", "a manifest is a mapping", "write `apiVersion`, `kind` and `metadata`, or remove the document");
+        let help = "write `apiVersion`, `kind` and `metadata`, or remove the document";
+        findings.error("", "a manifest is a mapping", help);
         return None;
     }
     let (version, kind) = (document.text("apiVersion"), document.text("kind"));

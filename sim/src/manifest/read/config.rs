@@ -65,7 +65,8 @@ fn check_keys<'k>(findings: &mut Findings, field: &str, keys: impl Iterator<Item
             && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
     for key in keys.filter(|key| !valid(key)) {
-        findings.error(&below(field, key), format!("`{key}` is not a valid key"), "use letters, digits, `-`, `_` and `.`");
+        let help = "use letters, digits, `-`, `_` and `.`";
+        findings.error(&below(field, key), format!("`{key}` is not a valid key"), help);
     }
 }
 

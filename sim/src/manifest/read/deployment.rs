@@ -181,7 +181,8 @@ fn strategy(spec: Option<StrategySpec>, findings: &mut Findings) -> Strategy {
         findings.error(FIELD, message, "raise one of the two");
     }
     if matches!(max_unavailable, IntOrPercent::Percent(101..)) {
-        findings.error(&format!("{FIELD}.maxUnavailable"), "more than 100% cannot be unavailable", "write at most 100%");
+        let field = format!("{FIELD}.maxUnavailable");
+        findings.error(&field, "more than 100% cannot be unavailable", "write at most 100%");
     }
     Strategy::RollingUpdate { max_surge, max_unavailable }
 }

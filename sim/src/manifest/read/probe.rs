@@ -42,8 +42,8 @@ schema! {
     ignores { service, }
 }
 
-/// The probe `name` of the container at `container`, which has these ports. What is not written, or zero, has Kubernetes' default
-/// (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
+/// The probe `name` of the container at `container`, which has these ports. What is not written, or zero,
+/// has Kubernetes' default (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
 pub(super) fn probe(
     spec: ProbeSpec,
     container: &str,

@@ -120,7 +120,8 @@ fn port(findings: &mut Findings, index: usize, spec: PortSpec, service_type: Ser
         }
     }
     let node_port = spec.node_port.and_then(|n| u16::try_from(n).ok());
-    ServicePort { name: spec.name, port: number, target_port, node_port, protocol: spec.protocol.unwrap_or_default().into() }
+    let protocol = spec.protocol.unwrap_or_default().into();
+    ServicePort { name: spec.name, port: number, target_port, node_port, protocol }
 }
 
 /// Ports are told apart by their names, and by number and protocol.
