@@ -1,1 +1,23 @@
-//! agents
+//! Who operates a world: the hierarchy of agents, the tools they hold, and the loop that plays an
+//! episode.
+//!
+//! ```text
+//! Policy ──decides──▶ Action ──Executor──▶ Environment (twin or cluster)
+//!    ▲                                          │
+//!    └────────── Reply ◀────────────────────────┘        episode::play drives it and keeps the log
+//! ```
+//!
+//! - [`policy`]: the port behind which models and rules sit, one per role, and the built-in rules;
+//! - [`tools`]: the closed set of tool calls, with schemas from the types;
+//! - [`executor`]: carries actions out, confined to the agent's own component;
+//! - [`render`]: the only place where observations become text;
+//! - [`episode`]: the conductor: time, faults, evaluations, branches, the log.
+//!
+//! Invariants: this crate knows no cluster client and no file format of recordings; it reads no
+//! clock; what it plays depends only on the scenario, the seed and the policy's answers.
+
+pub mod episode;
+pub mod executor;
+pub mod policy;
+pub mod render;
+pub mod tools;

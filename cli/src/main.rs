@@ -1,2 +1,36 @@
-//! sockpit
-fn main() {}
+//! The one program that users see: `sockpit`.
+//!
+//! Data goes to stdout, talk and progress to stderr. Exit codes: 0 done, 1 the run failed, 2 usage
+//! or invalid input.
+
+mod arguments;
+mod commands;
+mod episodes;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command, ScenarioCommand};
+use output::Failed;
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output::failure(&failure),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failed> {
+    match arguments.command {
+        Command::Scenarios(options) => commands::scenarios::run(&options),
+        Command::Simulate(options) => commands::simulate::run(&options),
+        Command::Run(options) => commands::run::run(&options),
+        Command::Scenario { command: ScenarioCommand::Check(options) } => {
+            commands::check::run(&options)
+        }
+        Command::Scenario { command: ScenarioCommand::Schema } => commands::check::schema(),
+    }
+}

@@ -17,6 +17,8 @@
 
 mod check;
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 use crate::environment::Dependencies;
 use crate::graph::Graph;
@@ -36,7 +38,7 @@ pub struct App {
     /// How it behaves.
     pub profile: Profile,
     /// The same, ready to run.
-    pub programs: Programs,
+    pub programs: Arc<Programs>,
     /// Which service needs which.
     pub graph: Graph,
     /// By [`KubeServiceIx`].
@@ -96,7 +98,7 @@ impl App {
     }
 
     fn assemble(objects: ObjectSet, profile: Profile) -> Result<Self, Diagnostics> {
-        let programs = Programs::compile(&profile)?;
+        let programs = Arc::new(Programs::compile(&profile)?);
         let graph = Graph::new(&profile);
         let mut app = Self { objects, profile, programs, graph, kube_services: Vec::new(), addresses: Vec::new() };
         app.kube_services = app.objects.services.iter().map(|service| app.kube_service_of(service)).collect();

@@ -23,3 +23,4 @@ pub mod time;
 pub mod traffic;
 pub mod units;
 pub mod workload;
+pub mod world;

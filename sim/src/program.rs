@@ -72,6 +72,8 @@ pub struct Service {
     pub name: String,
     /// DNS name under which others call it.
     pub address: String,
+    /// The port it listens on.
+    pub port: u16,
     /// How its process runs.
     pub runtime: Runtime,
     /// What its process occupies.

@@ -24,6 +24,8 @@ pub struct ProcessSpec {
     pub cpu_request: Millicores,
     /// Memory at which it is killed; none is no limit.
     pub memory_limit: Option<Bytes>,
+    /// The process before it in the same container, whose address it takes over.
+    pub replaces: Option<ContainerIx>,
 }
 
 /// Where kube-proxy sends a connection to.

@@ -161,6 +161,25 @@ pub enum Write {
     Apply(AppliedObject),
 }
 
+impl Write {
+    /// The component that it changes; none for a pod by name or a whole manifest.
+    pub fn component(&self) -> Option<&str> {
+        match self {
+            Self::Scale { component, .. }
+            | Self::SetImage { component, .. }
+            | Self::SetEnv { component, .. }
+            | Self::Restart { component }
+            | Self::Rollback { component, .. }
+            | Self::DeleteAutoscaler { component }
+            | Self::CreateDeployment { component }
+            | Self::DeleteDeployment { component } => Some(component),
+            Self::SetResources(change) => Some(&change.component),
+            Self::ApplyAutoscaler(spec) => Some(&spec.component),
+            Self::DeletePod { .. } | Self::Apply(_) => None,
+        }
+    }
+}
+
 /// A change of requests and limits; what is not named stays.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceChange {

@@ -161,6 +161,23 @@ pub enum EnvValue {
     From(String),
 }
 
+impl Container {
+    /// Sets a variable of its environment, in the place of the one of the same name, or removes it.
+    pub fn set_env(&mut self, name: &str, value: Option<&str>) {
+        let known = self.env.iter().position(|variable| variable.name == name);
+        match (known, value) {
+            (Some(at), Some(value)) => self.env[at].value = EnvValue::Text(value.to_owned()),
+            (None, Some(value)) => {
+                self.env.push(EnvVar { name: name.to_owned(), value: EnvValue::Text(value.to_owned()) });
+            }
+            (Some(at), None) => {
+                self.env.remove(at);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
 /// A port that a container listens on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

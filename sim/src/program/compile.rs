@@ -126,6 +126,7 @@ impl<'a> Compiler<'a> {
         self.out.services.push(Service {
             name: name.to_owned(),
             address: service.address.clone().unwrap_or_else(|| name.to_owned()),
+            port: service.port,
             runtime: service.runtime.clone(),
             memory: service.memory.clone(),
             metrics: service.metrics.clone(),

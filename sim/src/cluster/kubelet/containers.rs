@@ -73,6 +73,7 @@ impl Cluster {
                 .or(resources.limits.cpu)
                 .unwrap_or_default(),
             memory_limit: resources.limits.memory.filter(|limit| limit.0 > 0),
+            replaces: pod.kubelet.containers[index].newest_process(),
         });
         let container = &mut pod.kubelet.containers[index];
         let running = Process::Running {

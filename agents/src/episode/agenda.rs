@@ -1,0 +1,173 @@
+//! What is due when: the order in which an episode unfolds.
+
+use sim::environment::{MetricQuery, Query};
+use sim::scenario::{Alert, Heartbeat, Scenario, Trigger};
+use sim::time::{SimDuration, SimTime};
+
+/// How often Prometheus evaluates alerting rules (`evaluation_interval` of the shipped app).
+const ALERT_EVERY: SimDuration = SimDuration::from_secs(15);
+
+/// Something that is due. Equal times are handled in the order of the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// A fault begins.
+    Inject(usize),
+    /// A fault ends by itself.
+    Recover(usize),
+    /// The judge looks at the interval that ends now.
+    Judge,
+    /// The alert's expression is looked at.
+    LookAtAlert,
+    /// The agent gets its task.
+    Evaluation,
+    /// The agent's thinking or waiting is over.
+    Agent,
+}
+
+/// An alert that has not fired yet.
+struct AlertWatch {
+    rule: Alert,
+    next_look: SimTime,
+    /// Since when its expression has had a result without a break.
+    pending_since: Option<SimTime>,
+}
+
+/// The agenda of one episode.
+pub(super) struct Agenda {
+    /// Fixed times, latest first.
+    faults: Vec<(SimTime, Due)>,
+    judge_every: SimDuration,
+    next_judge: SimTime,
+    /// When the next evaluation begins; none while one is going on or when all are done.
+    next_evaluation: Option<SimTime>,
+    first_evaluation: SimTime,
+    heartbeat: Heartbeat,
+    begun: u32,
+    alert: Option<AlertWatch>,
+    agent: Option<SimTime>,
+    hold: SimDuration,
+    /// When the agent may not begin anything any more.
+    deadline: SimTime,
+    end: SimTime,
+}
+
+impl Agenda {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let mut faults: Vec<(SimTime, Due)> = Vec::new();
+        for (index, fault) in scenario.faults.iter().enumerate() {
+            faults.push((fault.injected_at(), Due::Inject(index)));
+            if let Some(end) = fault.ends_at() {
+                faults.push((end, Due::Recover(index)));
+            }
+        }
+        faults.sort_by(|a, b| b.cmp(a));
+        let start = SimTime::ZERO + scenario.task.start;
+        let once = Heartbeat { every: SimDuration::ZERO, times: 1 };
+        let (next_evaluation, heartbeat, alert) = match &scenario.task.trigger {
+            Trigger::Once => (Some(start), once, None),
+            Trigger::Heartbeat(heartbeat) => (Some(start), *heartbeat, None),
+            Trigger::Alert(alert) => {
+                let rule = alert.clone();
+                (None, once, Some(AlertWatch { rule, next_look: start, pending_since: None }))
+            }
+        };
+        let deadline = SimTime::ZERO + scenario.budget.time;
+        Self {
+            faults,
+            judge_every: scenario.judging_interval,
+            next_judge: SimTime::ZERO + scenario.judging_interval,
+            next_evaluation,
+            first_evaluation: start,
+            heartbeat,
+            begun: 0,
+            alert,
+            agent: None,
+            hold: scenario.hold,
+            deadline,
+            // Until the last evaluation ends, the end is what the budget allows at most.
+            end: deadline + scenario.hold,
+        }
+    }
+
+    /// The agenda of a branch that begins at `from`: faults and the judge, no agent.
+    pub(super) fn without_agent(scenario: &Scenario, from: SimTime, end: SimTime) -> Self {
+        let mut agenda = Self::new(scenario);
+        // What happened at that very moment happened before the branch began.
+        agenda.faults.retain(|(at, _)| *at > from);
+        agenda.next_judge = SimTime((from.0 / agenda.judge_every.0 + 1) * agenda.judge_every.0);
+        agenda.next_evaluation = None;
+        agenda.alert = None;
+        agenda.end = end;
+        agenda
+    }
+
+    /// The earliest thing that is due; none at the end of the episode.
+    pub(super) fn peek(&self) -> Option<(SimTime, Due)> {
+        let candidates = [
+            self.faults.last().copied(),
+            Some((self.next_judge, Due::Judge)),
+            self.alert.as_ref().map(|alert| (alert.next_look, Due::LookAtAlert)),
+            self.next_evaluation.map(|at| (at, Due::Evaluation)),
+            self.agent.map(|at| (at, Due::Agent)),
+        ];
+        candidates.into_iter().flatten().min().filter(|(at, _)| *at <= self.end)
+    }
+
+    /// Takes the earliest thing that is due off the agenda; none at the end of the episode.
+    pub(super) fn next(&mut self) -> Option<(SimTime, Due)> {
+        let (at, due) = self.peek()?;
+        match due {
+            Due::Inject(_) | Due::Recover(_) => {
+                self.faults.pop();
+            }
+            Due::Judge => self.next_judge += self.judge_every,
+            Due::LookAtAlert => {
+                if let Some(alert) = &mut self.alert {
+                    alert.next_look += ALERT_EVERY;
+                }
+            }
+            Due::Evaluation => {
+                self.next_evaluation = None;
+                self.alert = None;
+                self.begun += 1;
+            }
+            Due::Agent => self.agent = None,
+        }
+        Some((at, due))
+    }
+
+    /// The agent goes on then.
+    pub(super) fn agent_at(&mut self, at: SimTime) {
+        self.agent = Some(at);
+    }
+
+    /// An evaluation is over: the next one follows its clock, or the hold time begins.
+    pub(super) fn evaluation_ended(&mut self, now: SimTime) {
+        self.agent = None;
+        if self.begun < self.heartbeat.times && now <= self.deadline {
+            let planned = self.first_evaluation + self.heartbeat.every * u64::from(self.begun);
+            self.next_evaluation = Some(planned.max(now));
+        } else {
+            // Up to the end of a whole interval of the judge.
+            let hold = now + self.hold;
+            let intervals = hold.0.div_ceil(self.judge_every.0.max(1));
+            self.end = SimTime(intervals * self.judge_every.0);
+        }
+    }
+
+    /// What is asked to find out whether the alert fires.
+    pub(super) fn alert_query(&self) -> Option<Query> {
+        let promql = self.alert.as_ref()?.rule.promql.clone();
+        Some(Query::Metrics(MetricQuery { promql, range: None, step: None }))
+    }
+
+    /// Whether the expression had a result at this look; once it has had one for as long as the rule
+    /// says, the agent is woken.
+    pub(super) fn alert_seen(&mut self, now: SimTime, has_result: bool) {
+        let Some(alert) = &mut self.alert else { return };
+        alert.pending_since = has_result.then(|| alert.pending_since.unwrap_or(now));
+        if alert.pending_since.is_some_and(|since| now.since(since) >= alert.rule.lasting) {
+            self.next_evaluation = Some(now);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Observations as text: what a model reads, in the shape in which `kubectl` and Prometheus print.
+//!
+//! The only place where observations become text, for the twin and a live cluster alike. Long
+//! answers are cut to a size limit, and the cut says how much is missing.
+
+mod describe;
+mod table;
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sim::environment::{
+    Dependencies, EventView, NodeView, Observation, PodView, ReplicaSetView, Usage,
+};
+use sim::time::{SimDuration, SimTime};
+
+use crate::policy::Reply;
+pub use table::Table;
+
+/// The most characters of one answer.
+pub const MAX_ANSWER: usize = 8_000;
+
+/// A reply as its agent reads it.
+pub fn reply(reply: &Reply, now: SimTime) -> String {
+    match reply {
+        Reply::Seen(observation) => cut(observation_text(observation, now), MAX_ANSWER),
+        Reply::Done(text) => text.clone(),
+        Reply::Noted => "ok".into(),
+        Reply::Rejected(why) => format!("error: {why}"),
+    }
+}
+
+fn observation_text(observation: &Observation, now: SimTime) -> String {
+    match observation {
+        Observation::Pods(pods) => pods_text(pods),
+        Observation::Description(description) => describe::text(description, now),
+        Observation::Logs { lines, .. } if lines.is_empty() => "(no lines)".into(),
+        Observation::Logs { lines, .. } => lines.join("\n"),
+        Observation::Events(events) => events_text(events, now),
+        Observation::Usage(usage) => usage_text(usage),
+        Observation::Nodes(nodes) => nodes_text(nodes),
+        Observation::Metrics(data) => metrics_text(data),
+        Observation::Dependencies(graph) => dependencies_text(graph),
+        Observation::RolloutHistory(revisions) => history_text(revisions),
+    }
+}
+
+/// Age as kubectl prints it (`k8s.io/apimachinery/pkg/util/duration`): `42s`, `3m10s`, `15m`, `2h5m`.
+pub(crate) fn age(length: SimDuration) -> String {
+    let seconds = length.0 / 1_000_000_000;
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..600 if !seconds.is_multiple_of(60) => format!("{minutes}m{}s", seconds % 60),
+        120..10_800 => format!("{minutes}m"),
+        10_800..28_800 if !minutes.is_multiple_of(60) => format!("{hours}h{}m", minutes % 60),
+        _ => format!("{hours}h"),
+    }
+}
+
+fn or_none<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "<none>".into(), |v| v.to_string())
+}
+
+fn pods_text(pods: &[PodView]) -> String {
+    let mut table = Table::new(["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"]);
+    for p in pods {
+        table.row([
+            p.name.clone(),
+            format!("{}/{}", p.ready, p.containers),
+            p.status.clone(),
+            p.restarts.to_string(),
+            age(p.age),
+            or_none(p.ip.as_ref()),
+            or_none(p.node.as_ref()),
+        ]);
+    }
+    table.text("No resources found.")
+}
+
+pub(crate) fn events_text(events: &[EventView], now: SimTime) -> String {
+    let mut table = Table::new(["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]);
+    for e in events {
+        let count = if e.count > 1 { format!(" (x{})", e.count) } else { String::new() };
+        table.row([
+            format!("{}{count}", age(now.since(e.last_seen))),
+            e.severity.clone(),
+            e.reason.clone(),
+            e.object.clone(),
+            e.message.clone(),
+        ]);
+    }
+    table.text("No events found.")
+}
+
+fn usage_text(usage: &[Usage]) -> String {
+    let mut table =
+        Table::new(["NAME", "CPU", "CPU REQUEST", "CPU LIMIT", "MEMORY", "MEMORY LIMIT"]);
+    for u in usage {
+        table.row([
+            u.pod.clone(),
+            format!("{}m", u.cpu.0),
+            or_none(u.cpu_request.map(|c| format!("{}m", c.0))),
+            or_none(u.cpu_limit.map(|c| format!("{}m", c.0))),
+            format!("{:.0}Mi", u.memory.mebibytes()),
+            or_none(u.memory_limit),
+        ]);
+    }
+    table.text("error: metrics not available yet")
+}
+
+fn nodes_text(nodes: &[NodeView]) -> String {
+    let mut table = Table::new([
+        "NAME", "STATUS", "CPU ALLOCATABLE", "CPU REQUESTED", "CPU USED", "MEMORY ALLOCATABLE",
+        "MEMORY REQUESTED", "MEMORY USED",
+    ]);
+    for n in nodes {
+        table.row([
+            n.name.clone(),
+            if n.ready { "Ready" } else { "NotReady" }.into(),
+            n.allocatable_cpu.to_string(),
+            n.requested_cpu.to_string(),
+            or_none(n.cpu),
+            format!("{:.0}Mi", n.allocatable_memory.mebibytes()),
+            format!("{:.0}Mi", n.requested_memory.mebibytes()),
+            or_none(n.memory.map(|m| format!("{:.0}Mi", m.mebibytes()))),
+        ]);
+    }
+    table.text("No resources found")
+}
+
+fn history_text(revisions: &[ReplicaSetView]) -> String {
+    let mut table = Table::new(["REVISION", "REPLICASET", "IMAGE", "CHANGE"]);
+    for r in revisions {
+        table.row([r.revision.to_string(), r.name.clone(), r.image.clone(), r.change.clone()]);
+    }
+    table.text("No rollout history found.")
+}
+
+fn dependencies_text(graph: &Dependencies) -> String {
+    let list = |names: &[String]| {
+        if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    };
+    format!(
+        "{0} calls: {1}\n{0} is called by: {2}",
+        graph.component,
+        list(&graph.calls),
+        list(&graph.called_by)
+    )
+}
+
+/// One line per series: `{labels} value`, or for a range its points as `value @seconds`.
+fn metrics_text(data: &Value) -> String {
+    let empty = Vec::new();
+    let result = data["result"].as_array().unwrap_or(&empty);
+    match data["resultType"].as_str() {
+        Some("scalar" | "string") => result.get(1).map(plain).unwrap_or_default(),
+        _ if result.is_empty() => "(empty result)".into(),
+        _ => result.iter().map(series_text).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+fn series_text(series: &Value) -> String {
+    let mut text = String::from("{");
+    for (i, (name, value)) in series["metric"].as_object().into_iter().flatten().enumerate() {
+        let comma = if i > 0 { ", " } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{comma}{name}={value}");
+    }
+    text.push('}');
+    let points = match &series["values"] {
+        Value::Array(points) => points.iter().collect(),
+        _ => vec![&series["value"]],
+    };
+    for point in points {
+        let _ = write!(text, " {}", plain(&point[1]));
+        if points_are_many(series) {
+            let _ = write!(text, " @{}", plain(&point[0]));
+        }
+    }
+    text
+}
+
+fn points_are_many(series: &Value) -> bool {
+    series["values"].is_array()
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+/// Cut after a whole line within `limit` characters, with a last line that says what was cut.
+fn cut(text: String, limit: usize) -> String {
+    if text.len() <= limit {
+        return text;
+    }
+    let mut end = limit;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = text[..end].rfind('\n').unwrap_or(end);
+    let lines = text[kept..].lines().filter(|l| !l.is_empty()).count();
+    format!(
+        "{}\n[cut: {} more characters in {lines} more lines; ask for less]",
+        &text[..kept],
+        text.len() - kept
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_read_as_kubectl_prints_them() {
+        for (seconds, text) in
+            [(5, "5s"), (119, "119s"), (130, "2m10s"), (600, "10m"), (11_000, "3h3m"), (90_000, "25h")]
+        {
+            assert_eq!(age(SimDuration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_cut_says_what_is_missing() {
+        let text = (0..100).map(|i| format!("line {i}")).collect::<Vec<_>>().join("\n");
+        let short = cut(text.clone(), 50);
+        assert!(short.len() < 120 && short.ends_with("[cut: 744 more characters in 94 more lines; ask for less]"), "{short}");
+        assert_eq!(cut(text.clone(), 10_000), text);
+    }
+
+    #[test]
+    fn pods_look_like_kubectl() {
+        let pods = Observation::Pods(vec![PodView {
+            name: "catalogue-7d4b9c5f6-x2x4z".into(),
+            component: "catalogue".into(),
+            status: "CrashLoopBackOff".into(),
+            ready: 0,
+            containers: 1,
+            restarts: 3,
+            age: SimDuration::from_secs(130),
+            node: Some("node-1".into()),
+            ip: None,
+        }]);
+        insta::assert_snapshot!(reply(&Reply::Seen(pods), SimTime::ZERO), @r"
+        NAME                        READY   STATUS             RESTARTS   AGE     IP       NODE
+        catalogue-7d4b9c5f6-x2x4z   0/1     CrashLoopBackOff   3          2m10s   <none>   node-1
+        ");
+    }
+
+    #[test]
+    fn metrics_read_one_series_a_line() {
+        let data = serde_json::json!({"resultType": "vector", "result": [
+            {"metric": {"name": "catalogue"}, "value": [60.0, "0.25"]},
+            {"metric": {"name": "carts"}, "value": [60.0, "NaN"]},
+        ]});
+        let text = reply(&Reply::Seen(Observation::Metrics(data)), SimTime::ZERO);
+        assert_eq!(text, "{name=\"catalogue\"} 0.25\n{name=\"carts\"} NaN");
+    }
+}

@@ -1,0 +1,178 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use sim::time::{SimDuration, parse_duration};
+
+/// A flight simulator for autonomic agents: a Kubernetes application simulated request by request,
+/// a fault, an agent that operates it, a score.
+#[derive(Debug, Parser)]
+#[command(name = "sockpit", version, propagate_version = true, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sockpit scenarios                                   what ships
+  sockpit run acv/low/pod-failure --model runbook --trials 20
+  sockpit simulate --level heavy --target front-end   the twin alone, without an agent
+  sockpit simulate acv/low/cpu-stress --every 15s     watch a fault, window by window
+  sockpit scenario check my-scenario.yaml
+
+Exit codes: 0 done, 1 the run failed, 2 usage or invalid input.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the scenarios that ship, by suite and level
+    Scenarios(ScenariosOptions),
+    /// Simulate an application or a scenario without an agent
+    Simulate(SimulateOptions),
+    /// Play a scenario with a policy, once per seed, and score it
+    Run(RunOptions),
+    /// Check a scenario of your own, or print the schema of scenario files
+    Scenario {
+        #[command(subcommand)]
+        command: ScenarioCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScenarioCommand {
+    /// Report every mistake in a scenario file, and play its checks
+    Check(CheckOptions),
+    /// Print the JSON schema of scenario files
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScenariosOptions {
+    /// Print one JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// The scenario file
+    pub(crate) file: PathBuf,
+    /// Only read the file; do not play the scenario
+    #[arg(long)]
+    pub(crate) no_play: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// One thread per core unless told otherwise.
+#[derive(Debug, Args)]
+pub(crate) struct Threads {
+    /// Episodes played at once [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sockpit simulate                                          the app's default load
+  sockpit simulate --level heavy --target front-end
+  sockpit simulate --user-class shopper --users 50 --duration 20m
+  sockpit simulate ./my-app --rate 100 --target web --node-speed 0.5
+  sockpit simulate acv/low/rising-traffic --every 15s")]
+pub(crate) struct SimulateOptions {
+    /// A shipped app, the folder of an app, a shipped scenario or a scenario file
+    #[arg(default_value = "sock-shop")]
+    pub(crate) what: String,
+    /// Apply an overlay of the app, such as `acv`; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) overlay: Vec<String>,
+    /// A load level of the app, such as light, moderate, heavy, rising
+    #[arg(long, visible_alias = "load", value_name = "LEVEL", conflicts_with_all = ["users", "rate"])]
+    pub(crate) level: Option<String>,
+    /// A number of users instead of a level
+    #[arg(long, value_name = "N", conflicts_with = "rate")]
+    pub(crate) users: Option<u32>,
+    /// Users started per second [default: all at once]
+    #[arg(long, value_name = "N", requires = "users")]
+    pub(crate) spawn_rate: Option<f64>,
+    /// Poisson arrivals per second instead of users
+    #[arg(long, value_name = "PER_SECOND")]
+    pub(crate) rate: Option<f64>,
+    /// What the users do: a user class of the app
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user_class: Option<String>,
+    /// The wait between two tasks of a user, instead of the class's own
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) wait: Option<SimDuration>,
+    /// The service that the load goes to
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) target: Option<String>,
+    /// Whether users keep their connections [default: as the user class says]
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) keep_alive: Option<bool>,
+    /// Simulated time that is measured
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) duration: SimDuration,
+    /// Simulated time under load before that, not measured
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub(crate) warm_up: SimDuration,
+    /// Also print each window of this length
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) every: Option<SimDuration>,
+    /// Speed of the nodes relative to the machine that the profile's costs were measured on
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) node_speed: Option<f64>,
+    /// Number of nodes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) nodes: Option<u32>,
+    /// Cores of each node
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) cores: Option<u32>,
+    /// Change a field of the scenario, such as `--set fault.severity=0.3`; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Seed of all chance
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sockpit run acv/low/pod-failure --model runbook --trials 20
+  sockpit run acv/low/cpu-stress --model noop --json
+  sockpit run my-scenario.yaml --model script:actions.yaml --record runs/mine
+  sockpit run acv/low/cpu-stress --model runbook --set fault.severity=0.3 --credit 8")]
+pub(crate) struct RunOptions {
+    /// A shipped scenario or a scenario file
+    pub(crate) scenario: String,
+    /// Who plays: noop, random, restart, hpa, runbook, or script:FILE
+    #[arg(long, value_name = "POLICY", default_value = "runbook")]
+    pub(crate) model: String,
+    /// How many episodes, each with the next seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) trials: u32,
+    /// Seed of the first episode
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Change a field of the scenario, such as `--set fault.severity=0.3`; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Futures per decision for credit by branches; 0 for none
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub(crate) credit: u32,
+    /// Write each episode's log and score into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) record: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}

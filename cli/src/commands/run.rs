@@ -1,0 +1,195 @@
+//! `sockpit run`: a scenario, a policy, one episode per seed, a summary.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use agents::render::Table;
+use rayon::prelude::*;
+use sim::score::{
+    self, EpisodeScore, LevelRates, Summary, Terms, Trials, mitigation_by_diagnosis,
+};
+use sim::score::statistics::MedianTime;
+use sim::slo::ClauseName;
+
+use crate::arguments::RunOptions;
+use crate::episodes::{Model, Outcome, Plan};
+use crate::output::{self, Failed};
+use crate::progress;
+
+pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
+    let loaded = super::load_scenario(&options.scenario, &options.set)?;
+    let plan = Plan {
+        loaded: &loaded,
+        scenario: Arc::new(loaded.scenario.value.clone()),
+        model: Model::parse(&options.model)?,
+        model_name: &options.model,
+        credit: options.credit,
+        record: options.record.clone(),
+    };
+    let started = Instant::now();
+    let outcomes = play_all(&plan, options)?;
+    let mut scores = Vec::new();
+    let mut void = 0;
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Scored(score) => scores.push(*score),
+            Outcome::Void(why) => {
+                void += 1;
+                output::talk(&format!("warning: an episode is void and not scored: {why}"));
+            }
+        }
+    }
+    let trials = Trials {
+        scenario: &loaded.scenario.value.name,
+        model: &options.model,
+        seed: options.seed,
+        void,
+        wall_s: started.elapsed().as_secs_f64(),
+    };
+    let summary = score::summarize(&trials, &scores);
+    if options.json {
+        return output::json(&summary);
+    }
+    output::data(&text(&summary, &scores))
+}
+
+/// Plays the trials in parallel, each in a world of its own; the result is in the order of seeds.
+fn play_all(plan: &Plan<'_>, options: &RunOptions) -> Result<Vec<Outcome>, Failed> {
+    let threads = options.threads.threads.map_or(0, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| Failed::Run(anyhow::Error::new(e).context("cannot start the threads")))?;
+    let bar = progress::bar(options.trials.into(), "episodes");
+    let seeds: Vec<u64> = (0..options.trials).map(|n| options.seed.wrapping_add(n.into())).collect();
+    let outcomes = pool.install(|| {
+        let played = seeds.par_iter().map(|seed| {
+            let outcome = plan.play(*seed);
+            bar.inc(1);
+            outcome
+        });
+        played.collect::<anyhow::Result<Vec<_>>>()
+    });
+    bar.finish_and_clear();
+    outcomes.map_err(Failed::Run)
+}
+
+fn text(summary: &Summary, scores: &[EpisodeScore]) -> String {
+    let mut lines = vec![
+        format!(
+            "{}   {}, {} episodes from seed {}, {:.1} s",
+            summary.scenario, summary.model, summary.trials, summary.seed, summary.wall_s
+        ),
+        String::new(),
+        levels(&summary.levels),
+        String::new(),
+    ];
+    if let Some(reward) = summary.reward {
+        lines.push(format!(
+            "Reward             {:.1}   (95 %: {:.1} … {:.1})   {}",
+            reward.mean,
+            reward.low,
+            reward.high,
+            terms(scores)
+        ));
+    }
+    lines.push(format!("Time to detect     {}", median(&summary.ttd_s)));
+    lines.push(format!("Time to mitigate   {}", median(&summary.ttm_s)));
+    lines.push(conduct(summary, scores));
+    let mended = mitigation_by_diagnosis(scores);
+    let (found, not) = (mended.diagnosed, mended.not_diagnosed);
+    if found.of + not.of > 0 {
+        lines.push(format!(
+            "Mended             {} of {} where the cause was found, {} of {} where it was not",
+            found.passed, found.of, not.passed, not.of
+        ));
+    }
+    lines.extend(credit(scores));
+    if summary.void > 0 {
+        lines.push(format!("warning: {} episodes are void: the world failed", summary.void));
+    }
+    lines.join("\n")
+}
+
+fn levels(levels: &LevelRates) -> String {
+    let mut table = Table::new(["LEVEL", "PASSED", "RATE", "95 % INTERVAL"]).numbers_from(1);
+    let rows = [
+        ("L1", levels.l1),
+        ("L2", levels.l2),
+        ("L3", levels.l3),
+        ("L4", levels.l4),
+        ("L5", levels.l5),
+    ];
+    for (name, rate) in rows {
+        if let Some(rate) = rate {
+            let share = f64::from(rate.passed) / f64::from(rate.of.max(1));
+            table.row([
+                name.to_owned(),
+                format!("{}/{}", rate.passed, rate.of),
+                format!("{:.0} %", share * 100.0),
+                format!("{:.0} … {:.0} %", rate.low * 100.0, rate.high * 100.0),
+            ]);
+        }
+    }
+    table.text("no episode was scored")
+}
+
+/// Every term of the reward as a mean over the episodes.
+fn terms(scores: &[EpisodeScore]) -> String {
+    let n = scores.len().max(1) as f64;
+    let sum = scores.iter().fold(Terms::default(), |sum, score| sum.plus(&score.total));
+    let clauses = ClauseName::ALL.iter().filter_map(|clause| {
+        let points = sum.violations.get(clause).copied().unwrap_or_default() / n;
+        (points < 0.0).then(|| format!("{} {points:.1}", clause.name()))
+    });
+    let others = [("resources", sum.resources), ("actions", sum.actions), ("harm", sum.harm)];
+    let others = others.iter().map(|(name, points)| format!("{name} {:.1}", points / n));
+    clauses.chain(others).collect::<Vec<_>>().join(", ")
+}
+
+fn median(time: &MedianTime) -> String {
+    let seconds = |value: Option<f64>| value.map_or_else(|| "never".to_owned(), |s| format!("{s:.0} s"));
+    let never = match time.censored {
+        0 => String::new(),
+        n => format!("   never in {n}"),
+    };
+    match time.median {
+        None if time.censored == 0 => "nothing to time".into(),
+        _ => format!(
+            "{}   (95 %: {} … {}){never}",
+            seconds(time.median),
+            seconds(time.low),
+            seconds(time.high)
+        ),
+    }
+}
+
+fn conduct(summary: &Summary, scores: &[EpisodeScore]) -> String {
+    let total = |of: fn(&EpisodeScore) -> u32| -> u32 { scores.iter().map(of).sum() };
+    let notes = [
+        (total(|s| s.conduct.rejected), "rejected"),
+        (total(|s| s.conduct.foreign), "on other components"),
+        (total(|s| s.conduct.destructive), "destructive"),
+        (total(|s| s.conduct.worse_than_nothing), "worse than nothing"),
+        (total(|s| u32::from(s.conduct.over_budget)), "over budget"),
+    ];
+    let notes = notes.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+    format!(
+        "Conduct            {:.1} steps an episode, {} changes in all{}",
+        summary.steps,
+        total(|s| s.conduct.actions),
+        notes.collect::<String>()
+    )
+}
+
+/// One line per decision of the first episode that has credit.
+fn credit(scores: &[EpisodeScore]) -> Vec<String> {
+    let Some(first) = scores.iter().find(|s| !s.credit.is_empty()) else { return Vec::new() };
+    let lines = first.credit.iter().map(|c| {
+        format!(
+            "Credit             step {}: {:+.1}   (95 %: {:+.1} … {:+.1}, {} futures, first episode)",
+            c.step, c.value.mean, c.value.low, c.value.high, c.futures
+        )
+    });
+    lines.collect()
+}

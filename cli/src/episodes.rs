@@ -1,0 +1,214 @@
+//! Plays episodes of a scenario: one world, one policy, one log and one score each.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agents::episode::{self, Forks, Log, Setup};
+use agents::policy::{self, AutonomicAgent, Policy, TaskView};
+use anyhow::{Context, anyhow};
+use datasets::scenarios::{self, Loaded};
+use sim::diagnostic::nearest;
+use sim::environment::Unavailable;
+use sim::episode::{Entry, Header, SCHEMA_VERSION};
+use sim::fault::FaultKind;
+use sim::scenario::{Scenario, Script};
+use sim::score::{self, EpisodeScore, Judge};
+use sim::world::Twin;
+
+use crate::output::{self, Failed};
+
+/// The built-in policies.
+const BUILT_IN: [&str; 5] = ["noop", "random", "restart", "hpa", "runbook"];
+
+/// Who plays, as typed.
+#[derive(Clone, Debug)]
+pub(crate) enum Model {
+    /// One of [`BUILT_IN`].
+    BuiltIn(&'static str),
+    /// A list of actions from a file.
+    Script(Box<Script>),
+}
+
+impl Model {
+    /// Reads what was typed after `--model`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Failed> {
+        if let Some(name) = BUILT_IN.into_iter().find(|name| *name == text) {
+            return Ok(Self::BuiltIn(name));
+        }
+        if let Some(file) = text.strip_prefix("script:") {
+            let source = scenarios::find(file)?;
+            return Ok(Self::Script(Box::new(Script::load(&source)?.value)));
+        }
+        let near = nearest(text, BUILT_IN).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+        let known = BUILT_IN.join(", ");
+        Err(output::usage(format!("--model {text}: unknown policy{near}\n  help: use {known} or script:FILE")))
+    }
+
+    fn policy(&self, seed: u64) -> Box<dyn Policy<AutonomicAgent>> {
+        match self {
+            Self::BuiltIn("noop") => Box::new(policy::Noop),
+            Self::BuiltIn("random") => Box::new(policy::Random::new(seed)),
+            Self::BuiltIn("restart") => Box::new(policy::restart_whatever_looks_bad()),
+            Self::BuiltIn("hpa") => Box::new(policy::autoscale_only()),
+            Self::BuiltIn(_) => Box::new(policy::runbook()),
+            Self::Script(script) => Box::new(policy::script((**script).clone())),
+        }
+    }
+}
+
+/// What all episodes of a run have in common.
+pub(crate) struct Plan<'a> {
+    pub(crate) loaded: &'a Loaded,
+    /// The scenario, shared by all worlds.
+    pub(crate) scenario: Arc<Scenario>,
+    pub(crate) model: Model,
+    /// As typed.
+    pub(crate) model_name: &'a str,
+    /// Futures per decision.
+    pub(crate) credit: u32,
+    /// Where logs and scores go.
+    pub(crate) record: Option<PathBuf>,
+}
+
+/// How an episode ended.
+pub(crate) enum Outcome {
+    Scored(Box<EpisodeScore>),
+    /// The world failed; nothing is scored.
+    Void(Unavailable),
+}
+
+impl Plan<'_> {
+    /// Plays one episode and scores it.
+    ///
+    /// # Errors
+    /// Its recording cannot be written.
+    pub(crate) fn play(&self, seed: u64) -> anyhow::Result<Outcome> {
+        let Loaded { scenario, app, words, .. } = self.loaded;
+        let scenario = &scenario.value;
+        let distance = |a: &str, b: &str| app.distance(a, b);
+        let judge = Judge::new(scenario, words, &distance);
+        let setup = Setup { judge: &judge, task: self.task(), credit: self.credit };
+        let mut twin = Twin::new(app, &self.scenario, seed);
+        let mut policy = self.model.policy(seed);
+
+        let mut recorder = match &self.record {
+            Some(folder) => Some(Recorder::create(folder, &self.header(seed)?)?),
+            None => None,
+        };
+        let mut sink = |entry: &Entry| {
+            if let Some(recorder) = &mut recorder {
+                recorder.write(entry);
+            }
+        };
+        let mut log = Log::new(Some(&mut sink));
+        let forks = Some(Forks::<Twin>::of_world());
+        let played = block_on(episode::play(&mut twin, &setup, policy.as_mut(), forks, &mut log))?;
+        let entries = log.into_entries();
+        if let Err(failure) = played {
+            return Ok(Outcome::Void(failure));
+        }
+        let score = score::score(&judge, &entries);
+        if let Some(recorder) = recorder {
+            recorder.finish(&score)?;
+        }
+        Ok(Outcome::Scored(Box::new(score)))
+    }
+
+    /// The task as the agent gets it: nothing of the scenario but what an agent may know.
+    fn task(&self) -> TaskView {
+        let Loaded { scenario, app, .. } = self.loaded;
+        let scenario = &scenario.value;
+        let component = &scenario.task.agent;
+        let dashboards = app.profile.dashboards.iter();
+        TaskView {
+            component: component.clone(),
+            text: scenario.task.text.clone(),
+            goal: scenario.task.goal.clone(),
+            objectives: scenario.slos.clone(),
+            kinds: FaultKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
+            dashboards: dashboards
+                .map(|(name, promql)| (name.clone(), promql.replace("$component", component)))
+                .collect(),
+            evaluation: 0,
+        }
+    }
+
+    fn header(&self, seed: u64) -> anyhow::Result<Header> {
+        let resolved = serde_json::to_string(&*self.scenario).context("cannot write the scenario as JSON")?;
+        Ok(Header {
+            schema: SCHEMA_VERSION,
+            scenario: self.scenario.name.clone(),
+            scenario_digest: format!("{:016x}", digest(resolved.as_bytes())),
+            seed,
+            policy: self.model_name.to_owned(),
+        })
+    }
+}
+
+/// FNV-1a, 64 bits: names a content, guards against nothing.
+pub(crate) fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The twin's futures are always ready; a model's are not.
+fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start the runtime")?;
+    Ok(runtime.block_on(future))
+}
+
+/// Writes the log of one episode line by line, and its score at the end. A killed run leaves the
+/// lines that were written; only a finished episode has a score file.
+struct Recorder {
+    log: BufWriter<File>,
+    log_path: PathBuf,
+    score_path: PathBuf,
+    failure: Option<std::io::Error>,
+}
+
+impl Recorder {
+    fn create(folder: &Path, header: &Header) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let log_path = folder.join(format!("seed-{}.jsonl", header.seed));
+        let file = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
+        let mut recorder = Self {
+            log: BufWriter::new(file),
+            log_path,
+            score_path: folder.join(format!("seed-{}.score.json", header.seed)),
+            failure: None,
+        };
+        recorder.line(header);
+        Ok(recorder)
+    }
+
+    fn write(&mut self, entry: &Entry) {
+        self.line(entry);
+    }
+
+    /// A full disk must not stop the episode in the middle; it is said at the end.
+    fn line(&mut self, value: &impl serde::Serialize) {
+        if self.failure.is_none() {
+            let written = serde_json::to_writer(&mut self.log, value).map_err(Into::into);
+            self.failure = written.and_then(|()| self.log.write_all(b"\n")).and_then(|()| self.log.flush()).err();
+        }
+    }
+
+    fn finish(mut self, score: &EpisodeScore) -> anyhow::Result<()> {
+        if let Some(failure) = self.failure.take() {
+            return Err(anyhow!(failure).context(format!(
+                "cannot write {}: the lines before are kept; free some space and run this seed again",
+                self.log_path.display()
+            )));
+        }
+        let text = serde_json::to_vec_pretty(score).context("cannot write the score as JSON")?;
+        // Whole or not at all: a score file stands for a finished episode.
+        let partial = self.score_path.with_extension("partial");
+        fs::write(&partial, text)
+            .and_then(|()| fs::rename(&partial, &self.score_path))
+            .with_context(|| format!("cannot write {}", self.score_path.display()))?;
+        Ok(())
+    }
+}

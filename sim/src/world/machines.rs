@@ -1,0 +1,108 @@
+//! The data plane as the machines of the control plane: translates between the two vocabularies.
+
+use crate::cluster::{self, Backend, ContainerRuntime, ContainerUsage, ProbeOutcome, ProbeTarget, ProcessSpec};
+use crate::engine::Queue;
+use crate::ids::{ContainerIx, KubeServiceIx, NodeIx};
+use crate::time::{SimDuration, SimTime};
+use crate::traffic::{self, Failure, ProbeCall, ProbeResult, Traffic};
+
+use super::Event;
+
+impl ContainerRuntime<Event> for Traffic {
+    fn start(&mut self, now: SimTime, queue: &mut Queue<Event>, spec: &ProcessSpec) -> ContainerIx {
+        let spec = traffic::ProcessSpec {
+            node: spec.node,
+            runs: spec.runs,
+            cpu_limit: spec.cpu_limit,
+            cpu_request: spec.cpu_request,
+            memory_limit: spec.memory_limit,
+            replaces: spec.replaces,
+        };
+        Self::start(self, now, queue, spec)
+    }
+
+    fn terminate(&mut self, now: SimTime, queue: &mut Queue<Event>, container: ContainerIx) {
+        Self::terminate(self, now, queue, container);
+    }
+
+    fn kill(&mut self, now: SimTime, queue: &mut Queue<Event>, container: ContainerIx) {
+        Self::kill(self, now, queue, container);
+    }
+
+    fn remove_address(&mut self, now: SimTime, _: &mut Queue<Event>, container: ContainerIx) {
+        Self::remove_address(self, now, container);
+    }
+
+    fn set_backends(
+        &mut self,
+        now: SimTime,
+        _: &mut Queue<Event>,
+        node: NodeIx,
+        service: KubeServiceIx,
+        backends: &[Backend],
+    ) {
+        let backends: Vec<_> =
+            backends.iter().map(|b| traffic::Backend { container: b.container }).collect();
+        Self::set_backends(self, now, node, service, &backends);
+    }
+
+    fn probe(
+        &mut self,
+        now: SimTime,
+        queue: &mut Queue<Event>,
+        token: u32,
+        container: ContainerIx,
+        target: ProbeTarget<'_>,
+        timeout: SimDuration,
+    ) {
+        let programs = std::sync::Arc::clone(self.programs());
+        let service = self.service_of(container);
+        let listens = |port: u16| service.filter(|s| programs.services[s.index()].port == port);
+        let call = match target {
+            ProbeTarget::Http { path, port } => listens(port)
+                .map(|s| ProbeCall::Http(programs.endpoint_or_not_found(s, &format!("GET {path}")))),
+            ProbeTarget::Tcp { port } => listens(port).map(|_| ProbeCall::Tcp),
+            // A command needs no port: it succeeds while the container runs.
+            ProbeTarget::Exec => {
+                let result = ProbeResult::Connected;
+                return self.notices.push(traffic::Notice::ProbeDone { token, result });
+            }
+        };
+        match call {
+            Some(call) => Self::probe(self, now, queue, token, container, call, timeout),
+            None => {
+                let result = ProbeResult::Failed(Failure::Refused);
+                self.notices.push(traffic::Notice::ProbeDone { token, result });
+            }
+        }
+    }
+
+    fn usage(&mut self, now: SimTime, container: ContainerIx) -> ContainerUsage {
+        let stats = self.stats(now, container);
+        ContainerUsage { cpu: stats.cpu.usage, working_set: stats.working_set }
+    }
+}
+
+/// What the control plane hears of it.
+pub(super) fn notice_of(notice: traffic::Notice) -> cluster::Notice {
+    match notice {
+        traffic::Notice::ProbeDone { token, result } => {
+            cluster::Notice::ProbeDone { token, outcome: outcome_of(result) }
+        }
+        traffic::Notice::Exited { container, code } => cluster::Notice::Exited { container, code },
+        traffic::Notice::Listening { container } => cluster::Notice::Listening { container },
+        traffic::Notice::OverLimit { container } => cluster::Notice::OverLimit { container },
+    }
+}
+
+fn outcome_of(result: ProbeResult) -> ProbeOutcome {
+    match result {
+        ProbeResult::Connected => ProbeOutcome::Connected,
+        ProbeResult::Status(status) => ProbeOutcome::Status(status),
+        ProbeResult::Failed(Failure::Reset) => ProbeOutcome::Reset,
+        ProbeResult::Failed(Failure::TimedOut | Failure::Unreachable) => ProbeOutcome::TimedOut,
+        ProbeResult::Failed(Failure::Refused | Failure::UnknownHost | Failure::BreakerOpen) => {
+            ProbeOutcome::Refused
+        }
+    }
+}
