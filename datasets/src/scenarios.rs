@@ -123,6 +123,8 @@ pub fn scripts(scenario: &str) -> Result<Vec<ShippedScript>, Diagnostics> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "a number that is read is the number that was written")]
+
     use super::*;
 
     #[test]

@@ -6,11 +6,14 @@
 //!
 //! | kind | how it is written | bound to | what it does | a new container | a deleted pod | a rollout | a scale-out |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
-//! | `pod-failure` | PodChaos, `action: pod-failure` | pod | its image becomes `pause`: runs, serves nothing | stays | mends | mends | adds good pods beside it |
-//! | `cpu-stress` | StressChaos, `stressors.cpu` | container | busy loops in its cgroup | mends | mends | mends | stays in the old pod |
+//! | `pod-failure` | `PodChaos`, `action: pod-failure` | pod | its image becomes `pause`: runs, serves nothing | stays | mends | mends | adds good pods beside it |
+//! | `cpu-stress` | `StressChaos`, `stressors.cpu` | container | busy loops in its cgroup | mends | mends | mends | stays in the old pod |
 //! | `fake-image` | `fake-image` | template | an image that starts and serves nothing | stays | stays | undo mends | stays |
 //! | `bad-tag` | `bad-tag` | template | a tag that cannot be pulled; the old pod goes on serving | stays | stays | undo mends | stays |
 //! | `rising-traffic` | `rising-traffic` | workload | more load | stays | stays | stays | shares it |
+//!
+//! A bad image is an outage only where nothing keeps the old pod until the new one is ready: with the
+//! strategy `Recreate`, or without a readiness probe. A rolling update of one replica keeps it.
 //!
 //! Chaos Mesh chooses its pods once, when the experiment starts: pods that come later are not hit.
 //!

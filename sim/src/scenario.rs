@@ -23,16 +23,17 @@ mod script;
 mod set;
 mod start;
 mod task;
+mod words;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use check::{AppFailure, AppWords, ComponentWords};
 pub use cluster::{Cluster, Node, SynRetries};
 pub use pricing::{Budget, Prices, Thinking, TokenRates};
 pub use script::{Script, ScriptStep};
 pub use start::{Premise, PremiseStrategy, StartState};
 pub use task::{Alert, Answer, Check, Heartbeat, Level, Quantity, Task, Trigger};
+pub use words::{AppFailure, AppWords, ComponentWords};
 
 use crate::diagnostic::{Diagnostics, Source};
 use crate::fault::{Fault, RootCause};

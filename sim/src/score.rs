@@ -22,6 +22,8 @@ pub mod statistics;
 mod summary;
 mod timing;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod victories;
 
 use serde::{Deserialize, Serialize};

@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn log(lines: &[String]) -> String {
-        lines.iter().map(|line| format!("{line}\n")).collect()
+        lines.join("\n") + "\n"
     }
 
     #[test]

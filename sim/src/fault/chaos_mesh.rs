@@ -50,7 +50,7 @@ pub struct ChaosMetadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChaosSpec {
-    /// PodChaos: what happens to the pods. `pod-failure` is played.
+    /// `PodChaos`: what happens to the pods. `pod-failure` is played.
     #[serde(default)]
     pub action: Option<String>,
     /// How many of the selected pods.
@@ -63,7 +63,7 @@ pub struct ChaosSpec {
     /// How long; without it until the experiment is deleted.
     #[serde(default)]
     pub duration: Option<SimDuration>,
-    /// StressChaos: what runs in the cgroup.
+    /// `StressChaos`: what runs in the cgroup.
     #[serde(default)]
     pub stressors: Option<Stressors>,
     /// Which containers of a pod; the first one if not given.

@@ -5,103 +5,11 @@ mod objectives;
 mod task;
 mod workloads;
 
-use std::collections::BTreeMap;
-
+use super::words::{AppFailure, AppWords};
 use super::{AppChoice, Scenario};
-use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::fault::Fault;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::input::Located;
-use crate::manifest::ObjectSet;
-use crate::profile::{ImageProfile, Level, Profile};
 use crate::time::SimDuration;
-use crate::workload::{Shape, Workload};
-
-/// The words of an application that a scenario can use.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AppWords {
-    /// Its overlays.
-    pub overlays: Vec<String>,
-    /// Its Deployments.
-    pub components: Vec<ComponentWords>,
-    /// The names under which loads can reach it: its Kubernetes Services.
-    pub services: Vec<String>,
-    /// User classes of its profile.
-    pub user_classes: Vec<String>,
-    /// Named loads of its profile.
-    pub levels: BTreeMap<String, Level>,
-    /// What its registry holds.
-    pub images: Vec<ImageProfile>,
-}
-
-/// A Deployment, as far as scenarios speak of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ComponentWords {
-    /// Its name.
-    pub name: String,
-    /// Labels of its pods.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// Why an application's words are not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AppFailure {
-    /// There is no such application; these ship.
-    Unknown {
-        /// Names.
-        known: Vec<String>,
-    },
-    /// Its own files are broken.
-    Broken(Diagnostics),
-}
-
-impl AppWords {
-    /// The words of an application as it was loaded, and the names of all overlays it has.
-    pub fn of(objects: &ObjectSet, profile: &Profile, overlays: Vec<String>) -> Self {
-        let component = |deployment: &crate::manifest::Deployment| ComponentWords {
-            name: deployment.meta.name.clone(),
-            labels: deployment.template.labels.clone(),
-        };
-        Self {
-            overlays,
-            components: objects.deployments.iter().map(component).collect(),
-            services: objects.services.iter().map(|service| service.meta.name.clone()).collect(),
-            user_classes: profile.user_classes.keys().cloned().collect(),
-            levels: profile.levels.clone(),
-            images: profile.images.clone(),
-        }
-    }
-
-    /// In which component a fault is.
-    pub fn component_of(&self, fault: &Fault) -> Option<String> {
-        fault.component(self.labelled()).map(str::to_owned)
-    }
-
-    /// How long a load takes to reach its first full strength.
-    pub fn ramp(&self, load: &Workload) -> SimDuration {
-        match &load.shape {
-            Shape::Level(name) => self.levels.get(name).map_or(SimDuration::ZERO, |level| {
-                let users = level.users_by_target.get(&load.target).unwrap_or(&level.users);
-                SimDuration::from_secs_f64(f64::from(*users) / level.spawn_rate)
-            }),
-            Shape::Users(users) => SimDuration::from_secs_f64(f64::from(users.users) / users.spawn_rate),
-            Shape::Stages(stages) => stages.first().map_or(SimDuration::ZERO, |stage| stage.duration),
-            Shape::Arrivals(_) | Shape::Trace(_) => SimDuration::ZERO,
-        }
-    }
-
-    pub(crate) fn component_names(&self) -> impl Iterator<Item = &str> {
-        self.components
-            .iter()
-            .map(|component| component.name.as_str())
-    }
-
-    /// The components with the labels of their pods.
-    pub fn labelled(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, String>)> {
-        self.components
-            .iter()
-            .map(|component| (component.name.as_str(), &component.labels))
-    }
-}
 
 /// Longest time that a scenario may name: a week.
 const LONGEST: SimDuration = SimDuration::from_secs(7 * 86_400);
@@ -247,7 +155,7 @@ impl<'s> Checker<'s> {
         if let Err(why) = crate::promql::Query::parse(expression) {
             self.refuse(
                 field,
-                format!("`{expression}` is not PromQL: {}", why),
+                format!("`{expression}` is not PromQL: {why}"),
                 "write an expression such as `rate(request_duration_seconds_count{name=\"catalogue\"}[1m])`",
             );
         }

@@ -125,3 +125,18 @@ impl Default for Prices {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn think_time_follows_the_tokens() {
+        let tokens = Thinking::default();
+        assert_eq!(tokens.charge(0, 0), Some(SimDuration::SECOND), "a policy without a model");
+        assert_eq!(tokens.charge(4_000, 100), Some(SimDuration::from_secs(5)));
+        assert_eq!(Thinking::Fixed(SimDuration::from_secs(3)).charge(4_000, 100), Some(SimDuration::from_secs(3)));
+        assert_eq!(Thinking::Zero.charge(4_000, 100), Some(SimDuration::ZERO));
+        assert_eq!(Thinking::Measured.charge(4_000, 100), None);
+    }
+}

@@ -189,3 +189,156 @@ fn measured(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::environment::{AutoscalerView, Conclusion, DeploymentView, PodView, Write};
+    use crate::score::testing::{Log, SCENARIO, healthy, scenario};
+    use crate::time::SimDuration;
+
+    /// A Deployment with one pod.
+    fn state(pod: &str) -> Description {
+        Description {
+            deployment: DeploymentView {
+                name: "catalogue".into(),
+                replicas: 1,
+                updated: 1,
+                ready: 1,
+                available: 1,
+                image: "registry:5000/weaveworksdemos/catalogue:0.3.5".into(),
+                cpu_request: None,
+                cpu_limit: None,
+                memory_request: None,
+                memory_limit: None,
+                env: vec![("logger_flag".into(), "true".into())],
+                probes: Vec::new(),
+                conditions: Vec::new(),
+                revision: 1,
+                strategy: String::new(),
+            },
+            replica_sets: Vec::new(),
+            pods: vec![PodView {
+                name: pod.into(),
+                component: "catalogue".into(),
+                status: "Running".into(),
+                ready: 1,
+                containers: 1,
+                restarts: 0,
+                age: SimDuration::SECOND,
+                node: None,
+                ip: None,
+            }],
+            containers: Vec::new(),
+            service: None,
+            autoscaler: None,
+            events: Vec::new(),
+        }
+    }
+
+    fn scaler(min_replicas: u32, max_replicas: u32, target_percent: u32) -> AutoscalerView {
+        AutoscalerView {
+            name: "catalogue".into(),
+            min_replicas,
+            max_replicas,
+            current_percent: None,
+            target_percent,
+            desired_replicas: 1,
+            conditions: Vec::new(),
+        }
+    }
+
+    /// The healthy world with an L1 task, whose objects changed from one pod to what `change` makes of another.
+    fn outcome_of(goal: &str, change: impl FnOnce(&mut Description)) -> Outcome {
+        let mut end = state("catalogue-b");
+        change(&mut end);
+        played(goal, Log::of(60, healthy).state(90, Some(state("catalogue-a"))).state(240, Some(end)))
+    }
+
+    fn played(goal: &str, log: Log) -> Outcome {
+        let text = SCENARIO.replace("[L3, L4, L5]", "[L1]").replace("goal: maintain", &format!("goal: {goal}"));
+        log.score_by(&scenario(&text)).levels.l1.unwrap()
+    }
+
+    #[test]
+    fn end_states_are_checked_against_the_goal() {
+        type Change = fn(&mut Description);
+        let table: [(&str, bool, Change); 15] = [
+            ("create-deployment", true, |_| {}),
+            ("create-deployment", false, |end| end.deployment.available = 0),
+            ("{scale: {replicas: 3}}", true, |end| (end.deployment.replicas, end.deployment.available) = (3, 3)),
+            ("{scale: {replicas: 3}}", false, |end| (end.deployment.replicas, end.deployment.available) = (3, 2)),
+            ("{set-image-tag: {tag: 0.3.5}}", true, |_| {}),
+            ("{set-image-tag: {tag: 0.3.4}}", false, |_| {}),
+            ("{set-image-tag: {tag: 0.3.5}}", false, |end| end.deployment.updated = 0),
+            ("{set-env: {name: logger_flag, value: \"true\"}}", true, |_| {}),
+            ("{set-env: {name: logger_flag, value: \"false\"}}", false, |_| {}),
+            ("restart", true, |_| {}),
+            ("restart", false, |end| end.pods[0].name = "catalogue-a".into()),
+            ("autoscale", true, |end| end.autoscaler = Some(scaler(1, 5, 60))),
+            ("autoscale", false, |_| {}),
+            ("autoscale", false, |end| end.autoscaler = Some(scaler(1, 1, 60))),
+            ("autoscale", false, |end| end.autoscaler = Some(scaler(1, 5, 99))),
+        ];
+        for (goal, passes, change) in table {
+            let outcome = outcome_of(goal, change);
+            assert_eq!(outcome.passed, passes, "{goal}: {outcome:?}");
+        }
+        let gone = played("restart", Log::of(60, healthy).state(90, Some(state("catalogue-a"))).state(240, None));
+        assert_eq!(gone.why, "catalogue does not exist in the end");
+    }
+
+    #[test]
+    fn better_figures_count_only_with_their_guards() {
+        let below = "{reduce-cpu: {below: 0.3}}";
+        assert!(played(below, Log::of(60, healthy)).passed, "40 m of 200 m");
+        assert!(!played("{reduce-cpu: {below: 0.1}}", Log::of(60, healthy)).passed);
+        assert!(played("{reduce-latency: {below: 300ms}}", Log::of(60, healthy)).passed);
+        assert!(!played("{reduce-latency: {below: 5ms}}", Log::of(60, healthy)).passed);
+        let giant = Log::of(60, |from| {
+            let mut truth = healthy(from);
+            truth.components[0].cpu_limit_written = Some(64.0);
+            truth.components[0].cpu_limit = Some(6.0);
+            truth
+        });
+        assert_eq!(played(below, giant).why, "the guard `limits` is not green");
+        let refusing = Log::of(60, |from| Truth { client_ok: 0, client_failed: 250, ..healthy(from) });
+        assert_eq!(played(below, refusing).why, "the guard `success` is not green");
+    }
+
+    #[test]
+    fn reported_values_agree_with_some_window_before_the_report() {
+        // 40 m until 150 s, 80 m from then on; the report is at 200 s.
+        let log = |cpu: f64| {
+            let report = Conclusion { values: BTreeMap::from([("cpu".into(), cpu)]), ..Conclusion::default() };
+            Log::of(60, |from| {
+                let mut truth = healthy(from);
+                truth.components[0].cpu_total = if from < 150 { 0.04 } else { 0.08 };
+                truth
+            })
+            .reports(200, report)
+        };
+        for (cpu, right) in [(0.04, true), (0.0437, true), (0.06, true), (0.087, true), (0.03, false), (0.1, false), (40.0, false)] {
+            assert_eq!(played("report-cpu", log(cpu)).passed, right, "{cpu}");
+        }
+        assert_eq!(played("report-cpu", Log::of(60, healthy)).why, "`cpu` was not reported");
+        let p99 = |value: f64| {
+            let report = Conclusion { values: BTreeMap::from([("p99".into(), value)]), ..Conclusion::default() };
+            played("report-p99", Log::of(60, healthy).reports(200, report)).passed
+        };
+        assert!(p99(0.0105) && !p99(0.012) && !p99(10.0), "10 ms, in seconds");
+    }
+
+    #[test]
+    fn a_health_report_must_be_right() {
+        let report = |healthy_said| Conclusion { healthy: healthy_said, ..Conclusion::default() };
+        assert!(played("check-health", Log::of(60, healthy).reports(100, report(true))).passed);
+        assert!(!played("check-health", Log::of(60, healthy).reports(100, report(false))).passed);
+        assert!(!played("check-health", Log::of(240, healthy).reports(100, report(true))).passed);
+        assert!(!played("check-health", Log::of(60, healthy)).passed, "nothing was reported");
+        let restart = Write::Restart { component: "catalogue".into() };
+        assert!(played("check-health", Log::of(60, healthy).writes(95, 1, restart).reports(100, report(true))).passed);
+    }
+}

@@ -132,7 +132,7 @@ mod tests {
     fn regret_is_against_the_best_of_the_menu() {
         let component: Component = "catalogue".into();
         let restart = Write::Restart { component: component.clone() };
-        let scale = Write::Scale { component: component.clone(), replicas: 2 };
+        let scale = Write::Scale { component, replicas: 2 };
         let try_out = |step, instead: &Write, future, branch| {
             EpisodeEvent::Alternative(Box::new(Alternative { step, instead: instead.clone(), future, played: -20.0, branch }))
         };

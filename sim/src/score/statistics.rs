@@ -86,27 +86,30 @@ fn score_interval(x: f64, n: f64) -> (f64, f64) {
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + Z * Z / n;
     // At the ends of the range the formula is exact but for rounding.
-    let low = if x == 0.0 { 0.0 } else { ((centre - half) / scale).max(0.0) };
-    let high = if x == n { 1.0 } else { ((centre + half) / scale).min(1.0) };
+    let low = if x <= 0.0 { 0.0 } else { ((centre - half) / scale).max(0.0) };
+    let high = if x >= n { 1.0 } else { ((centre + half) / scale).min(1.0) };
     (low, high)
 }
 
 /// The difference of two rates over the same trials, first minus second: method 10 of R. G. Newcombe,
 /// Statistics in Medicine 17, 1998, p. 2635. None without trials.
 pub fn newcombe_paired(pairs: Paired) -> Option<Mean> {
-    let [a, b, c, d] = [pairs.both, pairs.only_first, pairs.only_second, pairs.neither].map(f64::from);
-    let n = a + b + c + d;
-    if n == 0.0 {
+    let trials = pairs.both + pairs.only_first + pairs.only_second + pairs.neither;
+    if trials == 0 {
         return None;
     }
-    let (first, second) = ((a + b) / n, (a + c) / n);
-    let (low1, high1) = score_interval(a + b, n);
-    let (low2, high2) = score_interval(a + c, n);
-    let spread = (a + b) * (c + d) * (a + c) * (b + d);
-    let agreement = a * d - b * c;
+    let n = f64::from(trials);
+    let [both, only_first, only_second, neither] =
+        [pairs.both, pairs.only_first, pairs.only_second, pairs.neither].map(f64::from);
+    let (firsts, seconds) = (both + only_first, both + only_second);
+    let (first, second) = (firsts / n, seconds / n);
+    let (low1, high1) = score_interval(firsts, n);
+    let (low2, high2) = score_interval(seconds, n);
+    let spread = firsts * (n - firsts) * seconds * (n - seconds);
+    let agreement = both * neither - only_first * only_second;
     let corrected = if agreement > 0.0 { (agreement - n / 2.0).max(0.0) } else { agreement };
     let phi = if spread > 0.0 { corrected / spread.sqrt() } else { 0.0 };
-    let joined = |x: f64, y: f64| (x * x - 2.0 * phi * x * y + y * y).max(0.0).sqrt();
+    let joined = |below: f64, above: f64| (below * below - 2.0 * phi * below * above + above * above).max(0.0).sqrt();
     Some(Mean {
         mean: first - second,
         low: first - second - joined(first - low1, high2 - second),
@@ -114,7 +117,7 @@ pub fn newcombe_paired(pairs: Paired) -> Option<Mean> {
     })
 }
 
-/// Two-sided exact p-value that both succeed equally often: McNemar's test on the discordant trials.
+/// Two-sided exact p-value that both succeed equally often: `McNemar`'s test on the discordant trials.
 pub fn mcnemar_exact(pairs: Paired) -> f64 {
     let n = pairs.only_first + pairs.only_second;
     let fewer = pairs.only_first.min(pairs.only_second);
@@ -216,7 +219,7 @@ pub fn kaplan_meier_median(times: &[Waited]) -> MedianTime {
     while i < sorted.len() {
         let at = sorted[i].seconds;
         let at_risk = (sorted.len() - i) as f64;
-        let tied = sorted[i..].iter().take_while(|time| time.seconds == at);
+        let tied = sorted[i..].iter().take_while(|time| time.seconds.total_cmp(&at).is_eq());
         let events = tied.clone().filter(|time| !time.censored).count() as f64;
         i += tied.count();
         if events == 0.0 {
@@ -246,6 +249,8 @@ fn log_log_band(survival: f64, greenwood: f64) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "figures that are exact by construction")]
+
     use super::*;
 
     fn near(found: f64, expected: f64) -> bool {

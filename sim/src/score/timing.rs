@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::statistics::Waited;
 use super::{Judge, Reading};
+use crate::episode::Truth;
 use crate::slo;
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 /// Times from the first injection. Missing where nothing was injected or nothing was violated; censored at
 /// the end of the episode where it never came to it.
@@ -26,8 +27,19 @@ pub(super) fn times(judge: &Judge<'_>, reading: &Reading<'_>) -> Times {
         seconds: until.unwrap_or(reading.end).since(injected).as_secs_f64(),
         censored: until.is_none(),
     };
-    let mitigation = mitigated(judge, reading, injected);
-    Times { detect: Some(waited(detected(judge, reading, injected))), mitigate: mitigation.map(waited) }
+    let after = reading.truths.iter().filter(|truth| truth.to > injected);
+    let looks: Vec<Look<'_>> =
+        after.map(|truth| Look { truth, green: judge.is_green(truth, reading.fault_free_per_s) }).collect();
+    let mitigate = looks.iter().position(|look| !look.green).map(|violated| {
+        waited(held_from(&looks[violated..], judge.scenario.hold))
+    });
+    Times { detect: Some(waited(detected(judge, reading, injected))), mitigate }
+}
+
+/// An interval and whether it met all objectives.
+struct Look<'a> {
+    truth: &'a Truth,
+    green: bool,
 }
 
 fn detected(judge: &Judge<'_>, reading: &Reading<'_>, injected: SimTime) -> Option<SimTime> {
@@ -39,21 +51,18 @@ fn detected(judge: &Judge<'_>, reading: &Reading<'_>, injected: SimTime) -> Opti
     alarms.map(|(at, _)| *at).find(|at| right(*at))
 }
 
-/// Nothing to mitigate (none), never mitigated (some none), or when.
-fn mitigated(judge: &Judge<'_>, reading: &Reading<'_>, injected: SimTime) -> Option<Option<SimTime>> {
-    let after = reading.truths.iter().filter(|truth| truth.to > injected);
-    let mut seen = after.map(|truth| (*truth, judge.is_green(truth, reading.fault_free_per_s)));
-    seen.find(|(_, green)| !green)?;
+/// The beginning of the first green stretch that lasts for the hold time.
+fn held_from(looks: &[Look<'_>], hold: SimDuration) -> Option<SimTime> {
     let mut begun = None;
-    for (truth, green) in seen {
-        if !green {
+    for look in looks {
+        if !look.green {
             begun = None;
             continue;
         }
-        let from = *begun.get_or_insert(truth.from);
-        if truth.to.since(from) >= judge.scenario.hold {
-            return Some(Some(from));
+        let from = *begun.get_or_insert(look.truth.from);
+        if look.truth.to.since(from) >= hold {
+            return Some(from);
         }
     }
-    Some(None)
+    None
 }

@@ -204,3 +204,102 @@ fn throughput(slos: &Slos, truth: &Truth, fault_free_per_s: Option<f64>) -> Clau
         Some(_) | None => ClauseState::NoData,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SimDuration;
+
+    fn component() -> ComponentTruth {
+        ComponentTruth {
+            component: "carts".into(),
+            replicas: 2,
+            exists: true,
+            pods: 2,
+            ready: 2,
+            available: 2,
+            requests: 100,
+            errors: 0,
+            p99_s: Some(0.05),
+            caller_p99_s: Some(0.3),
+            cpu_worst_pod: 0.1,
+            cpu_total: 0.15,
+            cpu_limit: Some(0.3),
+            cpu_limit_written: Some(0.3),
+            memory_worst_pod: 100,
+            memory_limit: Some(400),
+            memory_limit_written: Some(400),
+            periods: 0,
+            throttled_periods: 0,
+            cpu_request_core_s: 0.0,
+            cpu_limit_core_s: 0.0,
+            memory_request_gib_s: 0.0,
+            memory_limit_gib_s: 0.0,
+        }
+    }
+
+    fn truth(component: ComponentTruth) -> Truth {
+        Truth {
+            from: SimTime::ZERO,
+            to: SimTime::ZERO + SimDuration::from_secs(5),
+            client_sent: 100,
+            client_ok: 100,
+            client_failed: 0,
+            client_waiting: 0,
+            client_p99_s: None,
+            components: vec![component],
+            measured: Vec::new(),
+        }
+    }
+
+    fn results(slos: &Slos, change: impl FnOnce(&mut ComponentTruth)) -> Vec<ClauseResult> {
+        let mut component = component();
+        change(&mut component);
+        evaluate(slos, &truth(component), Some(20.0))
+    }
+
+    fn state(results: &[ClauseResult], clause: ClauseName) -> ClauseState {
+        results.iter().find(|result| result.clause == clause).map(|result| result.state).unwrap()
+    }
+
+    #[test]
+    fn a_clause_without_limit_or_data_is_never_green() {
+        let slos = Slos::of(vec!["carts".into()]);
+        let all = results(&slos, |_| {});
+        assert!(is_green(&all), "{all:?}");
+        let unlimited = results(&slos, |c| (c.cpu_limit, c.cpu_limit_written) = (None, None));
+        assert_eq!(state(&unlimited, ClauseName::Cpu), ClauseState::NotApplicable);
+        assert!(is_green(&unlimited), "what does not apply does not stand in the way");
+        let silent = results(&slos, |c| c.p99_s = None);
+        assert_eq!(state(&silent, ClauseName::Latency), ClauseState::NoData);
+        assert!(!is_green(&silent));
+        let nobody = evaluate(&Slos::of(vec!["orders".into()]), &truth(component()), Some(20.0));
+        assert_eq!(state(&nobody, ClauseName::Ready), ClauseState::NoData);
+        assert!(!is_green(&evaluate(&slos, &truth(component()), None)), "throughput without a reference");
+        assert!(!is_green(&[]), "nothing was measured");
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_scenario_and_the_worst_pod_counts() {
+        let mut slos = Slos::of(vec!["carts".into()]);
+        slos.latency.side = Side::Caller;
+        let all = results(&slos, |c| (c.cpu_worst_pod, c.cpu_total) = (0.15, 0.16));
+        assert_eq!(state(&all, ClauseName::Latency), ClauseState::Violated { value: 0.3, bound: 0.2 });
+        assert_eq!(state(&all, ClauseName::Cpu), ClauseState::Violated { value: 0.5, bound: 0.5 }, "below is below");
+        assert!((state(&all, ClauseName::Latency).excess() - 0.5).abs() < 1e-9);
+        slos.without = vec![ClauseName::Latency, ClauseName::Cpu];
+        assert!(is_green(&results(&slos, |_| {})));
+        slos.throughput.fault_free_per_s = Some(30.0);
+        let slow = results(&slos, |_| {});
+        assert_eq!(state(&slow, ClauseName::Throughput), ClauseState::Violated { value: 20.0 / 30.0, bound: 0.95 });
+    }
+
+    #[test]
+    fn nothing_is_judged_before_the_first_look() {
+        let slos = Slos::of(vec!["carts".into()]);
+        assert_eq!(judge(&slos, &[], Some(20.0), SimTime::ZERO), None);
+        let only = truth(component());
+        let healthy = Judgement { healthy: true, unhealthy: false };
+        assert_eq!(judge(&slos, &[&only], Some(20.0), SimTime::ZERO + SimDuration::from_secs(9)), Some(healthy));
+    }
+}

@@ -175,7 +175,7 @@ fn broken_scenarios_are_answered_with_line_and_cure() {
         ("not YAML", &[("app: {name", "app: {{name")]),
         ("nothing", &[(GOOD, "")]),
     ];
-    let mut report = String::new();
+    let mut report = Vec::new();
     for (name, changes) in table {
         let mut text = GOOD.to_owned();
         for (from, to) in *changes {
@@ -185,9 +185,9 @@ fn broken_scenarios_are_answered_with_line_and_cure() {
         let said = load(&text).expect_err(name);
         assert!(said.lines().filter(|line| line.starts_with("error: ")).all(|line| line.starts_with("error: mine.yaml:")), "{said}");
         assert!(said.contains("\n  help: "), "{name}: no cure in {said}");
-        report += &format!("# {name}\n{said}\n\n");
+        report.push(format!("# {name}\n{said}\n\n"));
     }
-    insta::assert_snapshot!(report);
+    insta::assert_snapshot!(report.concat());
 }
 
 proptest! {

@@ -14,7 +14,7 @@ impl Checker<'_> {
             let inject = format!("{field}.inject");
             match &fault.inject {
                 Injection::ChaosMesh(manifest) => {
-                    self.chaos(&format!("{inject}.chaos-mesh"), manifest, words)
+                    self.chaos(&format!("{inject}.chaos-mesh"), manifest, words);
                 }
                 Injection::FakeImage(change) => {
                     let at = format!("{inject}.fake-image");
@@ -45,7 +45,7 @@ impl Checker<'_> {
                     }
                 }
                 Injection::RisingTraffic(load) => {
-                    self.workload(&format!("{inject}.rising-traffic"), load, words)
+                    self.workload(&format!("{inject}.rising-traffic"), load, words);
                 }
             }
         }
@@ -104,7 +104,7 @@ impl Checker<'_> {
             );
             return;
         }
-        if fault.severity == 1.0 {
+        if fault.severity >= 1.0 {
             return;
         }
         if let Some(kind) = fault.kind()

@@ -91,10 +91,10 @@ impl Checker<'_> {
     fn check(&mut self, field: &str, check: &Check) {
         match check {
             Check::CpuBelow { share, .. } => {
-                self.within(&format!("{field}.cpu-below.share"), *share, 0.001, 1.0)
+                self.within(&format!("{field}.cpu-below.share"), *share, 0.001, 1.0);
             }
             Check::P99Below { bound, .. } => {
-                self.length(&format!("{field}.p99-below.bound"), *bound)
+                self.length(&format!("{field}.p99-below.bound"), *bound);
             }
             Check::Autoscaler {
                 target_from,
@@ -134,22 +134,22 @@ impl Checker<'_> {
                 Check::Created(c) => self.component(&format!("{field}.created"), c, words),
                 Check::Restarted(c) => self.component(&format!("{field}.restarted"), c, words),
                 Check::Replicas { component, .. } => {
-                    self.component(&format!("{field}.replicas.component"), component, words)
+                    self.component(&format!("{field}.replicas.component"), component, words);
                 }
                 Check::ImageTag { component, .. } => {
-                    self.component(&format!("{field}.image-tag.component"), component, words)
+                    self.component(&format!("{field}.image-tag.component"), component, words);
                 }
                 Check::Env { component, .. } => {
-                    self.component(&format!("{field}.env.component"), component, words)
+                    self.component(&format!("{field}.env.component"), component, words);
                 }
                 Check::Autoscaler { component, .. } => {
-                    self.component(&format!("{field}.autoscaler.component"), component, words)
+                    self.component(&format!("{field}.autoscaler.component"), component, words);
                 }
                 Check::P99Below { component, .. } => {
-                    self.component(&format!("{field}.p99-below.component"), component, words)
+                    self.component(&format!("{field}.p99-below.component"), component, words);
                 }
                 Check::CpuBelow { component, .. } => {
-                    self.component(&format!("{field}.cpu-below.component"), component, words)
+                    self.component(&format!("{field}.cpu-below.component"), component, words);
                 }
                 Check::HealthReported => {}
                 Check::Reported(answer) => {
