@@ -27,9 +27,11 @@
 mod autoscaler;
 mod deployment;
 mod endpoints;
+mod event;
 mod kubelet;
 mod metrics_server;
 mod names;
+mod node;
 mod objects;
 mod printer;
 mod read;
@@ -47,110 +49,32 @@ use crate::chance::Key;
 use crate::engine::Queue;
 use crate::environment::{Rejected, Write};
 use crate::episode::WorldEvent;
-use crate::ids::{
-    AutoscalerIx, ContainerIx, DeploymentIx, KubeServiceIx, NodeIx, PodIx, ReplicaSetIx,
-};
-use crate::manifest::{self, Labels, ObjectSet};
+use crate::ids::{AutoscalerIx, ContainerIx, DeploymentIx, KubeServiceIx, PodIx, ReplicaSetIx};
+use crate::manifest::{self, ObjectSet};
 use crate::time::{SimDuration, SimTime};
-use crate::units::{Bytes, Millicores};
 
 use autoscaler::Autoscaler;
 use metrics_server::MetricsServer;
+use node::Node;
 use objects::{Deployment, Pod, ReplicaSet, Service};
 use recorder::{Recorder, Severity, Source, Subject};
 use replica_set::ClientRate;
 use runtime::{Host, Machines};
 use scheduler::SchedulingQueue;
 
+pub use event::{Event, Work};
 pub use kubelet::ProbeKind;
+pub use node::NodeSpec;
 pub use read::{ComponentState, RunningContainer};
 pub use registry::{Image, Program, Registry};
 pub use runtime::{
     Backend, ContainerRuntime, ContainerUsage, Notice, ProbeOutcome, ProbeTarget, ProcessSpec,
 };
 
-/// Something that happens in the control plane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A controller looks at an object.
-    Sync(Work),
-    /// A kubelet looks at a pod: it changed at the API, or its containers did.
-    Wake(PodIx),
-    /// The pod's worker has waited long enough since its last sync.
-    Resync(PodIx),
-    /// The step in which the pod's worker is has ended.
-    StepDone(PodIx, u32),
-    /// The image that a node is pulling has come, or will not.
-    Pulled(NodeIx),
-    /// A probe is due.
-    Probe(PodIx, u8, ProbeKind),
-    /// The grace period of a container that was asked to end is over.
-    GraceOver(ContainerIx),
-    /// A pod's sandbox is gone.
-    TornDown(PodIx),
-    /// A kube-proxy writes its rules.
-    ProgramProxy(NodeIx),
-    /// A kubelet reads its containers' use of resources.
-    SampleUsage(NodeIx),
-    /// metrics-server asks all kubelets.
-    ScrapeUsage,
-    /// An autoscaler looks at its metrics.
-    Autoscale(AutoscalerIx),
-}
-
-const _: () = assert!(
-    size_of::<Event>() <= 12,
-    "the world's queue moves events around"
-);
-
-/// An object that waits for its controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Work {
-    /// The Deployment controller.
-    Deployment(DeploymentIx),
-    /// The `ReplicaSet` controller.
-    ReplicaSet(ReplicaSetIx),
-    /// The `EndpointSlice` controller, for the Service with this number.
-    Endpoints(u32),
-    /// The scheduler.
-    Scheduler,
-}
-
 /// From a change of an object to the controller that watches it. Five such steps lie between the
 /// creation of a Deployment and its pods' binding, which Kubernetes 1.34 was seen to do in some tens
 /// of milliseconds; the scheduler alone takes 7 ms.
 const WATCH_LATENCY: SimDuration = SimDuration::from_millis(7);
-
-/// A machine to run pods on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeSpec {
-    /// Its name.
-    pub name: String,
-    /// Its labels beside those that every node has.
-    pub labels: Labels,
-    /// CPU that pods can request.
-    pub allocatable_cpu: Millicores,
-    /// Memory that pods can request.
-    pub allocatable_memory: Bytes,
-}
-
-/// What each kubelet allows at most (`--max-pods`).
-const MAX_PODS: u32 = 110;
-
-/// A node with what runs there.
-#[derive(Clone, Debug)]
-struct Node {
-    spec: NodeSpec,
-    /// With `kubernetes.io/hostname`, `kubernetes.io/os` and `kubernetes.io/arch`.
-    labels: Labels,
-    /// Images that it has.
-    images: BTreeSet<String>,
-    /// How many pods had an address here.
-    addresses: u32,
-    puller: kubelet::Puller,
-    proxy: endpoints::Proxy,
-    key: Key,
-}
 
 /// The control plane of one cluster.
 #[derive(Clone, Debug)]
@@ -504,27 +428,5 @@ impl Cluster {
             },
         );
         self.touch(Work::Deployment(index), host);
-    }
-}
-
-impl Node {
-    fn new(key: Key, spec: &NodeSpec) -> Self {
-        let mut labels = spec.labels.clone();
-        for (label, value) in [
-            ("kubernetes.io/hostname", &*spec.name),
-            ("kubernetes.io/os", "linux"),
-            ("kubernetes.io/arch", "amd64"),
-        ] {
-            labels.insert(label.to_owned(), value.to_owned());
-        }
-        Self {
-            spec: spec.clone(),
-            labels,
-            images: BTreeSet::new(),
-            addresses: 0,
-            puller: kubelet::Puller::default(),
-            proxy: endpoints::Proxy::default(),
-            key: key.with_str("node").with_str(&spec.name),
-        }
     }
 }

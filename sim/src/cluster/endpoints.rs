@@ -11,9 +11,10 @@ use crate::ids::{ContainerIx, KubeServiceIx, NodeIx, PodIx};
 use crate::manifest::{self, PortRef, is_subset};
 use crate::time::{SimDuration, SimTime};
 
+use super::node::Node;
 use super::objects::{Endpoint, Pod, Service};
 use super::runtime::{Backend, Host};
-use super::{Cluster, Event, Node, Work};
+use super::{Cluster, Event, Work};
 
 /// Between two writes of a kube-proxy (`iptables.minSyncPeriod`).
 const MIN_SYNC_PERIOD: SimDuration = SimDuration::SECOND;
@@ -31,8 +32,6 @@ pub(super) struct Proxy {
     written: Option<SimTime>,
     /// When they will be written next, if they will.
     due: Option<SimTime>,
-    /// How often they were written.
-    writes: u64,
 }
 
 /// One address that a Service leads to.
@@ -127,7 +126,7 @@ impl Cluster {
             let chance = node
                 .key
                 .with_str("kube-proxy")
-                .with(node.proxy.writes)
+                .with(now.0)
                 .draw()
                 .below(SPREAD_OF_DELAY.0);
             let heard = now + LEAST_DELAY + SimDuration(chance);
@@ -161,7 +160,6 @@ impl Cluster {
         let proxy = &mut self.nodes[node.index()].proxy;
         proxy.due = None;
         proxy.written = Some(host.now());
-        proxy.writes += 1;
         let before = std::mem::take(&mut proxy.rules);
         for (service, routes) in &rules {
             // An empty set is news too at first: it is the rule that refuses connections.

@@ -16,18 +16,18 @@ mod back_off;
 mod containers;
 mod images;
 mod probes;
+mod process;
 mod status;
 mod termination;
 
 use std::collections::VecDeque;
 
-use crate::ids::{ContainerIx, PodIx};
+use crate::ids::PodIx;
 use crate::manifest::PodTemplate;
 use crate::time::{SimDuration, SimTime};
 
 use super::objects::{Address, Pod};
 use super::recorder::{Severity, Source};
-use super::registry::Program;
 use super::runtime::Host;
 use super::{Cluster, Event};
 
@@ -35,8 +35,9 @@ use back_off::BackOff;
 pub(super) use images::Puller;
 pub use probes::ProbeKind;
 pub(super) use probes::ProbesInFlight;
-use probes::Worker as ProbeWorker;
-pub(super) use status::{ContainerState, Shown, Waiting};
+use process::Process;
+pub(super) use process::{Container, Exit};
+pub(super) use status::{ContainerState, Waiting};
 
 /// From the bound pod to its sandbox (namespaces, network, pause) with containerd.
 const SANDBOX: SimDuration = SimDuration::from_millis(450);
@@ -101,93 +102,6 @@ enum KillReason {
     Changed,
     Liveness,
     Startup,
-}
-
-/// A container of a pod: its processes one after the other.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Container {
-    /// The image of the newest process.
-    pub(super) image: String,
-    /// What that runs.
-    pub(super) program: Option<Program>,
-    process: Process,
-    /// How the process before the newest ended.
-    last_exit: Option<Exit>,
-    pub(super) restarts: u32,
-    /// Why the last sync could not start it.
-    waiting: Option<Waiting>,
-    crash_back_off: Option<BackOff>,
-    /// By image.
-    pull_back_off: Option<(String, BackOff)>,
-    probes: [Option<ProbeWorker>; 3],
-    /// Lines of the newest process.
-    pub(super) log: Vec<String>,
-    /// Lines of the one before.
-    pub(super) previous_log: Option<Vec<String>>,
-    /// What the API shows.
-    pub(super) shown: Shown,
-}
-
-/// The newest process of a container.
-#[derive(Clone, Debug, Default)]
-enum Process {
-    /// There was none yet.
-    #[default]
-    None,
-    Running {
-        container: ContainerIx,
-        since: SimTime,
-        /// The kernel is killing it for its memory.
-        out_of_memory: bool,
-    },
-    Exited(Exit),
-}
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Exit {
-    pub(super) container: ContainerIx,
-    pub(super) code: u8,
-    pub(super) out_of_memory: bool,
-    pub(super) finished: SimTime,
-}
-
-impl Exit {
-    /// `Completed`, `Error` or `OOMKilled`.
-    pub(super) fn reason(&self) -> &'static str {
-        match (self.out_of_memory, self.code) {
-            (true, _) => "OOMKilled",
-            (false, 0) => "Completed",
-            (false, _) => "Error",
-        }
-    }
-}
-
-impl Container {
-    /// The live process.
-    pub(super) fn running(&self) -> Option<ContainerIx> {
-        match self.process {
-            Process::Running { container, .. } => Some(container),
-            _ => None,
-        }
-    }
-
-    /// Since when the live process runs.
-    pub(super) fn running_since(&self) -> Option<SimTime> {
-        match self.process {
-            Process::Running { since, .. } => Some(since),
-            _ => None,
-        }
-    }
-
-    /// The live process, or the last one.
-    pub(super) fn newest_process(&self) -> Option<ContainerIx> {
-        match &self.process {
-            Process::None => None,
-            Process::Running { container, .. } => Some(*container),
-            Process::Exited(exit) => Some(exit.container),
-        }
-    }
 }
 
 impl PodWorker {

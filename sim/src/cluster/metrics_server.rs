@@ -57,8 +57,6 @@ pub(super) struct MetricsServer {
     /// By pod and position of the container.
     readings: BTreeMap<(PodIx, usize), Reading>,
     series: BTreeMap<(PodIx, usize), Series>,
-    /// How often kubelets have read.
-    reads: u64,
 }
 
 impl MetricsServer {
@@ -152,11 +150,10 @@ impl Cluster {
             };
             self.metrics.readings.insert((*ix, *index), reading);
         }
-        self.metrics.reads += 1;
         let key = self.nodes[node.index()]
             .key
             .with_str("housekeeping")
-            .with(self.metrics.reads);
+            .with(now.0);
         let wait = HOUSEKEEPING + SimDuration(key.draw().below(HOUSEKEEPING_SPREAD.0));
         host.schedule(now + wait, Event::SampleUsage(node));
     }

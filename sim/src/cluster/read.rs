@@ -1,183 +1,27 @@
 //! What agents and the world can look at.
 
+mod inventory;
+mod views;
+
 use std::collections::BTreeMap;
 
 use crate::environment::{
-    AutoscalerView, ContainerView, DeploymentView, Description, EventView, LogQuery, NodeView,
-    PodView, Rejected, ReplicaSetView, ServiceView, Usage,
+    Description, EventView, LogQuery, NodeView, PodView, Rejected, ReplicaSetView, Usage,
 };
-use crate::ids::{ContainerIx, DeploymentIx, KubeServiceIx, NodeIx, PodIx};
-use crate::manifest::{
-    Labels, MetricTarget, PortRef, ResourceRequirements, ServicePort, is_subset,
-};
+use crate::ids::{DeploymentIx, NodeIx};
+use crate::manifest::is_subset;
 use crate::time::SimTime;
 use crate::units::{Bytes, Millicores};
 
-use super::autoscaler::Autoscaler;
-use super::deployment::change_between;
+use super::Cluster;
 use super::kubelet::ContainerState;
-use super::objects::{Condition, Deployment, Pod, Service};
-use super::{Cluster, printer};
+use super::node::Node;
+use super::objects::{Pod, Requests, Service};
 
-/// A component as the judge sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ComponentState {
-    /// `spec.replicas`; zero when the Deployment is gone.
-    pub replicas: u32,
-    /// Whether the Deployment exists.
-    pub exists: bool,
-    /// Its pods that are not terminating.
-    pub pods: u32,
-    /// Ready ones among them.
-    pub ready: u32,
-    /// Available ones among them.
-    pub available: u32,
-    /// What its bound pods request and may use, terminating ones included: they take room until they
-    /// are gone. A container without a limit adds nothing to the limits.
-    pub cpu_request: Millicores,
-    /// See `cpu_request`.
-    pub cpu_limit: Millicores,
-    /// See `cpu_request`.
-    pub memory_request: Bytes,
-    /// See `cpu_request`.
-    pub memory_limit: Bytes,
-}
-
-/// A live container with its place in the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunningContainer<'a> {
-    /// Its process.
-    pub process: ContainerIx,
-    /// Its name.
-    pub name: &'a str,
-    /// Its pod.
-    pub pod: PodIx,
-    /// The pod's name.
-    pub pod_name: &'a str,
-    /// The pod's namespace.
-    pub namespace: &'a str,
-    /// The Deployment that the pod was made for.
-    pub component: &'a str,
-    /// The pod's address.
-    pub address: String,
-    /// Where it runs.
-    pub node: NodeIx,
-    /// The image it runs.
-    pub image: &'a str,
-    /// Requests and limits.
-    pub resources: ResourceRequirements,
-    /// Whether the pod was asked to end.
-    pub is_terminating: bool,
-}
+pub use inventory::{ComponentState, RunningContainer};
+use views::{autoscaler_view, container_views, deployment_view, service_view};
 
 impl Cluster {
-    /// Whether every Deployment has as many available pods of its newest template as it wants, and no
-    /// others.
-    pub fn all_ready(&self) -> bool {
-        self.deployments.keys().all(|ix| self.is_complete(*ix))
-    }
-
-    /// Names of the Deployments that exist, in the order of their creation.
-    pub fn components(&self) -> impl Iterator<Item = &str> {
-        self.deployments.values().map(Deployment::name)
-    }
-
-    /// What the judge asks about a component.
-    pub fn component_state(&self, now: SimTime, component: &str) -> ComponentState {
-        let mut state = ComponentState::default();
-        let deployment = self
-            .find_deployment(component)
-            .map(|ix| &self.deployments[&ix].spec);
-        state.exists = deployment.is_some();
-        state.replicas = deployment.map_or(0, |d| d.replicas);
-        let min_ready = deployment.map(|d| d.min_ready).unwrap_or_default();
-        for pod in self.pods.values().filter(|pod| pod.component == component) {
-            if pod.is_active() {
-                state.pods += 1;
-                state.ready += u32::from(pod.ready);
-                state.available += u32::from(pod.is_available(now, min_ready));
-            }
-            if pod.bound.is_some() {
-                let requests = pod.requests();
-                state.cpu_request += requests.cpu;
-                state.memory_request += requests.memory;
-                let limits = || pod.template.containers.iter().map(|c| c.resources.limits);
-                state.cpu_limit += limits().filter_map(|l| l.cpu).sum();
-                state.memory_limit += limits().filter_map(|l| l.memory).sum();
-            }
-        }
-        state
-    }
-
-    /// All live containers, in the order of their start.
-    pub fn running_containers(&self) -> impl Iterator<Item = RunningContainer<'_>> {
-        self.containers.iter().filter_map(|(process, (ix, index))| {
-            let pod = self.pods.get(ix)?;
-            let spec = &pod.template.containers[*index];
-            Some(RunningContainer {
-                process: *process,
-                name: &spec.name,
-                pod: *ix,
-                pod_name: &pod.name,
-                namespace: &pod.namespace,
-                component: &pod.component,
-                address: pod.address?.to_string(),
-                node: pod.node()?,
-                image: &pod.kubelet.containers[*index].image,
-                resources: spec.resources,
-                is_terminating: pod.deleted.is_some(),
-            })
-        })
-    }
-
-    /// The pods behind a Service, ready or not, as service discovery finds them.
-    pub fn endpoints(&self, service: KubeServiceIx) -> impl Iterator<Item = PodIx> + '_ {
-        let services = self
-            .services
-            .iter()
-            .filter(move |s| s.index == Some(service));
-        services
-            .flat_map(|s| &s.endpoints)
-            .map(|endpoint| endpoint.pod)
-    }
-
-    /// The pods of a component that are not terminating, oldest first.
-    pub fn pods_of<'a>(&'a self, component: &'a str) -> impl Iterator<Item = PodIx> + 'a {
-        let is_own = move |pod: &Pod| pod.component == component && pod.is_active();
-        self.pods
-            .iter()
-            .filter(move |(_, pod)| is_own(pod))
-            .map(|(ix, _)| *ix)
-    }
-
-    /// The pods with these labels in these namespaces (none is any) that are not terminating, as an
-    /// experiment of Chaos Mesh selects them, oldest first.
-    pub fn pods_with<'a>(
-        &'a self,
-        namespaces: &'a [String],
-        labels: &'a Labels,
-    ) -> impl Iterator<Item = PodIx> + 'a {
-        let is_meant = |pod: &Pod| {
-            pod.is_active()
-                && (namespaces.is_empty() || namespaces.contains(&pod.namespace))
-                && is_subset(labels, &pod.labels)
-        };
-        self.pods
-            .iter()
-            .filter(move |(_, pod)| is_meant(pod))
-            .map(|(ix, _)| *ix)
-    }
-
-    /// The live process of a pod's first container, if it has one.
-    pub fn first_process(&self, pod: PodIx) -> Option<ContainerIx> {
-        self.pods.get(&pod)?.kubelet.containers.first()?.running()
-    }
-
-    /// The name of a pod that exists.
-    pub fn pod_name(&self, pod: PodIx) -> Option<&str> {
-        self.pods.get(&pod).map(|pod| &*pod.name)
-    }
-
     /// `kubectl get pods`, in the order of their names.
     pub fn list_pods(&self, now: SimTime, component: Option<&str>) -> Vec<PodView> {
         let is_asked = |pod: &&Pod| component.is_none_or(|component| pod.component == component);
@@ -345,20 +189,19 @@ impl Cluster {
                 *memory += metrics.memory;
             }
         }
-        let view =
-            |(index, (node, requested)): (usize, (&super::Node, super::objects::Requests))| {
-                let used = used.get(&NodeIx(index as u32));
-                NodeView {
-                    name: node.spec.name.clone(),
-                    ready: true,
-                    allocatable_cpu: node.spec.allocatable_cpu,
-                    allocatable_memory: node.spec.allocatable_memory,
-                    requested_cpu: requested.cpu,
-                    requested_memory: requested.memory,
-                    cpu: used.map(|(cpu, _)| *cpu),
-                    memory: used.map(|(_, memory)| *memory),
-                }
-            };
+        let view = |(index, (node, requested)): (usize, (&Node, Requests))| {
+            let used = used.get(&NodeIx(index as u32));
+            NodeView {
+                name: node.spec.name.clone(),
+                ready: true,
+                allocatable_cpu: node.spec.allocatable_cpu,
+                allocatable_memory: node.spec.allocatable_memory,
+                requested_cpu: requested.cpu,
+                requested_memory: requested.memory,
+                cpu: used.map(|(cpu, _)| *cpu),
+                memory: used.map(|(_, memory)| *memory),
+            }
+        };
         self.nodes
             .iter()
             .zip(self.requested())
@@ -372,163 +215,10 @@ impl Cluster {
         self.find_deployment(name)
             .ok_or_else(|| Rejected(format!("deployments.apps \"{name}\" not found")))
     }
-
-    fn pod_view(&self, pod: &Pod, now: SimTime) -> PodView {
-        PodView {
-            name: pod.name.clone(),
-            component: pod.component.clone(),
-            status: printer::pod_status(pod).to_owned(),
-            ready: pod
-                .kubelet
-                .containers
-                .iter()
-                .filter(|c| c.shown.ready)
-                .count() as u32,
-            containers: pod.template.containers.len() as u32,
-            restarts: pod
-                .kubelet
-                .containers
-                .iter()
-                .map(|c| c.shown.restarts)
-                .sum(),
-            age: now.since(pod.created),
-            node: pod
-                .node()
-                .map(|node| self.nodes[node.index()].spec.name.clone()),
-            ip: pod.address.map(|address| address.to_string()),
-        }
-    }
-
-    /// Oldest revision first.
-    fn replica_set_views(&self, ix: DeploymentIx, now: SimTime) -> Vec<ReplicaSetView> {
-        let main = self.deployments[&ix].main_container();
-        let mut sets: Vec<_> = self
-            .replica_sets
-            .iter()
-            .filter(|(_, set)| set.deployment == ix)
-            .collect();
-        sets.sort_by_key(|(_, set)| set.revision);
-        let mut before = None;
-        let mut views = Vec::new();
-        for (set_ix, set) in sets {
-            let counts = self.pod_counts(*set_ix, now);
-            let main = set
-                .template
-                .containers
-                .get(main)
-                .or(set.template.containers.first());
-            views.push(ReplicaSetView {
-                name: set.name.clone(),
-                revision: set.revision,
-                image: main.map(|c| c.image.clone()).unwrap_or_default(),
-                replicas: set.replicas,
-                current: counts.current,
-                ready: counts.ready,
-                change: change_between(before, &set.template),
-            });
-            before = Some(&*set.template);
-        }
-        views
-    }
 }
 
 /// The sum of quantities; none if no container has one.
 fn total<T: std::iter::Sum>(each: impl Iterator<Item = Option<T>>) -> Option<T> {
     let mut some = each.flatten().peekable();
     some.peek().is_some().then(|| some.sum())
-}
-
-fn condition_texts(conditions: &[Condition]) -> Vec<(String, String, String)> {
-    conditions
-        .iter()
-        .map(|c| (c.kind.to_owned(), c.status.to_owned(), c.reason.to_owned()))
-        .collect()
-}
-
-fn deployment_view(deployment: &Deployment) -> DeploymentView {
-    let main = &deployment.spec.template.containers[deployment.main_container()];
-    let probes = [
-        ("Liveness", &main.liveness_probe),
-        ("Readiness", &main.readiness_probe),
-        ("Startup", &main.startup_probe),
-    ];
-    let mut conditions = condition_texts(&deployment.conditions);
-    conditions.sort();
-    DeploymentView {
-        name: deployment.name().to_owned(),
-        replicas: deployment.spec.replicas,
-        updated: deployment.status.updated,
-        ready: deployment.status.ready,
-        available: deployment.status.available,
-        image: main.image.clone(),
-        cpu_request: main.resources.requests.cpu,
-        cpu_limit: main.resources.limits.cpu,
-        memory_request: main.resources.requests.memory,
-        memory_limit: main.resources.limits.memory,
-        env: main
-            .env
-            .iter()
-            .map(|v| (v.name.clone(), printer::env_value(&v.value)))
-            .collect(),
-        probes: probes
-            .iter()
-            .filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?)))
-            .collect(),
-        conditions,
-        revision: deployment.revision,
-        strategy: printer::strategy(&deployment.spec.strategy),
-    }
-}
-
-fn container_views(pod: &Pod) -> Vec<ContainerView> {
-    let each = pod.template.containers.iter().zip(&pod.kubelet.containers);
-    each.map(|(spec, container)| ContainerView {
-        name: spec.name.clone(),
-        image: spec.image.clone(),
-        state: printer::container_state(&container.shown.state),
-        last_state: container.shown.last.as_ref().map(printer::terminated),
-        ready: container.shown.ready,
-        restarts: container.shown.restarts,
-    })
-    .collect()
-}
-
-fn autoscaler_view(autoscaler: &Autoscaler) -> AutoscalerView {
-    let spec = &autoscaler.spec;
-    let target = spec.metrics.iter().find_map(|metric| match metric {
-        MetricTarget::CpuUtilization(percent) => Some(*percent),
-        _ => None,
-    });
-    AutoscalerView {
-        name: autoscaler.name().to_owned(),
-        min_replicas: spec.min_replicas,
-        max_replicas: spec.max_replicas,
-        current_percent: autoscaler.current_percent,
-        target_percent: target.unwrap_or(0),
-        desired_replicas: autoscaler.desired,
-        conditions: condition_texts(&autoscaler.conditions),
-    }
-}
-
-fn service_view(service: &Service) -> ServiceView {
-    let port = |p: &ServicePort| match &p.target_port {
-        PortRef::Number(number) => format!("{} -> {number}", p.port),
-        PortRef::Name(name) => format!("{} -> {name}", p.port),
-    };
-    ServiceView {
-        name: service.spec.meta.name.clone(),
-        selector: service
-            .spec
-            .selector
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect(),
-        ports: service.spec.ports.iter().map(port).collect(),
-        endpoints: service
-            .endpoints
-            .iter()
-            .filter(|e| e.is_ready())
-            .map(|endpoint| endpoint.address.to_string())
-            .collect(),
-    }
 }

@@ -2,9 +2,10 @@
 //! number is right.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{PodIx, ReplicaSetIx};
+use crate::ids::{NodeIx, PodIx, ReplicaSetIx};
 use crate::time::{SimDuration, SimTime};
 
 use super::kubelet::PodWorker;
@@ -153,18 +154,20 @@ impl Cluster {
     /// bound, pending, not ready, with more siblings on the node, ready for less time (in powers of
     /// two, ties at random), with more restarts, younger.
     fn sort_for_deletion(&self, pods: &mut [PodIx], now: SimTime) {
+        let Some(component) = pods.first().map(|pod| &self.pods[pod].component) else {
+            return;
+        };
+        let mut siblings: BTreeMap<NodeIx, u32> = BTreeMap::new();
+        let active = self
+            .pods
+            .values()
+            .filter(|p| p.is_active() && p.component == *component);
+        for node in active.filter_map(Pod::node) {
+            *siblings.entry(node).or_default() += 1;
+        }
         pods.sort_by_cached_key(|ix| {
             let pod = &self.pods[ix];
-            let siblings = self
-                .pods
-                .values()
-                .filter(|p| {
-                    p.is_active()
-                        && p.component == pod.component
-                        && p.bound.is_some()
-                        && p.node() == pod.node()
-                })
-                .count();
+            let siblings = pod.node().and_then(|node| siblings.get(&node));
             (
                 pod.bound.is_some(),
                 pod.phase,

@@ -12,10 +12,11 @@ use crate::manifest::is_subset;
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, Millicores};
 
+use super::node::{MAX_PODS, Node};
 use super::objects::{Pod, Requests};
 use super::recorder::{Severity, Source};
 use super::runtime::Host;
-use super::{Cluster, Event, MAX_PODS, Node, Work};
+use super::{Cluster, Event, Work};
 
 /// What a container without requests counts as in scores (`DefaultMilliCPURequest`, `DefaultMemoryRequest`).
 const ASSUMED_CPU: Millicores = Millicores(100);
@@ -39,6 +40,8 @@ pub(super) struct SchedulingQueue {
     active: BTreeSet<PodIx>,
     /// Tried in vain.
     unschedulable: BTreeMap<PodIx, Attempts>,
+    /// When it will look at them again.
+    wake: Option<SimTime>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,22 +127,9 @@ impl Cluster {
     /// Tries all pods that are due.
     pub(super) fn schedule_pods(&mut self, host: &mut dyn Host) {
         let now = host.now();
-        let waiting = &self.scheduling.unschedulable;
         let mut due = std::mem::take(&mut self.scheduling.active);
-        due.extend(
-            waiting
-                .iter()
-                .filter(|(_, a)| a.due() <= now)
-                .map(|(pod, _)| *pod),
-        );
-        if let Some(next) = waiting
-            .values()
-            .map(|a| a.due())
-            .filter(|at| *at > now)
-            .min()
-        {
-            host.schedule(next, Event::Sync(Work::Scheduler));
-        }
+        let waiting = self.scheduling.unschedulable.iter();
+        due.extend(waiting.filter(|(_, a)| a.due() <= now).map(|(pod, _)| *pod));
         let mut loads = self.loads();
         for ix in due {
             let Some(pod) = self.pods.get(&ix) else {
@@ -152,6 +142,20 @@ impl Cluster {
                 }
                 Err(message) => self.put_aside(ix, message, host),
             }
+        }
+        self.wake_scheduler(host);
+    }
+
+    /// Comes back when the first of the pods that did not fit may be tried again.
+    fn wake_scheduler(&mut self, host: &mut dyn Host) {
+        let now = host.now();
+        let queue = &mut self.scheduling;
+        let Some(next) = queue.unschedulable.values().map(|a| a.due()).min() else {
+            return;
+        };
+        if queue.wake.is_none_or(|wake| wake <= now || next < wake) {
+            queue.wake = Some(next);
+            host.schedule(next, Event::Sync(Work::Scheduler));
         }
     }
 
@@ -298,7 +302,6 @@ impl Cluster {
             hopeful: false,
         };
         self.scheduling.unschedulable.insert(ix, attempts);
-        host.schedule(attempts.due(), Event::Sync(Work::Scheduler));
         self.record(
             host,
             Source::Scheduler,

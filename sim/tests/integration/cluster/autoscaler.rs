@@ -75,15 +75,15 @@ fn it_grows_at_once_and_shrinks_after_five_minutes() {
     rig.run(300.0);
     insta::assert_snapshot!(rig.lines(&["Rescale", "$", "Scaled"]), @"
     122.0 $ busy
-    135.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 2; reason: cpu resource utilization (percentage of request) above target
-    135.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 1 to 2
-    150.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 4; reason: cpu resource utilization (percentage of request) above target
-    150.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 2 to 4
+    135.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 3; reason: cpu resource utilization (percentage of request) above target
+    135.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 1 to 3
+    150.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 5; reason: cpu resource utilization (percentage of request) above target
+    150.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 3 to 5
     165.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 6; reason: cpu resource utilization (percentage of request) above target
-    165.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 4 to 6
+    165.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 5 to 6
     522.0 $ idle
-    840.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 1; reason: All metrics below target
-    840.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 6 to 1
+    825.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 1; reason: All metrics below target
+    825.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 6 to 1
     ");
 }
 
@@ -161,6 +161,7 @@ fn a_target_scaled_to_zero_is_left_alone() {
     rig.do_write(&scale("web", 20));
     rig.run(30.0);
     insta::assert_snapshot!(rig.lines(&["Rescale"]), @"
-      75.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 6; reason: Current number of replicas above Spec.MaxReplicas
+    75.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 6; reason: Current number of replicas above Spec.MaxReplicas
+    90.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 2; reason: All metrics below target
     ");
 }

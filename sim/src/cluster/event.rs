@@ -1,0 +1,52 @@
+//! What happens in the control plane, as the world's queue carries it.
+
+use crate::ids::{AutoscalerIx, ContainerIx, DeploymentIx, NodeIx, PodIx, ReplicaSetIx};
+
+use super::ProbeKind;
+
+/// Something that happens in the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A controller looks at an object.
+    Sync(Work),
+    /// A kubelet looks at a pod: it changed at the API, or its containers did.
+    Wake(PodIx),
+    /// The pod's worker has waited long enough since its last sync.
+    Resync(PodIx),
+    /// The step in which the pod's worker is has ended.
+    StepDone(PodIx, u32),
+    /// The image that a node is pulling has come, or will not.
+    Pulled(NodeIx),
+    /// A probe is due.
+    Probe(PodIx, u8, ProbeKind),
+    /// The grace period of a container that was asked to end is over.
+    GraceOver(ContainerIx),
+    /// A pod's sandbox is gone.
+    TornDown(PodIx),
+    /// A kube-proxy writes its rules.
+    ProgramProxy(NodeIx),
+    /// A kubelet reads its containers' use of resources.
+    SampleUsage(NodeIx),
+    /// metrics-server asks all kubelets.
+    ScrapeUsage,
+    /// An autoscaler looks at its metrics.
+    Autoscale(AutoscalerIx),
+}
+
+const _: () = assert!(
+    size_of::<Event>() <= 12,
+    "the world's queue moves events around"
+);
+
+/// An object that waits for its controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// The Deployment controller.
+    Deployment(DeploymentIx),
+    /// The `ReplicaSet` controller.
+    ReplicaSet(ReplicaSetIx),
+    /// The `EndpointSlice` controller, for the Service with this number.
+    Endpoints(u32),
+    /// The scheduler.
+    Scheduler,
+}

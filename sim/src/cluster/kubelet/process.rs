@@ -1,0 +1,96 @@
+//! Containers of pods, and their processes one after the other.
+
+use crate::ids::ContainerIx;
+use crate::time::SimTime;
+
+use super::super::registry::Program;
+use super::BackOff;
+use super::probes::Worker;
+use super::status::{Shown, Waiting};
+
+/// A container of a pod: its processes one after the other.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Container {
+    /// The image of the newest process.
+    pub(in super::super) image: String,
+    /// What that runs.
+    pub(in super::super) program: Option<Program>,
+    pub(super) process: Process,
+    /// How the process before the newest ended.
+    pub(super) last_exit: Option<Exit>,
+    pub(in super::super) restarts: u32,
+    /// Why the last sync could not start it.
+    pub(super) waiting: Option<Waiting>,
+    pub(super) crash_back_off: Option<BackOff>,
+    /// By image.
+    pub(super) pull_back_off: Option<(String, BackOff)>,
+    pub(super) probes: [Option<Worker>; 3],
+    /// Lines of the newest process.
+    pub(in super::super) log: Vec<String>,
+    /// Lines of the one before.
+    pub(in super::super) previous_log: Option<Vec<String>>,
+    /// What the API shows.
+    pub(in super::super) shown: Shown,
+}
+
+/// The newest process of a container.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Process {
+    /// There was none yet.
+    #[default]
+    None,
+    Running {
+        container: ContainerIx,
+        since: SimTime,
+        /// The kernel is killing it for its memory.
+        out_of_memory: bool,
+    },
+    Exited(Exit),
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Exit {
+    pub(in super::super) container: ContainerIx,
+    pub(in super::super) code: u8,
+    pub(in super::super) out_of_memory: bool,
+    pub(in super::super) finished: SimTime,
+}
+
+impl Exit {
+    /// `Completed`, `Error` or `OOMKilled`.
+    pub(in super::super) fn reason(&self) -> &'static str {
+        match (self.out_of_memory, self.code) {
+            (true, _) => "OOMKilled",
+            (false, 0) => "Completed",
+            (false, _) => "Error",
+        }
+    }
+}
+
+impl Container {
+    /// The live process.
+    pub(in super::super) fn running(&self) -> Option<ContainerIx> {
+        match self.process {
+            Process::Running { container, .. } => Some(container),
+            _ => None,
+        }
+    }
+
+    /// Since when the live process runs.
+    pub(in super::super) fn running_since(&self) -> Option<SimTime> {
+        match self.process {
+            Process::Running { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
+    /// The live process, or the last one.
+    pub(in super::super) fn newest_process(&self) -> Option<ContainerIx> {
+        match &self.process {
+            Process::None => None,
+            Process::Running { container, .. } => Some(*container),
+            Process::Exited(exit) => Some(exit.container),
+        }
+    }
+}
