@@ -259,6 +259,9 @@ fn apply_premise(deployment: &mut manifest::Deployment, premise: &Premise) {
     if let Some(replicas) = premise.replicas {
         deployment.replicas = replicas;
     }
+    if let Some(strategy) = premise.strategy {
+        deployment.strategy = strategy.strategy();
+    }
     let name = deployment.meta.name.clone();
     let containers = &mut deployment.template.containers;
     let main = containers.iter().position(|c| c.name == name).unwrap_or(0);

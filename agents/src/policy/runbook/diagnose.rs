@@ -75,22 +75,18 @@ fn is_newest(seen: &Survey, pod: &str) -> bool {
         .is_some_and(|newest| pod.starts_with(&newest.name))
 }
 
-/// CPU up with the requests, without them, or neither.
+/// CPU per request up, requests up, or neither.
 fn load_cause(seen: &Survey) -> Option<Cause> {
-    let grew = |now: Option<f64>, before: Option<f64>| {
-        now.zip(before).is_some_and(|(now, before)| before > 0.0 && now / before > GREW)
+    let grew = |now: Option<f64>, usual: Option<f64>| {
+        now.zip(usual).is_some_and(|(now, usual)| usual > 0.0 && now / usual > GREW)
     };
-    if grew(seen.rate, seen.rate_before) {
-        return Some(Cause::RisingTraffic);
-    }
-    // Per request, so that requests that are lost to throttling do not hide the hog.
-    let per_request = |cpu: Option<f64>, rate: Option<f64>| {
-        cpu.zip(rate).map(|(cpu, rate)| cpu / rate.max(0.1))
-    };
-    let cost = per_request(seen.cpu_total, seen.rate);
-    let cost_before = per_request(seen.cpu_before, seen.rate_before);
-    if grew(cost, cost_before) || (cost_before.is_none() && seen.cpu_share() > Some(0.95)) {
+    // Per request, so that growing load is not taken for a hog, nor a hog that slows its victim's
+    // load for a quiet hour.
+    if grew(seen.cpu_per_request, seen.usual_cpu_per_request) {
         return Some(Cause::CpuStress);
+    }
+    if grew(seen.rate, seen.usual_rate) {
+        return Some(Cause::RisingTraffic);
     }
     Some(Cause::TooSmallLimit)
 }

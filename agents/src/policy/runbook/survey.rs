@@ -1,5 +1,5 @@
 //! What the on-call engineer looks at: the component described, its pods' usage, and the numbers of
-//! the dashboards now and a few minutes ago.
+//! the dashboards, now and as they usually are.
 
 use sim::environment::{Description, Observation, Query, Usage};
 use sim::slo::{ClauseName, Slos};
@@ -13,12 +13,14 @@ pub(super) struct Survey {
     pub(super) usage: Vec<Usage>,
     /// Seconds.
     pub(super) p99: Option<f64>,
-    /// Requests per second, now and a few minutes ago.
+    /// Requests per second, now and usually.
     pub(super) rate: Option<f64>,
-    pub(super) rate_before: Option<f64>,
-    /// Cores used by all pods, now and a few minutes ago.
+    pub(super) usual_rate: Option<f64>,
+    /// Cores used by all pods.
     pub(super) cpu_total: Option<f64>,
-    pub(super) cpu_before: Option<f64>,
+    /// Core-seconds per request, now and usually.
+    pub(super) cpu_per_request: Option<f64>,
+    pub(super) usual_cpu_per_request: Option<f64>,
     /// Share of CPU periods in which a container was throttled.
     pub(super) throttled: Option<f64>,
 }
@@ -35,24 +37,31 @@ pub(super) async fn survey(desk: &Desk, task: &TaskView) -> Survey {
         Some(Observation::Usage(usage)) => usage,
         _ => Vec::new(),
     };
-    let query = |name: &str| task.dashboards.get(name).cloned();
-    let number = async |name: &str| match query(name) {
+    let dashboard = |name: &str| task.dashboards.get(name).cloned();
+    let per_request = dashboard("cpu")
+        .zip(dashboard("request_rate"))
+        .map(|(cpu, rate)| format!("({cpu}) / ({rate})"));
+    let number = async |promql: Option<String>| match promql {
         Some(promql) => desk.number(promql).await,
         None => None,
     };
-    let before = async |name: &str| match query(name) {
-        Some(promql) => desk.number(format!("min_over_time(({promql})[5m:30s] offset 1m)")).await,
+    // What was usual: the median of the last ten minutes but the last one.
+    let usual = async |promql: Option<String>| match promql {
+        Some(promql) => {
+            desk.number(format!("quantile_over_time(0.5, ({promql})[10m:15s] offset 1m)")).await
+        }
         None => None,
     };
     Survey {
         description,
         usage,
-        p99: number("latency_p99").await,
-        rate: number("request_rate").await,
-        rate_before: before("request_rate").await,
-        cpu_total: number("cpu").await,
-        cpu_before: before("cpu").await,
-        throttled: number("throttled").await,
+        p99: number(dashboard("latency_p99")).await,
+        rate: number(dashboard("request_rate")).await,
+        usual_rate: usual(dashboard("request_rate")).await,
+        cpu_total: number(dashboard("cpu")).await,
+        cpu_per_request: number(per_request.clone()).await,
+        usual_cpu_per_request: usual(per_request).await,
+        throttled: number(dashboard("throttled")).await,
     }
 }
 
