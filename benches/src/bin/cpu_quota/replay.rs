@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use sim::cpu::{GroupConfig, NodeCpu, PERIOD, Quota};
+use sim::cpu::{GroupConfig, Kernel, NodeCpu, PERIOD, Quota};
 use sim::time::{SimDuration, SimTime};
 use sim::units::Millicores;
 
 use crate::cell::Recording;
-use crate::server::Gap;
+use crate::server::Observation;
 
 /// Phases to average over where the real one could not be seen.
 const PHASES: u64 = 20;
@@ -59,20 +59,31 @@ pub(crate) fn measured(recording: &Recording) -> Outcome {
     }
 }
 
+/// Where in every `span` most of the `times` fall: the beginning of the half millisecond with most of
+/// them, and how many those are.
+fn mode(times: impl Iterator<Item = u64>, span: u64) -> Option<(SimDuration, usize)> {
+    let times: Vec<u64> = times.map(|time| time % span).collect();
+    let near = |time: u64| {
+        let within = |&&other: &&u64| (other + span - time) % span < 500_000;
+        times.iter().filter(within).count()
+    };
+    let best = times.iter().copied().max_by_key(|&time| near(time))?;
+    Some((SimDuration(best), near(best)))
+}
+
 /// The phase of the period timer on the monotonic clock: freezes end when it fires, so it is where
 /// most of the long gaps end, modulo the period. `None` if there are too few of them.
 pub(crate) fn phase(recording: &Recording) -> Option<SimDuration> {
-    let window = 500_000;
-    let ends = |gap: &Gap| (gap.to + recording.observation.epoch) % PERIOD.0;
-    let mut ends: Vec<u64> = recording.observation.gaps.iter().map(ends).collect();
-    ends.sort_unstable();
-    let near = |&end: &u64| {
-        ends.iter()
-            .filter(|&&other| (other + PERIOD.0 - end) % PERIOD.0 < window)
-            .count()
-    };
-    let best = ends.iter().copied().max_by_key(near)?;
-    (near(&best) >= 5).then_some(SimDuration(best))
+    let Observation { epoch, gaps, .. } = &recording.observation;
+    let (phase, freezes) = mode(gaps.iter().map(|gap| gap.to + epoch), PERIOD.0)?;
+    (freezes >= 5).then_some(phase)
+}
+
+/// The phase of the timer tick on the monotonic clock: threads lose the processor at ticks.
+fn tick_phase(recording: &Recording) -> SimDuration {
+    let Observation { epoch, gaps, .. } = &recording.observation;
+    let tick = Kernel::default_for(recording.cores).tick.0;
+    mode(gaps.iter().map(|gap| gap.from + epoch), tick).map_or(SimDuration::ZERO, |(phase, _)| phase)
 }
 
 /// What the twin says: pooled over phases where the real one is unknown.
@@ -96,11 +107,13 @@ pub(crate) fn predicted(recording: &Recording) -> Outcome {
     all
 }
 
-/// A FIFO queue in front of the workers. Simulated time is the monotonic clock modulo the period, so
-/// that ticks and refills fall as they did.
+/// A FIFO queue in front of the workers. Simulated time is the monotonic clock modulo the period and
+/// counted from a tick, so that ticks and refills fall as they did.
 fn replay(recording: &Recording, phase: SimDuration) -> Outcome {
     let cell = &recording.cell;
-    let epoch = SimTime(recording.observation.epoch % PERIOD.0 + PERIOD.0);
+    let first_tick = PERIOD - tick_phase(recording);
+    let epoch = SimTime(recording.observation.epoch % PERIOD.0) + first_tick;
+    let phase = phase + first_tick;
     let end = epoch + SimDuration::from_secs(recording.stream.seconds);
     let mut cpu = NodeCpu::new(recording.cores);
     let quota = Some(Quota::from_limit(Millicores(cell.quota)));
