@@ -99,6 +99,13 @@ impl Kernel {
         SimTime(now.0 / self.tick.0 * self.tick.0)
     }
 
+    /// All processors tick at the same moment and whoever is first draws first. That is a race; a hash
+    /// of the tick's number (Fibonacci hashing, Knuth 6.4) decides it, so that nobody always wins.
+    fn first_to_tick(&self, now: SimTime, processors: usize) -> usize {
+        let tick = now.0 / self.tick.0;
+        ((tick.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize * processors) >> 32
+    }
+
     /// The first tick that is after `now` and not before `time`.
     fn tick_after(&self, now: SimTime, time: SimTime) -> SimTime {
         let earliest = time.max(SimTime(now.0 + 1));

@@ -7,7 +7,7 @@
 //! runtime until the next tick.
 
 use super::Kernel;
-use super::fixed::{Work, done, time_for, work};
+use super::fixed::{NANOSECOND, Work, done, time_for, work};
 use crate::time::{SimDuration, SimTime};
 
 /// A thread that ran this recently is not moved (`sysctl_sched_migration_cost`).
@@ -51,7 +51,9 @@ pub(super) struct Lane {
     /// In the order of their coming; while something runs it is the first.
     pub(super) runners: Vec<Runner>,
     pub(super) activity: Activity,
-    /// Runtime drawn from the pool and not yet used; negative after an overrun.
+    /// Runtime drawn from the pool and not yet used; negative after an overrun. It begins with a
+    /// nanosecond, so a thread may run until the next tick on a lane that has never drawn
+    /// (`tg_set_cfs_bandwidth`).
     pub(super) runtime: Work,
     pub(super) is_throttled: bool,
     /// Until this vruntime the running thread keeps the processor (`protect_slice`).
@@ -68,7 +70,7 @@ impl Lane {
         Self {
             runners: Vec::new(),
             activity: Activity::Idle,
-            runtime: 0,
+            runtime: NANOSECOND,
             is_throttled: false,
             protected: 0,
             base: 0,
@@ -267,11 +269,11 @@ impl Lane {
         }
     }
 
-    /// Finds out when the next thing happens: the end of the burst or the first tick that matters.
+    /// Finds out when the next thing happens: the end of the burst or the first tick that matters, which
+    /// is the one that finds the runtime spent or, where threads wait, simply the next.
     pub(super) fn find_due(&mut self, rate: u64, kernel: &Kernel) {
         self.due = match self.activity {
-            Activity::Idle => SimTime::NEVER,
-            Activity::Leaving(departure) => departure.at,
+            Activity::Idle | Activity::Leaving(_) => SimTime::NEVER,
             Activity::Running => {
                 let first = &self.runners[0];
                 let finish = self.synced + time_for(first.left, rate);
@@ -282,8 +284,7 @@ impl Lane {
                     finish
                 };
                 if self.runners.len() > 1 {
-                    let slice_end = self.synced + time_for(first.deadline - first.vruntime, rate);
-                    due = due.min(kernel.tick_after(self.synced, slice_end));
+                    due = due.min(kernel.tick_after(self.synced, self.synced));
                 }
                 due
             }

@@ -167,7 +167,7 @@ impl Limited {
         runners.map(|runner| (runner.thread, runner.left)).collect()
     }
 
-    /// Threads that finished their bursts earlier and did not go on are asleep since then.
+    /// Threads that finished their bursts before `now` and did not go on are asleep since then.
     fn settle(&mut self, now: SimTime) {
         for ix in bits(self.busy) {
             if let Activity::Leaving(departure) = self.lanes[ix].activity
@@ -232,6 +232,9 @@ impl Limited {
             }
         }
         let sleeper = self.sleepers.pop_front();
+        if let Some(sleeper) = sleeper {
+            self.sync(sleeper.lane as usize, now);
+        }
         let ix = self.choose_lane(sleeper);
         let slept = sleeper.filter(|sleeper| sleeper.lane as usize == ix);
         self.enqueue(ix, now, thread, left, slept.map(|sleeper| sleeper.vruntime));
@@ -267,11 +270,14 @@ impl Limited {
 
     /// What happens at [`Self::due`]; appends the threads whose bursts are done.
     pub(super) fn advance(&mut self, now: SimTime, finished: &mut impl FnMut(u32)) {
-        self.settle(now);
-        for ix in bits(self.busy) {
-            if self.lanes[ix].due <= now {
-                self.lane_event(ix, now, finished);
-            }
+        // Whoever has not gone on by the second call at the same moment sleeps.
+        let must_leave = self.due <= now;
+        self.settle(if must_leave { SimTime(now.0 + 1) } else { now });
+        let due = bits(self.busy).filter(|&ix| self.lanes[ix].due <= now);
+        let due: u64 = due.map(|ix| 1 << ix).sum();
+        let from_first = u64::MAX << self.kernel.first_to_tick(now, self.lanes.len());
+        for ix in bits(due & from_first).chain(bits(due & !from_first)) {
+            self.lane_event(ix, now, finished);
         }
         if self.pool.due() <= now {
             if self.pool.slack_fires(now) {
@@ -298,14 +304,6 @@ impl Limited {
                     vruntime,
                 });
                 self.lane_changed(ix);
-                // Where nobody waits for it, what a sleeping thread leaves can be cleared up later.
-                let others_run = self.running();
-                if self.lanes[ix].runtime > 0
-                    && self.throttled.is_empty()
-                    && self.threads == others_run
-                {
-                    self.lanes[ix].due = SimTime::NEVER;
-                }
             }
             Activity::Running => self.tick(ix, now),
         }
@@ -432,6 +430,7 @@ impl Limited {
             return;
         };
         self.sync(from, now);
+        self.sync(to, now);
         if let Some((runner, lag)) = self.lanes[from].give_away(now) {
             self.lane_changed(from);
             self.lanes[to].take_over(runner, lag, &self.kernel);
@@ -457,8 +456,23 @@ impl Limited {
         }
     }
 
+    /// When something happens next. If nobody waits for what a sleeping thread leaves, that can be
+    /// cleared up whenever something else happens.
     fn find_due(&mut self) {
-        let lanes = bits(self.busy).map(|ix| self.lanes[ix].due);
-        self.due = lanes.fold(self.pool.due(), SimTime::min);
+        let mut due = self.pool.due();
+        let (mut running, mut leaves, mut can_wait) =
+            (0, SimTime::NEVER, self.throttled.is_empty());
+        for lane in bits(self.busy).map(|ix| &self.lanes[ix]) {
+            due = due.min(lane.due);
+            match lane.activity {
+                Activity::Leaving(departure) => {
+                    leaves = departure.at;
+                    can_wait &= lane.runtime > 0;
+                }
+                Activity::Idle | Activity::Running => running += 1,
+            }
+        }
+        can_wait &= running == self.threads;
+        self.due = if can_wait { due } else { due.min(leaves) };
     }
 }

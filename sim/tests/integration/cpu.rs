@@ -54,10 +54,11 @@ fn two_milliseconds_on_an_idle_pod_limited_to_200m_take_two() {
 
 #[test]
 fn busy_threads_spend_the_quota_together_and_then_freeze() {
-    // Each processor draws 5 ms at a time and looks again at the ticks, every 4 ms. One thread is out
-    // of runtime exactly at the tick at 20 ms. Two threads draw 5 ms each; at 8 ms they have overrun by
-    // 3 ms and the first draws 8 ms, which leaves 2 for the second: frozen at 8 and 16 ms.
-    for (threads, frozen, usage) in [(1, 20, 20), (2, 16, 24)] {
+    // Each processor looks at the ticks, every 4 ms, and then draws up to 5 ms beyond what it owes.
+    // One thread draws 9 ms at 4, 8 ms at 12 and the last 3 ms at 20 ms, which is enough (by the
+    // nanosecond with which a lane begins) to run on until 24 ms. Two threads draw 9 ms each at 4 ms; at
+    // 12 ms both owe 3 ms and 2 are left.
+    for (threads, frozen) in [(1, 24), (2, 12)] {
         let (mut cpu, ix) = limited(4, 200);
         for tag in 0..threads {
             cpu.start(at(0), ix, SimDuration::from_secs(3600), tag);
@@ -65,9 +66,8 @@ fn busy_threads_spend_the_quota_together_and_then_freeze() {
         assert!(run(&mut cpu, at(99)).is_empty());
         let stats = cpu.group_stats(at(99), ix);
         assert!(stats.is_throttled);
-        assert_eq!(stats.usage, MS * usage);
-        let first_frozen = if threads == 2 { 99 - 8 } else { 0 };
-        assert_eq!(stats.throttled, MS * (99 - frozen + first_frozen));
+        assert_eq!(stats.usage, MS * 24);
+        assert_eq!(stats.throttled, MS * (99 - frozen) * u64::from(threads));
         // In the long run they get what the limit says, up to one overrun.
         run(&mut cpu, at(9_999));
         let stats = cpu.group_stats(at(9_999), ix);

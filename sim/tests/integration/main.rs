@@ -3,6 +3,8 @@ mod broken_scenarios;
 mod apps;
 mod cluster;
 mod cpu;
+mod cpu_reference;
+mod cpu_theory;
 mod engine;
 mod promql_answers;
 mod promql_errors;

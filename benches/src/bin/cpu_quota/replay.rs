@@ -83,7 +83,8 @@ pub(crate) fn phase(recording: &Recording) -> Option<SimDuration> {
 fn tick_phase(recording: &Recording) -> SimDuration {
     let Observation { epoch, gaps, .. } = &recording.observation;
     let tick = Kernel::default_for(recording.cores).tick.0;
-    mode(gaps.iter().map(|gap| gap.from + epoch), tick).map_or(SimDuration::ZERO, |(phase, _)| phase)
+    mode(gaps.iter().map(|gap| gap.from + epoch), tick)
+        .map_or(SimDuration::ZERO, |(phase, _)| phase)
 }
 
 /// What the twin says: pooled over phases where the real one is unknown.
