@@ -15,7 +15,11 @@ fn main() -> io::Result<()> {
         for file in files {
             let relative = file.strip_prefix(&root).expect("it was found below the root");
             let name = relative.components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-            writeln!(table, "    ({name:?}, include_str!({:?})),", file.display().to_string()).expect("writing to a string");
+            // Relative to wherever the package lies when this is compiled: a shared target folder
+            // may be older than the checkout.
+            let place = format!("/{name}");
+            writeln!(table, "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {place:?}))),")
+                .expect("writing to a string");
         }
     }
     table.push_str("]\n");

@@ -16,7 +16,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
+use sim::app::App;
 use sim::environment::{Action, Component, Goal, Observation};
+use sim::fault::FaultKind;
+use sim::scenario::Scenario;
 use sim::slo::Slos;
 use sim::time::{SimDuration, SimTime};
 
@@ -127,6 +130,25 @@ pub struct TaskView {
     pub dashboards: BTreeMap<String, String>,
     /// Which evaluation this is, from 1.
     pub evaluation: u32,
+}
+
+impl TaskView {
+    /// The task of a scenario as its agent gets it: nothing of the scenario but what an agent may know.
+    pub fn of(scenario: &Scenario, app: &App) -> Self {
+        let component = &scenario.task.agent;
+        let dashboards = app.profile.dashboards.iter();
+        Self {
+            component: component.clone(),
+            text: scenario.task.text.clone(),
+            goal: scenario.task.goal.clone(),
+            objectives: scenario.slos.clone(),
+            kinds: FaultKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
+            dashboards: dashboards
+                .map(|(name, promql)| (name.clone(), promql.replace("$component", component)))
+                .collect(),
+            evaluation: 0,
+        }
+    }
 }
 
 /// The answer to a step.

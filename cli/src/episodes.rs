@@ -12,7 +12,6 @@ use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::nearest;
 use sim::environment::Unavailable;
 use sim::episode::{Entry, Header, SCHEMA_VERSION};
-use sim::fault::FaultKind;
 use sim::scenario::{Scenario, Script};
 use sim::score::{self, EpisodeScore, Judge};
 use sim::world::Twin;
@@ -89,7 +88,7 @@ impl Plan<'_> {
         let scenario = &scenario.value;
         let distance = |a: &str, b: &str| app.distance(a, b);
         let judge = Judge::new(scenario, words, &distance);
-        let setup = Setup { judge: &judge, task: self.task(), credit: self.credit };
+        let setup = Setup { judge: &judge, task: TaskView::of(scenario, app), credit: self.credit };
         let mut twin = Twin::new(app, &self.scenario, seed);
         let mut policy = self.model.policy(seed);
 
@@ -114,25 +113,6 @@ impl Plan<'_> {
             recorder.finish(&score)?;
         }
         Ok(Outcome::Scored(Box::new(score)))
-    }
-
-    /// The task as the agent gets it: nothing of the scenario but what an agent may know.
-    fn task(&self) -> TaskView {
-        let Loaded { scenario, app, .. } = self.loaded;
-        let scenario = &scenario.value;
-        let component = &scenario.task.agent;
-        let dashboards = app.profile.dashboards.iter();
-        TaskView {
-            component: component.clone(),
-            text: scenario.task.text.clone(),
-            goal: scenario.task.goal.clone(),
-            objectives: scenario.slos.clone(),
-            kinds: FaultKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
-            dashboards: dashboards
-                .map(|(name, promql)| (name.clone(), promql.replace("$component", component)))
-                .collect(),
-            evaluation: 0,
-        }
     }
 
     fn header(&self, seed: u64) -> anyhow::Result<Header> {

@@ -13,14 +13,13 @@ use std::task::{Context, Poll, Waker};
 use sim::environment::{
     Action, Conclusion, Declaration, MetricQuery, Observation, Query, Write,
 };
-use sim::time::{SimDuration, SimTime};
+use sim::time::SimDuration;
 
 use super::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy, Reply, TaskView};
 
 /// What lies between a procedure and the one who runs it.
 #[derive(Default)]
 struct Slot {
-    now: SimTime,
     steps_left: u32,
     action: Option<Action>,
     reply: Option<Reply>,
@@ -31,11 +30,6 @@ struct Slot {
 pub(crate) struct Desk(Rc<RefCell<Slot>>);
 
 impl Desk {
-    /// The world's clock, as of the last answer.
-    pub(crate) fn now(&self) -> SimTime {
-        self.0.borrow().now
-    }
-
     /// Steps left of the budget.
     pub(crate) fn steps_left(&self) -> u32 {
         self.0.borrow().steps_left
@@ -109,7 +103,6 @@ where
     fn step(&mut self, percept: &Percept<Heard>) -> Action {
         {
             let mut slot = self.desk.0.borrow_mut();
-            slot.now = percept.now;
             slot.steps_left = percept.steps_left;
             slot.action = None;
             slot.reply = None;
