@@ -6,7 +6,7 @@ use agents::episode::{Forks, Log, Setup, play as play_episode};
 use agents::policy::{TaskView, runbook};
 use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::Source;
-use sim::environment::Stage;
+use sim::environment::{Environment, Query, Stage};
 use sim::score::{self, EpisodeScore, Judge};
 use sim::time::{SimDuration, SimTime};
 use sim::world::Twin;
@@ -53,7 +53,10 @@ pub fn warm(load: Load) -> Twin {
     let mut world = Twin::new(&loaded.app, &scenario, 1);
     block_on(world.prepare()).expect("the twin is always there");
     world.run_until(SimTime(SimDuration::from_secs(LOAD_AT + 60).0));
-    assert!(world.all_ready(), "all pods are ready after a quarter of an hour");
+    if !world.all_ready() {
+        let pods = block_on(world.observe(&Query::ListPods { component: None }));
+        panic!("not all pods are ready after a quarter of an hour: {pods:#?}");
+    }
     world
 }
 

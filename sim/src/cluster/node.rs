@@ -46,6 +46,9 @@ impl Node {
             ("kubernetes.io/hostname", &*spec.name),
             ("kubernetes.io/os", "linux"),
             ("kubernetes.io/arch", "amd64"),
+            // Deprecated, and still set (`initialNode` in pkg/kubelet/kubelet_node_status.go).
+            ("beta.kubernetes.io/os", "linux"),
+            ("beta.kubernetes.io/arch", "amd64"),
         ] {
             labels.insert(label.to_owned(), value.to_owned());
         }
