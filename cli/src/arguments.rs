@@ -55,12 +55,27 @@ pub(crate) struct ScenariosOptions {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Played, each with the result and why:
+  healthy      without its faults (and premises, where the task asks for an improvement) the objectives are met
+  premise      with its premise the target is missed at first
+  noop         whoever does nothing does not pass, unless nothing is wrong
+  witness      a list of actions passes: yours, or those that ship
+  wrong-move   plausible wrong actions do not pass: those that ship
+
+Exit codes: 0 all is well, 1 a check failed, 2 mistakes in the file.")]
 pub(crate) struct CheckOptions {
-    /// The scenario file
-    pub(crate) file: PathBuf,
+    /// The scenario file, or a shipped scenario
+    pub(crate) file: String,
     /// Only read the file; do not play the scenario
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["witness", "seed"])]
     pub(crate) no_play: bool,
+    /// A list of actions that should pass; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) witness: Vec<String>,
+    /// Seed of all chance
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -81,49 +96,59 @@ Examples:
   sockpit simulate --level heavy --target front-end
   sockpit simulate --user-class shopper --users 50 --duration 20m
   sockpit simulate ./my-app --rate 100 --target web --node-speed 0.5
-  sockpit simulate acv/low/rising-traffic --every 15s")]
+  sockpit simulate acv/low/rising-traffic --every 15s
+
+An app settles without load, then the load starts, then it is measured. A scenario is played on its own clock
+with its own loads and faults, and nobody mends anything.
+
+Latencies of a service are those of its handler (p50_ms …), without the wait to be accepted; what callers
+wait, connecting included, stands beside them (caller_p50_ms, caller_p99_ms). Requests per second (rps) leave
+out probes and scrapes; rps_all has them, as Prometheus counts them.")]
 pub(crate) struct SimulateOptions {
     /// A shipped app, the folder of an app, a shipped scenario or a scenario file
     #[arg(default_value = "sock-shop")]
     pub(crate) what: String,
-    /// Apply an overlay of the app, such as `acv`; may be repeated
+    /// Apply an overlay of the app, such as `acv`
     #[arg(long, value_name = "NAME")]
-    pub(crate) overlay: Vec<String>,
-    /// A load level of the app, such as light, moderate, heavy, rising
+    pub(crate) overlay: Option<String>,
+    /// A load level of the app, such as light, moderate, heavy, rising [default: the app's]
     #[arg(long, visible_alias = "load", value_name = "LEVEL", conflicts_with_all = ["users", "rate"])]
     pub(crate) level: Option<String>,
-    /// A number of users instead of a level
-    #[arg(long, value_name = "N", conflicts_with = "rate")]
+    /// A number of users instead of a level; 0 for probes and scrapes alone
+    #[arg(long, value_name = "N", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub(crate) users: Option<u32>,
-    /// Users started per second [default: all at once]
-    #[arg(long, value_name = "N", requires = "users")]
+    /// Users started per second [default: all within a second]
+    #[arg(long, value_name = "N", requires = "users", value_parser = positive)]
     pub(crate) spawn_rate: Option<f64>,
-    /// Poisson arrivals per second instead of users
-    #[arg(long, value_name = "PER_SECOND")]
+    /// Poisson arrivals per second instead of users; each does one task
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
     pub(crate) rate: Option<f64>,
-    /// What the users do: a user class of the app
+    /// What the users do: a user class of the app [default: the app's]
     #[arg(long, value_name = "NAME")]
     pub(crate) user_class: Option<String>,
     /// The wait between two tasks of a user, instead of the class's own
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "rate")]
     pub(crate) wait: Option<SimDuration>,
-    /// The service that the load goes to
+    /// The service that the load goes to [default: the app's]
     #[arg(long, value_name = "SERVICE")]
     pub(crate) target: Option<String>,
     /// Whether users keep their connections [default: as the user class says]
     #[arg(long, value_name = "BOOL")]
     pub(crate) keep_alive: Option<bool>,
-    /// Simulated time that is measured
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
-    pub(crate) duration: SimDuration,
-    /// Simulated time under load before that, not measured
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
-    pub(crate) warm_up: SimDuration,
-    /// Also print each window of this length
+    /// Simulated time before the load: pods become ready, JVMs warm [default: 15m]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) settle: Option<SimDuration>,
+    /// Simulated time under load before the measurement [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) warm_up: Option<SimDuration>,
+    /// Simulated time that is measured [default: 10m; a scenario: from its start to 5m after its last fault]
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
+    pub(crate) duration: Option<SimDuration>,
+    /// Also print each window of this length [default for a scenario: 15s]
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
     pub(crate) every: Option<SimDuration>,
     /// Speed of the nodes relative to the machine that the profile's costs were measured on
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = positive)]
     pub(crate) node_speed: Option<f64>,
     /// Number of nodes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -175,4 +200,20 @@ pub(crate) struct RunOptions {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A number above zero.
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1e6 => Ok(number),
+        _ => Err("write a number above 0 and at most 1000000".into()),
+    }
+}
+
+/// A duration of a second or more.
+fn at_least_a_second(text: &str) -> Result<SimDuration, String> {
+    match parse_duration(text)? {
+        duration if duration >= SimDuration::SECOND => Ok(duration),
+        duration => Err(format!("{duration} is too short: write 1s or more")),
+    }
 }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agents::episode::{self, Forks, Log, Setup};
+use agents::episode::{self, Forks, Log, Setup, Sink};
 use agents::policy::{self, AutonomicAgent, Policy, TaskView};
 use anyhow::{Context, anyhow};
 use datasets::scenarios::{self, Loaded};
@@ -84,35 +84,44 @@ impl Plan<'_> {
     /// # Errors
     /// Its recording cannot be written.
     pub(crate) fn play(&self, seed: u64) -> anyhow::Result<Outcome> {
-        let Loaded { scenario, app, words, .. } = self.loaded;
-        let scenario = &scenario.value;
-        let distance = |a: &str, b: &str| app.distance(a, b);
-        let judge = Judge::new(scenario, words, &distance);
-        let setup = Setup { judge: &judge, task: TaskView::of(scenario, app), credit: self.credit };
-        let mut twin = Twin::new(app, &self.scenario, seed);
-        let mut policy = self.model.policy(seed);
-
         let mut recorder = match &self.record {
             Some(folder) => Some(Recorder::create(folder, &self.header(seed)?)?),
             None => None,
         };
         let mut sink = |entry: &Entry| {
             if let Some(recorder) = &mut recorder {
-                recorder.write(entry);
+                recorder.line(entry);
             }
         };
-        let mut log = Log::new(Some(&mut sink));
-        let forks = Some(Forks::<Twin>::of_world());
-        let played = block_on(episode::play(&mut twin, &setup, policy.as_mut(), forks, &mut log))?;
-        let entries = log.into_entries();
-        if let Err(failure) = played {
-            return Ok(Outcome::Void(failure));
-        }
+        let entries = match self.entries(seed, &mut sink)? {
+            Ok(entries) => entries,
+            Err(failure) => return Ok(Outcome::Void(failure)),
+        };
+        let distance = |a: &str, b: &str| self.loaded.app.distance(a, b);
+        let judge = Judge::new(&self.loaded.scenario.value, &self.loaded.words, &distance);
         let score = score::score(&judge, &entries);
         if let Some(recorder) = recorder {
             recorder.finish(&score)?;
         }
         Ok(Outcome::Scored(Box::new(score)))
+    }
+
+    /// The log of one episode; every entry also goes to `sink` as it happens.
+    ///
+    /// # Errors
+    /// The runtime cannot be started; or, inside, the world failed.
+    pub(crate) fn entries(&self, seed: u64, sink: Sink<'_>) -> anyhow::Result<Result<Vec<Entry>, Unavailable>> {
+        let Loaded { scenario, app, words, .. } = self.loaded;
+        let distance = |a: &str, b: &str| app.distance(a, b);
+        let judge = Judge::new(&scenario.value, words, &distance);
+        let setup = Setup { judge: &judge, task: TaskView::of(&scenario.value, app), credit: self.credit };
+        let mut twin = Twin::new(app, &self.scenario, seed);
+        let mut policy = self.model.policy(seed);
+        let mut log = Log::new(Some(sink));
+        let forks = Some(Forks::<Twin>::of_world());
+        let played = block_on(episode::play(&mut twin, &setup, policy.as_mut(), forks, &mut log))?;
+        let entries = log.into_entries();
+        Ok(played.map(|()| entries))
     }
 
     fn header(&self, seed: u64) -> anyhow::Result<Header> {
@@ -134,8 +143,11 @@ pub(crate) fn digest(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The twin's futures are always ready; a model's are not.
-fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
+/// Waits for a world or a policy: the twin's futures are always ready, a model's are not.
+///
+/// # Errors
+/// The runtime cannot be started.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start the runtime")?;
     Ok(runtime.block_on(future))
 }
@@ -162,10 +174,6 @@ impl Recorder {
         };
         recorder.line(header);
         Ok(recorder)
-    }
-
-    fn write(&mut self, entry: &Entry) {
-        self.line(entry);
     }
 
     /// A full disk must not stop the episode in the middle; it is said at the end.

@@ -1,0 +1,290 @@
+//! What is simulated, from what was typed.
+
+use std::sync::Arc;
+
+use datasets::apps::{self, AppFiles};
+use datasets::scenarios;
+use sim::app::App;
+use sim::diagnostic::nearest;
+use sim::environment::{Component, Goal};
+use sim::profile::UserWait;
+use sim::program::Programs;
+use sim::scenario::{
+    AppChoice, AppWords, Budget, Cluster, Node, Prices, Scenario, StartState, Task, Thinking, Trigger,
+};
+use sim::slo::Slos;
+use sim::time::{SimDuration, SimTime};
+use sim::workload::{ArrivalProcess, Arrivals, RateStage, Shape, Users, Workload};
+
+use crate::arguments::SimulateOptions;
+use crate::output::{self, Failed};
+
+/// How long an app is measured.
+const APP_DURATION: SimDuration = SimDuration::from_secs(600);
+/// Pods are ready and the JVMs have compiled what matters after this time.
+const SETTLE: SimDuration = SimDuration::from_secs(900);
+const WARM_UP: SimDuration = SimDuration::from_secs(60);
+/// How long a scenario is watched after the last thing that happens in it by itself.
+const AFTERMATH: SimDuration = SimDuration::from_secs(300);
+/// Windows of a scenario: one scrape of Prometheus.
+const SCENARIO_WINDOW: SimDuration = SimDuration::from_secs(15);
+
+/// What is played, and what of it is measured.
+pub(super) struct Plan {
+    /// As typed.
+    pub(super) what: String,
+    pub(super) app: Arc<App>,
+    pub(super) scenario: Arc<Scenario>,
+    /// The load in words.
+    pub(super) load: String,
+    /// When the first load starts.
+    pub(super) settled: SimTime,
+    pub(super) measured_from: SimTime,
+    pub(super) until: SimTime,
+    /// Length of the windows that are shown one by one.
+    pub(super) every: Option<SimDuration>,
+    /// Whose windows are shown.
+    pub(super) focus: Vec<Component>,
+}
+
+pub(super) fn plan(options: &SimulateOptions) -> Result<Plan, Failed> {
+    let what = options.what.as_str();
+    let (apps, scenarios) = (apps::shipped(), scenarios::shipped());
+    let path = std::path::Path::new(what);
+    if apps.iter().any(|app| app == what) || path.is_dir() {
+        return of_app(options);
+    }
+    if scenarios.iter().any(|scenario| scenario == what) || path.exists() {
+        return of_scenario(options);
+    }
+    let near = nearest(what, apps.iter().chain(&scenarios).map(String::as_str));
+    let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+    Err(output::usage(format!(
+        "{what}: there is no such app, scenario, folder or file\n  help: {near}shipped apps: {}; \
+         `sockpit scenarios` lists the shipped scenarios",
+        apps.join(", ")
+    )))
+}
+
+/// An app under one load.
+fn of_app(options: &SimulateOptions) -> Result<Plan, Failed> {
+    if !options.set.is_empty() {
+        return Err(output::usage(
+            "--set changes a scenario, and an app has none\n  help: use --level, --users, --target, --node-speed \
+             and the others, or name a scenario",
+        ));
+    }
+    let files = AppFiles::find(&options.what)?;
+    let (mut app, warnings) = files.load(options.overlay.as_deref())?;
+    for warning in warnings {
+        output::talk(&warning.to_string());
+    }
+    let words = AppWords::of(&app.objects, &app.profile, files.overlays.into_keys().collect());
+    let settle = options.settle.unwrap_or(SETTLE);
+    let workload = workload(options, &app, &words, settle)?;
+    if let (Some(wait), Some(workload)) = (options.wait, &workload) {
+        app.profile.user_classes.entry(workload.user_class.clone()).and_modify(|c| c.wait = UserWait::Constant(wait));
+        app.programs = Arc::new(Programs::compile(&app.profile)?);
+    }
+    let focus: Vec<Component> = workload.iter().map(|w| w.target.clone()).collect();
+    let workloads: Vec<Workload> = workload.into_iter().collect();
+    let ramp = workloads.first().map_or(SimDuration::ZERO, |load| words.ramp(load));
+    // A level that rises is measured as it rises; others are measured at their full strength.
+    let warm_up = options.warm_up.unwrap_or(WARM_UP);
+    let measured_from = SimTime::ZERO + settle + warm_up;
+    if options.warm_up.is_none() && ramp > warm_up {
+        output::talk(&format!(
+            "note: the load is still rising when it is measured: it takes {ramp} to start all users; \
+             measure later with --warm-up {ramp}"
+        ));
+    }
+    Ok(Plan {
+        what: options.what.clone(),
+        load: describe(&workloads, &words),
+        settled: SimTime::ZERO + settle,
+        measured_from,
+        until: measured_from + options.duration.unwrap_or(APP_DURATION),
+        every: options.every,
+        scenario: Arc::new(bare_scenario(options, focus.clone(), workloads)),
+        app: Arc::new(app),
+        focus,
+    })
+}
+
+/// A scenario in which nothing goes wrong and nobody is asked anything.
+fn bare_scenario(options: &SimulateOptions, components: Vec<Component>, workloads: Vec<Workload>) -> Scenario {
+    Scenario {
+        api_version: Scenario::API_VERSION.into(),
+        kind: "Scenario".into(),
+        name: "simulate".into(),
+        description: String::new(),
+        app: AppChoice { name: options.what.clone(), overlay: options.overlay.clone() },
+        cluster: cluster(Cluster::default(), options),
+        start: StartState::default(),
+        workloads,
+        faults: Vec::new(),
+        root_causes: None,
+        task: Task {
+            levels: Vec::new(),
+            agent: components.first().cloned().unwrap_or_default(),
+            text: String::new(),
+            goal: Goal::Maintain,
+            start: SimDuration::ZERO,
+            trigger: Trigger::Once,
+            checks: None,
+        },
+        slos: Slos::of(components),
+        hold: SimDuration::from_secs(60),
+        judging_interval: SimDuration::from_secs(5),
+        budget: Budget::default(),
+        thinking: Thinking::Zero,
+        prices: Prices::default(),
+        unsolvable: None,
+    }
+}
+
+/// A scenario on its own clock.
+fn of_scenario(options: &SimulateOptions) -> Result<Plan, Failed> {
+    let given = [
+        ("--overlay", options.overlay.is_some()),
+        ("--level", options.level.is_some()),
+        ("--users", options.users.is_some()),
+        ("--rate", options.rate.is_some()),
+        ("--user-class", options.user_class.is_some()),
+        ("--wait", options.wait.is_some()),
+        ("--target", options.target.is_some()),
+        ("--keep-alive", options.keep_alive.is_some()),
+        ("--settle", options.settle.is_some()),
+        ("--warm-up", options.warm_up.is_some()),
+    ];
+    if let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) {
+        return Err(output::usage(format!(
+            "{flag} is for apps: the scenario {} brings its own loads and times\n  help: change a field of it with \
+             --set, such as `--set workloads[0].shape.level=heavy`",
+            options.what
+        )));
+    }
+    let loaded = crate::commands::load_scenario(&options.what, &options.set)?;
+    let mut scenario = loaded.scenario.value;
+    scenario.cluster = cluster(scenario.cluster, options);
+    let end = match options.duration {
+        Some(duration) => SimTime::ZERO + duration,
+        None => last_happening(&scenario, &loaded.words) + AFTERMATH,
+    };
+    let first_load = scenario.workloads.iter().map(|load| load.start).min().unwrap_or_default();
+    Ok(Plan {
+        what: options.what.clone(),
+        load: describe(&scenario.workloads, &loaded.words),
+        settled: SimTime::ZERO + first_load,
+        measured_from: SimTime::ZERO,
+        until: end,
+        every: Some(options.every.unwrap_or(SCENARIO_WINDOW)),
+        focus: scenario.slos.components.clone(),
+        app: loaded.app,
+        scenario: Arc::new(scenario),
+    })
+}
+
+fn last_happening(scenario: &Scenario, words: &AppWords) -> SimTime {
+    let faults = scenario.faults.iter().map(|fault| fault.ends_at().unwrap_or(fault.injected_at()));
+    let warm = scenario.warm_at(|load| words.ramp(load));
+    faults.max().unwrap_or(SimTime::ZERO).max(warm)
+}
+
+/// The machines, with what was asked for.
+fn cluster(mut cluster: Cluster, options: &SimulateOptions) -> Cluster {
+    if let Some(count) = options.nodes {
+        let model = cluster.nodes.first().cloned();
+        let number = |n: u32| model.clone().map(|node| Node { name: format!("node-{n}"), ..node });
+        cluster.nodes = (1..=count).filter_map(number).collect();
+    }
+    for node in &mut cluster.nodes {
+        node.speed = options.node_speed.unwrap_or(node.speed);
+        node.cores = options.cores.map_or(node.cores, |cores| sim::units::Millicores(u64::from(cores) * 1000));
+    }
+    cluster
+}
+
+/// The load on an app: what was asked for, and for the rest its default. None with `--users 0`.
+fn workload(
+    options: &SimulateOptions,
+    app: &App,
+    words: &AppWords,
+    start: SimDuration,
+) -> Result<Option<Workload>, Failed> {
+    if options.users == Some(0) {
+        return Ok(None);
+    }
+    let default = app.profile.default_load.as_ref();
+    let need = |flag: &str, what: &str, given: Option<&String>, default: Option<&String>, known: &[&str]| {
+        let Some(word) = given.or(default) else {
+            return Err(output::usage(format!(
+                "the app has no default load: say {what} with {flag}\n  help: use one of: {}",
+                known.join(", ")
+            )));
+        };
+        recognise(flag, what, word, known)?;
+        Ok(word.clone())
+    };
+    let classes: Vec<&str> = words.user_classes.iter().map(String::as_str).collect();
+    let services: Vec<&str> = words.services.iter().map(String::as_str).collect();
+    let shape = match (options.users, options.rate) {
+        (Some(users), _) => {
+            Shape::Users(Users { users, spawn_rate: options.spawn_rate.unwrap_or_else(|| f64::from(users)) })
+        }
+        (None, Some(rate)) => Shape::Arrivals(Arrivals {
+            process: ArrivalProcess::Poisson,
+            stages: vec![RateStage { duration: SimDuration::SECOND, rate, ramp: false }],
+        }),
+        (None, None) => {
+            let levels: Vec<&str> = words.levels.keys().map(String::as_str).collect();
+            let flag = "--level, --users or --rate";
+            Shape::Level(need(flag, "the load", options.level.as_ref(), default.map(|d| &d.level), &levels)?)
+        }
+    };
+    let class = options.user_class.as_ref();
+    let target = options.target.as_ref();
+    Ok(Some(Workload {
+        user_class: need("--user-class", "what users do", class, default.map(|d| &d.user_class), &classes)?,
+        target: need("--target", "whom users call", target, default.map(|d| &d.target), &services)?,
+        keep_alive: options.keep_alive,
+        shape,
+        start,
+    }))
+}
+
+fn recognise(flag: &str, what: &str, word: &str, known: &[&str]) -> Result<(), Failed> {
+    if known.contains(&word) {
+        return Ok(());
+    }
+    let flag = flag.split([',', ' ']).next().unwrap_or(flag);
+    let near = nearest(word, known.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
+    Err(output::usage(format!(
+        "{flag} {word}: the app does not know that ({what})\n  help: {near}use one of: {}",
+        known.join(", ")
+    )))
+}
+
+/// Loads in words.
+fn describe(workloads: &[Workload], words: &AppWords) -> String {
+    if workloads.is_empty() {
+        return "no load but probes and scrapes".into();
+    }
+    let one = |load: &Workload| {
+        let who = match &load.shape {
+            Shape::Level(name) => {
+                let users = words.levels.get(name).map(|l| l.users_by_target.get(&load.target).unwrap_or(&l.users));
+                format!("{name}, {} users", users.copied().unwrap_or_default())
+            }
+            Shape::Users(users) => format!("{} users", users.users),
+            Shape::Stages(stages) => format!("{} stages of users", stages.len()),
+            Shape::Arrivals(arrivals) => {
+                let rates: Vec<String> = arrivals.stages.iter().map(|stage| format!("{}", stage.rate)).collect();
+                format!("{} arrivals/s", rates.join(", then "))
+            }
+            Shape::Trace(times) => format!("{} recorded arrivals", times.len()),
+        };
+        format!("{who} of class {} on {}", load.user_class, load.target)
+    };
+    workloads.iter().map(one).collect::<Vec<_>>().join("; ")
+}
