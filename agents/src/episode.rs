@@ -207,7 +207,7 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
             },
         );
         let task = TaskView { evaluation: self.evaluation, ..self.setup.task.clone() };
-        self.decide(at, Heard::Task(task)).await;
+        self.decide(at, Heard::Task(Box::new(task))).await;
     }
 
     /// Lets the policy decide on its next step, if the budget has one left.

@@ -107,7 +107,7 @@ pub struct Tokens {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
     /// A task to do, or to do again (heartbeat).
-    Task(TaskView),
+    Task(Box<TaskView>),
     /// The answer to its last step.
     Answer(Reply),
 }
@@ -125,7 +125,7 @@ pub struct TaskView {
     pub objectives: Slos,
     /// The words for kinds of cause in declarations and reports.
     pub kinds: Vec<String>,
-    /// PromQL of the component's dashboards by name: `latency_p99` (seconds), `request_rate`
+    /// `PromQL` of the component's dashboards by name: `latency_p99` (seconds), `request_rate`
     /// (requests/s), `cpu` (cores), `throttled` (share of periods), and whatever the app has more.
     pub dashboards: BTreeMap<String, String>,
     /// Which evaluation this is, from 1.

@@ -6,8 +6,6 @@
 mod describe;
 mod table;
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 use sim::environment::{
     Dependencies, EventView, NodeView, Observation, PodView, ReplicaSetView, Usage,
@@ -161,28 +159,16 @@ fn metrics_text(data: &Value) -> String {
 }
 
 fn series_text(series: &Value) -> String {
-    let mut text = String::from("{");
-    for (i, (name, value)) in series["metric"].as_object().into_iter().flatten().enumerate() {
-        let comma = if i > 0 { ", " } else { "" };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{comma}{name}={value}");
-    }
-    text.push('}');
+    let labels = series["metric"].as_object().into_iter().flatten();
+    let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={value}")).collect();
     let points = match &series["values"] {
-        Value::Array(points) => points.iter().collect(),
-        _ => vec![&series["value"]],
-    };
-    for point in points {
-        let _ = write!(text, " {}", plain(&point[1]));
-        if points_are_many(series) {
-            let _ = write!(text, " @{}", plain(&point[0]));
+        Value::Array(points) => {
+            let points = points.iter().map(|p| format!("{} @{}", plain(&p[1]), plain(&p[0])));
+            points.collect::<Vec<_>>().join(" ")
         }
-    }
-    text
-}
-
-fn points_are_many(series: &Value) -> bool {
-    series["values"].is_array()
+        _ => plain(&series["value"][1]),
+    };
+    format!("{{{}}} {points}", labels.join(", "))
 }
 
 fn plain(value: &Value) -> String {

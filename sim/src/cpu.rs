@@ -236,7 +236,7 @@ impl NodeCpu {
     ) {
         let (cores, kernel) = (self.cores, self.kernel);
         self.change(now, ix, |group| {
-            group.set_quota(now, quota, phase, cores, kernel)
+            group.set_quota(now, quota, phase, cores, kernel);
         });
     }
 

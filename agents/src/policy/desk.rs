@@ -53,7 +53,7 @@ impl Desk {
         }
     }
 
-    /// The single number that an instant PromQL query yields; none if it yields nothing or NaN.
+    /// The single number that an instant `PromQL` query yields; none if it yields nothing or NaN.
     pub(crate) async fn number(&self, promql: String) -> Option<f64> {
         let query = MetricQuery { promql, range: None, step: None };
         let Some(Observation::Metrics(data)) = self.see(Query::Metrics(query)).await else {
@@ -109,7 +109,7 @@ where
         }
         match &percept.heard {
             Heard::Task(task) => {
-                self.running = Some(Box::pin((self.start)(self.desk.clone(), task.clone())));
+                self.running = Some(Box::pin((self.start)(self.desk.clone(), (**task).clone())));
             }
             Heard::Answer(reply) => self.desk.0.borrow_mut().reply = Some(reply.clone()),
         }

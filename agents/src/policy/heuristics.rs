@@ -25,14 +25,11 @@ pub fn restart_whatever_looks_bad() -> impl Policy<AutonomicAgent> {
 }
 
 async fn looks_bad(desk: &Desk, component: &str) -> bool {
-    let pods = match desk.see(Query::ListPods { component: Some(component.into()) }).await {
-        Some(Observation::Pods(pods)) => pods,
-        _ => return false,
-    };
-    let usage = match desk.see(Query::ResourceUsage { component: Some(component.into()) }).await {
-        Some(Observation::Usage(usage)) => usage,
-        _ => Vec::new(),
-    };
+    let component = Some(component.to_owned());
+    let pods = desk.see(Query::ListPods { component: component.clone() }).await;
+    let Some(Observation::Pods(pods)) = pods else { return false };
+    let usage = desk.see(Query::ResourceUsage { component }).await;
+    let usage = if let Some(Observation::Usage(usage)) = usage { usage } else { Vec::new() };
     pods.is_empty()
         || pods.iter().any(|p| p.ready < p.containers)
         || usage.iter().any(|u| u.cpu_limit.is_some_and(|l| u.cpu.cores() > 0.9 * l.cores()))

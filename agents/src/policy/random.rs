@@ -51,7 +51,7 @@ impl Random {
 
     fn next(&mut self, percept: &Percept<Heard>) -> Action {
         if let Heard::Task(task) = &percept.heard {
-            self.task = Some(task.clone());
+            self.task = Some((**task).clone());
         }
         self.taken += 1;
         let component = self.task.as_ref().map(|t| t.component.clone()).unwrap_or_default();

@@ -72,20 +72,17 @@ fn autoscaler(component: String) -> AutoscalerSpec {
 /// One change, then a look whether it took hold.
 async fn once(desk: &Desk, task: &TaskView, write: Write) -> Conclusion {
     let what = format!("{write:?}");
-    match desk.take(Action::Write(write)).await {
-        Reply::Rejected(why) => Conclusion {
-            actions_taken: format!("{what} was refused: {why}"),
-            mitigated: Some(false),
+    if let Reply::Rejected(why) = desk.take(Action::Write(write)).await { Conclusion {
+        actions_taken: format!("{what} was refused: {why}"),
+        mitigated: Some(false),
+        ..Conclusion::default()
+    } } else {
+        let seen = settle(desk, task).await;
+        Conclusion {
+            healthy: seen.violations(&task.objectives).is_empty(),
+            actions_taken: what,
+            mitigated: Some(seen.ready()),
             ..Conclusion::default()
-        },
-        _ => {
-            let seen = settle(desk, task).await;
-            Conclusion {
-                healthy: seen.violations(&task.objectives).is_empty(),
-                actions_taken: what,
-                mitigated: Some(seen.ready()),
-                ..Conclusion::default()
-            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A component described, in the order and words of `kubectl describe deployment`.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 
 use sim::environment::{ContainerView, DeploymentView, Description, PodView};
 use sim::time::SimTime;
@@ -109,10 +109,7 @@ struct Sheet(String);
 impl Sheet {
     fn line(&mut self, key: &str, value: impl Display) {
         let key = format!("{key}:");
-        // Writing to a String cannot fail.
-        let _ = write!(self.0, "{key:<14}{value}");
-        let kept = self.0.trim_end().len();
-        self.0.truncate(kept);
+        self.0.push_str(format!("{key:<14}{value}").trim_end());
         self.0.push('\n');
     }
 }

@@ -36,7 +36,7 @@ pub enum Query {
         /// Only this component's pods.
         component: Option<Component>,
     },
-    /// `kubectl describe deployment` with its ReplicaSets, pods, autoscaler and events.
+    /// `kubectl describe deployment` with its `ReplicaSets`, pods, autoscaler and events.
     Describe {
         /// Which.
         component: Component,
@@ -135,7 +135,7 @@ pub enum Write {
         /// To which revision; none is the one before.
         revision: Option<u64>,
     },
-    /// Applies an autoscaling/v2 HorizontalPodAutoscaler on CPU.
+    /// Applies an autoscaling/v2 `HorizontalPodAutoscaler` on CPU.
     ApplyAutoscaler(AutoscalerSpec),
     /// `kubectl delete hpa`.
     DeleteAutoscaler {
@@ -199,7 +199,7 @@ pub struct ResourceChange {
     pub memory_limit: Option<Bytes>,
 }
 
-/// A HorizontalPodAutoscaler on CPU utilisation.
+/// A `HorizontalPodAutoscaler` on CPU utilisation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AutoscalerSpec {
     /// Which Deployment it scales.
@@ -215,7 +215,7 @@ pub struct AutoscalerSpec {
 /// A manifest to apply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedObject {
-    /// YAML of one object of kind Service or HorizontalPodAutoscaler.
+    /// YAML of one object of kind Service or `HorizontalPodAutoscaler`.
     pub manifest: String,
 }
 

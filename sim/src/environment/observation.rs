@@ -80,7 +80,7 @@ pub struct ContainerView {
 pub struct Description {
     /// The Deployment itself.
     pub deployment: DeploymentView,
-    /// Its ReplicaSets with pods or history, newest first.
+    /// Its `ReplicaSets` with pods or history, newest first.
     pub replica_sets: Vec<ReplicaSetView>,
     /// Its pods.
     pub pods: Vec<PodView>,
@@ -129,7 +129,7 @@ pub struct DeploymentView {
     pub strategy: String,
 }
 
-/// A ReplicaSet: one revision of a Deployment.
+/// A `ReplicaSet`: one revision of a Deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReplicaSetView {
     /// Its name.
@@ -161,7 +161,7 @@ pub struct ServiceView {
     pub endpoints: Vec<String>,
 }
 
-/// A HorizontalPodAutoscaler.
+/// A `HorizontalPodAutoscaler`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutoscalerView {
     /// Its name.

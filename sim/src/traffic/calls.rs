@@ -157,7 +157,7 @@ impl Traffic {
                 }
             }
             Caller::User(user) => {
-                self.user_answered(queue, user, Ok(status), EndpointIx(endpoint), took, server)
+                self.user_answered(queue, user, Ok(status), EndpointIx(endpoint), took, server);
             }
             Caller::Probe(token) => {
                 let result = if is_tcp_probe {

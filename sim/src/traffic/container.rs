@@ -82,6 +82,7 @@ pub(super) struct Address {
 
 /// One process, its control group and all that it holds.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one process, not a state")]
 pub(super) struct Container {
     pub(super) service: Option<ServiceIx>,
     pub(super) node: NodeIx,

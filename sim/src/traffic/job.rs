@@ -58,6 +58,7 @@ pub(super) enum State {
 
 /// One attempt at a request, or a branch of a handler.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one request, one byte each")]
 pub(super) struct Job {
     pub(super) key: Key,
     /// When its caller began.

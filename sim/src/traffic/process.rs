@@ -43,16 +43,13 @@ impl Traffic {
     ) -> ContainerIx {
         self.now = now;
         let ix = self.containers.len() as u32;
-        let address = match spec.replaces {
-            Some(previous) => self.containers[previous.index()].address,
-            None => {
-                self.addresses.push(Address {
-                    container: ix,
-                    is_gone: false,
-                    impairment: NetworkImpairment::default(),
-                });
-                self.addresses.len() as u32 - 1
-            }
+        let address = if let Some(previous) = spec.replaces { self.containers[previous.index()].address } else {
+            self.addresses.push(Address {
+                container: ix,
+                is_gone: false,
+                impairment: NetworkImpairment::default(),
+            });
+            self.addresses.len() as u32 - 1
         };
         self.addresses[address as usize].container = ix;
         let container = self.new_container(spec, address);

@@ -68,12 +68,9 @@ impl ContainerRuntime<Event> for Traffic {
                 return self.notices.push(traffic::Notice::ProbeDone { token, result });
             }
         };
-        match call {
-            Some(call) => Self::probe(self, now, queue, token, container, call, timeout),
-            None => {
-                let result = ProbeResult::Failed(Failure::Refused);
-                self.notices.push(traffic::Notice::ProbeDone { token, result });
-            }
+        if let Some(call) = call { Self::probe(self, now, queue, token, container, call, timeout) } else {
+            let result = ProbeResult::Failed(Failure::Refused);
+            self.notices.push(traffic::Notice::ProbeDone { token, result });
         }
     }
 

@@ -62,12 +62,12 @@ pub(super) fn diagnose(seen: &Survey, violated: &[String]) -> Option<Cause> {
         }
     }
     if violated.iter().any(|v| v == "cpu" || v == "latency") {
-        return load_cause(seen);
+        return Some(load_cause(seen));
     }
     None
 }
 
-/// Whether a pod belongs to the newest ReplicaSet (its name begins with the set's).
+/// Whether a pod belongs to the newest `ReplicaSet` (its name begins with the set's).
 fn is_newest(seen: &Survey, pod: &str) -> bool {
     seen.description
         .as_ref()
@@ -76,17 +76,17 @@ fn is_newest(seen: &Survey, pod: &str) -> bool {
 }
 
 /// CPU per request up, requests up, or neither.
-fn load_cause(seen: &Survey) -> Option<Cause> {
+fn load_cause(seen: &Survey) -> Cause {
     let grew = |now: Option<f64>, usual: Option<f64>| {
         now.zip(usual).is_some_and(|(now, usual)| usual > 0.0 && now / usual > GREW)
     };
     // Per request, so that growing load is not taken for a hog, nor a hog that slows its victim's
     // load for a quiet hour.
     if grew(seen.cpu_per_request, seen.usual_cpu_per_request) {
-        return Some(Cause::CpuStress);
+        return Cause::CpuStress;
     }
     if grew(seen.rate, seen.usual_rate) {
-        return Some(Cause::RisingTraffic);
+        return Cause::RisingTraffic;
     }
-    Some(Cause::TooSmallLimit)
+    Cause::TooSmallLimit
 }

@@ -16,7 +16,7 @@ pub(super) struct Target {
     /// The process that answers now; a restart puts another one in its place.
     pub(super) container: ContainerIx,
     pub(super) is_gone: bool,
-    target: TargetIx,
+    series: TargetIx,
     /// First column of each histogram.
     histograms: Vec<(EndpointIx, u16, usize)>,
     /// Columns so far.
@@ -51,7 +51,7 @@ impl Target {
             pod: container.pod,
             container: container.process,
             is_gone: false,
-            target,
+            series: target,
             histograms: Vec::new(),
             columns: 1,
             last_row: SimTime::ZERO,
@@ -100,10 +100,10 @@ impl Target {
             let bounds = series.bounds.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
             for bound in bounds {
                 let with_bound: Vec<_> = labels.iter().copied().chain([("le", &*bound)]).collect();
-                store.add_series(self.target, &format!("{name}_bucket"), &with_bound);
+                store.add_series(self.series, &format!("{name}_bucket"), &with_bound);
             }
-            store.add_series(self.target, &format!("{name}_sum"), &labels);
-            store.add_series(self.target, &format!("{name}_count"), &labels);
+            store.add_series(self.series, &format!("{name}_sum"), &labels);
+            store.add_series(self.series, &format!("{name}_count"), &labels);
         }
         self.columns += series.bounds.len() + 3;
         self.histograms.push((series.endpoint, series.status, first));
@@ -119,14 +119,14 @@ impl Target {
     pub(super) fn gone(&mut self, now: SimTime, store: &mut Store) {
         self.is_gone = true;
         if now.as_millis() > self.last_row.as_millis() {
-            store.target_gone(self.target, now.as_millis());
+            store.target_gone(self.series, now.as_millis());
         }
     }
 
     fn append(&mut self, now: SimTime, store: &mut Store, row: &[f64]) {
         // Two answers in one millisecond would be one sample twice.
         if now.as_millis() > self.last_row.as_millis() {
-            store.append(self.target, now.as_millis(), row);
+            store.append(self.series, now.as_millis(), row);
             self.last_row = now;
         }
     }
