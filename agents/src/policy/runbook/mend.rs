@@ -24,6 +24,9 @@ pub(super) async fn mend(
         Cause::Missing => Write::CreateDeployment { component },
         Cause::BadTag | Cause::FakeImage => Write::Rollback { component, revision: None },
         Cause::PodFailure => return delete_unready(desk, seen, done).await,
+        // Deleting the only pod is an outage, and users who connect meanwhile may hang for two minutes; a
+        // rolling restart keeps it until the new one is ready.
+        Cause::CpuStress if seen.usage.len() == 1 => Write::Restart { component },
         Cause::CpuStress => return delete_hottest(desk, seen, done).await,
         Cause::RisingTraffic => Write::Scale { component, replicas: replicas_needed(task, seen) },
         Cause::TooSmallLimit => Write::SetResources(ResourceChange {

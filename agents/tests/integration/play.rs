@@ -1,0 +1,138 @@
+//! How the tests play an episode.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use agents::episode::{self, Forks, Log, Setup};
+use agents::policy::{AutonomicAgent, Policy, TaskView, script};
+use datasets::scenarios::{self, Loaded};
+use sim::diagnostic::Source;
+use sim::episode::{Entry, EpisodeEvent, Truth};
+use sim::scenario::{Level, Script};
+use sim::score::{self, EpisodeScore, Judge, Outcome};
+use sim::world::Twin;
+
+/// Any autonomic agent.
+pub(crate) type Player = Box<dyn Policy<AutonomicAgent>>;
+
+/// An episode that was played to its end.
+pub(crate) struct Episode {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) score: EpisodeScore,
+}
+
+impl Episode {
+    /// Plays a scenario with a seed.
+    pub(crate) fn play(loaded: &Loaded, seed: u64, mut player: Player) -> Self {
+        let scenario = Arc::new(loaded.scenario.value.clone());
+        let distance = |a: &str, b: &str| loaded.app.distance(a, b);
+        let judge = Judge::new(&scenario, &loaded.words, &distance);
+        let setup = Setup {
+            judge: &judge,
+            task: TaskView::of(&scenario, &loaded.app),
+            credit: 0,
+        };
+        let mut world = Twin::new(&loaded.app, &scenario, seed);
+        let mut log = Log::new(None);
+        let forks = Some(Forks::<Twin>::of_world());
+        block_on(episode::play(
+            &mut world,
+            &setup,
+            player.as_mut(),
+            forks,
+            &mut log,
+        ))
+        .expect("the twin is always there");
+        world.check_conservation().expect("no request is lost");
+        let score = score::score(&judge, log.entries());
+        Self {
+            entries: log.into_entries(),
+            score,
+        }
+    }
+
+    /// The log as it is written, without its header.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let lines = self
+            .entries
+            .iter()
+            .map(|entry| serde_json::to_string(entry).expect("every entry is JSON") + "\n");
+        lines.collect::<String>().into_bytes()
+    }
+
+    /// What the judge saw, in order.
+    pub(crate) fn truths(&self) -> impl Iterator<Item = &Truth> {
+        self.entries.iter().filter_map(|entry| match &entry.event {
+            EpisodeEvent::Truth(truth) => Some(&**truth),
+            _ => None,
+        })
+    }
+
+    /// Every text that the agent read: its tasks and the answers to its steps.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match &entry.event {
+            EpisodeEvent::TaskStarted { text, .. } | EpisodeEvent::Answer { text, .. } => {
+                Some(text.as_str())
+            }
+            _ => None,
+        })
+    }
+
+    /// The levels that the scenario asks for.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = (Level, &Outcome)> {
+        let all = [Level::L1, Level::L2, Level::L3, Level::L4, Level::L5];
+        all.into_iter()
+            .filter_map(|level| Some((level, self.score.levels.get(level)?)))
+    }
+
+    /// The levels that say that the world is as the task wants it.
+    pub(crate) fn results(&self) -> impl Iterator<Item = (Level, &Outcome)> {
+        self.levels()
+            .filter(|(level, _)| matches!(level, Level::L1 | Level::L2 | Level::L5))
+    }
+}
+
+/// A shipped scenario.
+pub(crate) fn shipped(name: &str) -> Loaded {
+    scenarios::load(name, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// A shipped scenario whose text was changed: each part, which must be there, by another.
+pub(crate) fn changed(name: &str, changes: &[(&str, &str)]) -> Loaded {
+    let Source { path, mut text } =
+        scenarios::find(name).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    for (old, new) in changes {
+        assert!(text.contains(old), "`{old}` is not in {name}");
+        text = text.replacen(old, new, 1);
+    }
+    scenarios::load_source(&Source { path, text }, &[])
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// A player of these steps, as YAML list items.
+pub(crate) fn steps(steps: &str) -> Player {
+    let text = format!("apiVersion: sockpit/v1alpha1\nkind: Script\nsteps:\n{steps}");
+    let source = Source {
+        path: "steps".into(),
+        text,
+    };
+    player_of(
+        Script::load(&source)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"))
+            .value,
+    )
+}
+
+/// A player of a script.
+pub(crate) fn player_of(steps: Script) -> Player {
+    Box::new(script(steps))
+}
+
+/// The twin's futures are always ready.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("the twin's futures are always ready"),
+    }
+}
