@@ -1,2 +1,3 @@
 //! One integration binary; one file per part of the data.
+mod scripts;
 mod sock_shop;
