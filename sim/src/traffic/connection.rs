@@ -344,10 +344,12 @@ impl Traffic {
 
     /// How long a message of a job takes, with what the networks of both ends do to it.
     /// [`KERNEL_GIVES_UP`] if it never arrives.
+    #[inline]
     pub(super) fn travel_time(&self, ix: u32, leg: &str) -> SimDuration {
-        if !self.is_network_impaired {
-            return SimDuration::ZERO;
-        }
+        if self.is_network_impaired { self.impaired_travel_time(ix, leg) } else { SimDuration::ZERO }
+    }
+
+    fn impaired_travel_time(&self, ix: u32, leg: &str) -> SimDuration {
         let job = &self.jobs[ix];
         let server = &self.containers[job.container as usize];
         let client = match job.caller {

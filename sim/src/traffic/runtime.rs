@@ -48,6 +48,13 @@ impl Tag {
     }
 }
 
+/// `exp(-time / constant)`, without computing it where it is zero for all purposes.
+#[inline]
+fn decay(time: SimDuration, constant: SimDuration) -> f64 {
+    let x = time.0 as f64 / constant.0.max(1) as f64;
+    if x > 36.0 { 0.0 } else { libm::exp(-x) }
+}
+
 impl Traffic {
     /// Bursts are done on a node. A job that is killed by what another one does next is protected
     /// by its generation, so all are noted before the first goes on.
@@ -125,12 +132,11 @@ impl Traffic {
         let mut mean = burst.mean;
         // Whoever asks holds a runner himself.
         if burst.cold > 0.0 && container.running <= 1 {
-            let idle = self.now.since(container.last_ran).0 as f64;
-            mean += burst.cold * (1.0 - libm::exp(-idle / runtime.cools_in.0.max(1) as f64));
+            mean += burst.cold * (1.0 - decay(self.now.since(container.last_ran), runtime.cools_in));
         }
         if let Some(warm_up) = &runtime.warm_up {
-            let age = self.now.since(container.listening_since).0 as f64;
-            mean *= 1.0 + warm_up.extra * libm::exp(-age / warm_up.time_constant.0.max(1) as f64);
+            let age = self.now.since(container.listening_since);
+            mean *= 1.0 + warm_up.extra * decay(age, warm_up.time_constant);
         }
         mean
     }

@@ -361,8 +361,7 @@ impl Traffic {
     /// A user begins a task or goes on with one: it sends a request, or it is gone.
     pub(super) fn user_continues<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
         let user = &mut self.users.slots[ix as usize];
-        let load = &self.users.loads[user.load as usize];
-        let behaviour = load.behaviour.clone();
+        let behaviour = &self.users.loads[user.load as usize].behaviour;
         let key = self.keys.users.with(u64::from(user.load)).with(user.number);
         if user.position == 0 {
             if user.is_stopping && user.tasks > 0 {
@@ -371,18 +370,14 @@ impl Traffic {
             user.task_began = self.now;
             user.task = match behaviour.tasks.len() {
                 1 => 0,
-                _ => behaviour
-                    .weights
-                    .choose(&mut key.with_str("task").with(user.tasks).draw())
-                    as u32,
+                _ => behaviour.weights.choose(&mut key.with_str("task").with(user.tasks).draw()) as u32,
             };
             user.tasks += 1;
         }
         let request = &behaviour.tasks[user.task as usize][user.position as usize];
         let key = key.with(user.requests);
         for (n, (attribute, assignment)) in request.set.iter().enumerate() {
-            user.attributes[usize::from(*attribute)] =
-                assigned(assignment, key.with_str("set").with(n as u64));
+            user.attributes[usize::from(*attribute)] = assigned(assignment, key.with_str("set").with(n as u64));
         }
         user.requests += 1;
         user.state = UserState::Requesting;
@@ -391,9 +386,9 @@ impl Traffic {
         let mut job = Job::new(key, self.now, Caller::User(ix));
         job.attributes = user.attributes;
         job.endpoint = request.endpoint.0;
-        let connection = user.connection;
+        let (connection, timeout) = (user.connection, behaviour.timeout);
         let job = self.jobs.add(job);
-        self.start_timer(queue, job, behaviour.timeout);
+        self.start_timer(queue, job, timeout);
         // A client library sees that a kept connection was closed before it uses it.
         if connection != NONE && self.containers[connection as usize].is_serving() {
             self.jobs[job].container = connection;

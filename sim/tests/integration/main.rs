@@ -2,6 +2,7 @@
 mod broken_scenarios;
 mod apps;
 mod cluster;
+mod calls;
 mod cpu;
 mod cpu_reference;
 mod cpu_theory;
