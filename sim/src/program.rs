@@ -142,7 +142,7 @@ pub enum EndpointKind {
 pub struct EndpointName {
     /// Method and path as in the profile.
     pub request: String,
-    /// The `method` label, in lower case as Sock Shop's services write it.
+    /// The `method` label.
     pub method: String,
     /// The `route` label.
     pub route: String,

@@ -408,7 +408,9 @@ impl Traffic {
             self.work(queue, work);
         }
         for (ix, node) in self.nodes.iter_mut().enumerate() {
-            let due = node.cpu.next_event();
+            // What a sleeping thread leaves behind is cleared up later, and then something may turn
+            // out to have been due a little earlier.
+            let due = node.cpu.next_event().max(self.now);
             if due != node.armed {
                 node.armed = due;
                 queue.set_timer(node.timer, due, Event::Cpu(NodeIx(ix as u32)).into());

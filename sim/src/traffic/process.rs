@@ -263,13 +263,6 @@ impl Traffic {
     pub fn lose<E: Host>(&mut self, now: SimTime, queue: &mut Queue<E>, ix: ContainerIx) {
         self.now = now;
         self.containers[ix.index()].is_lost = true;
-        for job in self.jobs_at(ix.0) {
-            if !self.end_without_caller(queue, job) {
-                self.jobs[job].state = State::Lost;
-                let gives_up = Event::Job(JobEvent::Timeout, self.jobs.reference(job));
-                queue.schedule(now + KERNEL_GIVES_UP, gives_up.into());
-            }
-        }
         self.remove_address(now, ix);
         self.exit(queue, ix, EXIT_SIGKILL);
         self.settle(queue);
@@ -339,7 +332,14 @@ impl Traffic {
         self.abandon_calls_of(queue, ix.0);
         self.leave_brokers(queue, ix.0);
         for job in self.jobs_at(ix.0) {
-            if !self.end_without_caller(queue, job) {
+            if self.end_without_caller(queue, job) {
+                continue;
+            }
+            if self.containers[ix.index()].is_lost {
+                self.jobs[job].state = State::Lost;
+                let gives_up = Event::Job(JobEvent::Timeout, self.jobs.reference(job));
+                queue.schedule(self.now + KERNEL_GIVES_UP, gives_up.into());
+            } else {
                 self.client_failed(queue, job, Failure::Reset);
             }
         }

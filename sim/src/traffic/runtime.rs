@@ -62,7 +62,8 @@ impl Traffic {
         let mut finished = std::mem::take(&mut self.finished);
         let node = &mut self.nodes[node.index()];
         node.armed = SimTime::NEVER;
-        node.cpu.advance(self.now, &mut finished);
+        let due = node.cpu.next_event().min(self.now);
+        node.cpu.advance(due, &mut finished);
         for tag in finished.drain(..) {
             match Tag::decode(tag) {
                 Tag::Job(ix) => self

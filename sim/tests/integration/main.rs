@@ -9,6 +9,7 @@ mod cpu_theory;
 mod engine;
 mod promql_answers;
 mod promql_errors;
+mod loads;
 mod manifest;
 mod small_world;
 mod sock_shop_profile;
