@@ -288,7 +288,10 @@ fn strip_query(request: &str) -> &str {
 /// Whether an endpoint with this `request` in the profile answers a request: segment by segment, where a part in
 /// braces stands for any one. Queries do not count.
 pub(crate) fn answers(template: &str, request: &str) -> bool {
-    let (mut template, mut request) = (strip_query(template).split('/'), strip_query(request).split('/'));
+    let (mut template, mut request) = (
+        strip_query(template).split('/'),
+        strip_query(request).split('/'),
+    );
     loop {
         match (template.next(), request.next()) {
             (None, None) => return true,

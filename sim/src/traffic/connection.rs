@@ -346,7 +346,11 @@ impl Traffic {
     /// [`KERNEL_GIVES_UP`] if it never arrives.
     #[inline]
     pub(super) fn travel_time(&self, ix: u32, leg: &str) -> SimDuration {
-        if self.is_network_impaired { self.impaired_travel_time(ix, leg) } else { SimDuration::ZERO }
+        if self.is_network_impaired {
+            self.impaired_travel_time(ix, leg)
+        } else {
+            SimDuration::ZERO
+        }
     }
 
     fn impaired_travel_time(&self, ix: u32, leg: &str) -> SimDuration {

@@ -43,7 +43,9 @@ impl Traffic {
     ) -> ContainerIx {
         self.now = now;
         let ix = self.containers.len() as u32;
-        let address = if let Some(previous) = spec.replaces { self.containers[previous.index()].address } else {
+        let address = if let Some(previous) = spec.replaces {
+            self.containers[previous.index()].address
+        } else {
             self.addresses.push(Address {
                 container: ix,
                 is_gone: false,

@@ -133,7 +133,8 @@ impl Traffic {
         let mut mean = burst.mean;
         // Whoever asks holds a runner himself.
         if burst.cold > 0.0 && container.running <= 1 {
-            mean += burst.cold * (1.0 - decay(self.now.since(container.last_ran), runtime.cools_in));
+            mean +=
+                burst.cold * (1.0 - decay(self.now.since(container.last_ran), runtime.cools_in));
         }
         if let Some(warm_up) = &runtime.warm_up {
             let age = self.now.since(container.listening_since);

@@ -370,14 +370,18 @@ impl Traffic {
             user.task_began = self.now;
             user.task = match behaviour.tasks.len() {
                 1 => 0,
-                _ => behaviour.weights.choose(&mut key.with_str("task").with(user.tasks).draw()) as u32,
+                _ => behaviour
+                    .weights
+                    .choose(&mut key.with_str("task").with(user.tasks).draw())
+                    as u32,
             };
             user.tasks += 1;
         }
         let request = &behaviour.tasks[user.task as usize][user.position as usize];
         let key = key.with(user.requests);
         for (n, (attribute, assignment)) in request.set.iter().enumerate() {
-            user.attributes[usize::from(*attribute)] = assigned(assignment, key.with_str("set").with(n as u64));
+            user.attributes[usize::from(*attribute)] =
+                assigned(assignment, key.with_str("set").with(n as u64));
         }
         user.requests += 1;
         user.state = UserState::Requesting;
@@ -426,7 +430,12 @@ impl Traffic {
         };
         user.position += 1;
         // A client needs some time even to be refused; else a loop of failures would stop the clock.
-        let mut next = self.now + if took == SimDuration::ZERO { overhead.max(SHORTEST_FAILURE) } else { overhead };
+        let mut next = self.now
+            + if took == SimDuration::ZERO {
+                overhead.max(SHORTEST_FAILURE)
+            } else {
+                overhead
+            };
         if user.position as usize == task.len() {
             user.position = 0;
             if user.is_stopping {

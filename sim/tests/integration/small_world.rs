@@ -50,11 +50,15 @@ pub(crate) struct SmallWorld {
 impl SmallWorld {
     pub(crate) fn new(profile: &str, nodes: &[NodeSpec], seed: u64) -> Self {
         let text = format!("apiVersion: sockpit/v1alpha1\nkind: Profile\nimages: []\n{profile}");
-        Self::of(&serde_saphyr::from_str(&text).unwrap(), nodes, seed)
+        Self::of(
+            &serde_saphyr::from_str(&text).expect("the profile is valid"),
+            nodes,
+            seed,
+        )
     }
 
     pub(crate) fn of(profile: &Profile, nodes: &[NodeSpec], seed: u64) -> Self {
-        let programs = Arc::new(Programs::compile(profile).unwrap());
+        let programs = Arc::new(Programs::compile(profile).expect("its names lead somewhere"));
         let count = programs.services.len();
         let config = TrafficConfig {
             nodes: nodes.to_vec(),
@@ -80,7 +84,12 @@ impl SmallWorld {
     pub(crate) fn spec(&self, service: &str) -> ProcessSpec {
         ProcessSpec {
             node: NodeIx(0),
-            runs: Some(self.traffic.programs().service(service).unwrap()),
+            runs: Some(
+                self.traffic
+                    .programs()
+                    .service(service)
+                    .expect("the profile has the service"),
+            ),
             cpu_limit: None,
             cpu_request: Millicores(100),
             memory_limit: None,
@@ -95,7 +104,7 @@ impl SmallWorld {
 
     pub(crate) fn start_with(&mut self, spec: ProcessSpec) -> ContainerIx {
         let container = self.traffic.start(self.now, &mut self.queue, spec);
-        self.backends[spec.runs.unwrap().index()].push(container);
+        self.backends[spec.runs.expect("it runs a service").index()].push(container);
         self.publish();
         container
     }
@@ -128,7 +137,7 @@ impl SmallWorld {
     pub(crate) fn load(&mut self, workload: &Workload) {
         self.traffic
             .add_workload(self.now, &mut self.queue, workload)
-            .unwrap();
+            .expect("the load is valid");
     }
 
     pub(crate) fn run(&mut self, until: SimTime) {

@@ -8,6 +8,7 @@ use sim::units::{Bytes, Millicores};
 use crate::small_world::{SmallWorld, at, users};
 
 const MS: SimDuration = SimDuration::MILLISECOND;
+const ONE_OVER_E: f64 = 1.0 / std::f64::consts::E;
 
 /// One event loop that takes 1 ms for a request; a user that asks every 10 ms.
 const ONE: &str = "
@@ -59,7 +60,7 @@ fn two_world(client: &str, back: &str, class: &str, count: u32) -> SmallWorld {
 }
 
 fn counts(world: &SmallWorld) -> (u64, u64, u64, u64) {
-    world.traffic.check_conservation().unwrap();
+    assert_eq!(world.traffic.check_conservation(), Ok(()));
     let request = &world.traffic.statistics().requests[0];
     (
         request.sent,
@@ -420,7 +421,7 @@ fn cold_and_young_processes_are_slower() {
         .mean()
         .unwrap()
         * 1e3;
-    let expected = 1.0 + 2.0 * (1.0 - (-1.0_f64).exp());
+    let expected = 1.0 + 2.0 * (1.0 - ONE_OVER_E);
     assert!(
         (mean - expected).abs() < 0.01,
         "{mean}, expected {expected}"
@@ -459,7 +460,7 @@ fn probes_travel_to_the_pod() {
     let service = programs.service("back").unwrap();
     let http = |request| ProbeCall::Http(programs.endpoint_or_not_found(service, request));
     let second = SimDuration::SECOND;
-    let mut ask = |world: &mut SmallWorld, call, timeout| {
+    let ask = |world: &mut SmallWorld, call, timeout| {
         world
             .traffic
             .probe(world.now, &mut world.queue, 7, back, call, timeout);
@@ -542,10 +543,10 @@ fn busy_loops_take_the_quota() {
         .traffic
         .stress(world.now, &mut world.queue, web, 2, 1.0);
     world.run(at(10_000));
-    assert_eq!(world.stats(0).cpu.usage.as_secs_f64().round(), 2.0);
+    assert_eq!(world.stats(0).cpu.usage.as_secs_f64().round() as u64, 2);
     world.traffic.unstress(world.now, &mut world.queue, workers);
     world.run(at(20_000));
-    assert_eq!(world.stats(0).cpu.usage.as_secs_f64().round(), 2.0);
+    assert_eq!(world.stats(0).cpu.usage.as_secs_f64().round() as u64, 2);
     let free = world.start("web");
     world
         .traffic
@@ -572,7 +573,7 @@ fn memory_grows_with_heap_requests_and_leaks_until_the_limit() {
     world.load(&users("one", "web", 1, 1.0));
     world.run(at(995));
     let mebibytes = world.stats(0).working_set.mebibytes();
-    let expected = 10.0 + 10.0 * (1.0 - (-1.0_f64).exp()) + 100.0 / 1024.0;
+    let expected = 10.0 + 10.0 * (1.0 - ONE_OVER_E) + 100.0 / 1024.0;
     assert!(
         (mebibytes - expected).abs() < 0.001,
         "{mebibytes}, expected {expected}"
