@@ -140,17 +140,18 @@ impl Lane {
     /// longest in the queue.
     fn pick(&self) -> usize {
         let running = self.is_running();
-        if running && self.runners[0].vruntime < self.protected {
+        if self.runners.len() == 1 || (running && self.runners[0].vruntime < self.protected) {
             return 0;
         }
-        let average = self.average();
-        let eligible = self
-            .runners
-            .iter()
-            .enumerate()
-            .filter(|(_, runner)| runner.vruntime <= average);
+        let sum: Work = self.runners.iter().map(|runner| runner.vruntime).sum();
+        let count = self.runners.len() as Work;
+        let eligible = |runner: &Runner| runner.vruntime * count <= sum;
+        let runners = self.runners.iter().enumerate();
         let key = |&(i, runner): &(usize, &Runner)| (runner.deadline, running && i == 0);
-        eligible.min_by_key(key).map_or(0, |(i, _)| i)
+        let best = runners
+            .filter(|(_, runner)| eligible(runner))
+            .min_by_key(key);
+        best.map_or(0, |(i, _)| i)
     }
 
     /// Gives the processor to whom it is due. There must be a runner.

@@ -34,6 +34,8 @@ pub(super) struct Limited {
     /// Longest asleep first; it wakes first.
     sleepers: VecDeque<Sleeper>,
     threads: u32,
+    /// Lanes in which something runs.
+    running: u32,
     /// Speed of each running lane.
     rate: u64,
     /// CPU time of all threads up to each lane's last sync.
@@ -98,6 +100,7 @@ impl Limited {
             throttled: Vec::new(),
             sleepers: VecDeque::new(),
             threads: 0,
+            running: 0,
             rate: FULL_SPEED,
             usage: 0,
             frozen: FrozenTime {
@@ -116,9 +119,7 @@ impl Limited {
 
     /// Lanes that want a processor.
     pub(super) fn running(&self) -> u32 {
-        bits(self.busy)
-            .filter(|&ix| self.lanes[ix].is_running())
-            .count() as u32
+        self.running
     }
 
     /// Nothing will happen until a thread starts.
@@ -275,7 +276,12 @@ impl Limited {
         self.settle(if must_leave { SimTime(now.0 + 1) } else { now });
         let due = bits(self.busy).filter(|&ix| self.lanes[ix].due <= now);
         let due: u64 = due.map(|ix| 1 << ix).sum();
-        let from_first = u64::MAX << self.kernel.first_to_tick(now, self.lanes.len());
+        let first = if due.is_power_of_two() {
+            0
+        } else {
+            self.kernel.first_to_tick(now, self.lanes.len())
+        };
+        let from_first = u64::MAX << first;
         for ix in bits(due & from_first).chain(bits(due & !from_first)) {
             self.lane_event(ix, now, finished);
         }
@@ -473,6 +479,7 @@ impl Limited {
             }
         }
         can_wait &= running == self.threads;
+        self.running = running;
         self.due = if can_wait { due } else { due.min(leaves) };
     }
 }
