@@ -3,9 +3,11 @@
 //! Reads may look at anything; writes are confined to the agent's own component. What is refused
 //! comes back as a reply, what breaks ends the episode ([`Unavailable`]).
 
-use sim::environment::{
-    Action, Environment, Failure, Observation, Query, Unavailable, Write,
-};
+use std::collections::BTreeSet;
+
+use sim::diagnostic::Source;
+use sim::environment::{Action, Environment, Failure, Observation, Query, Unavailable, Write};
+use sim::manifest;
 
 use crate::policy::Reply;
 
@@ -53,7 +55,7 @@ impl Executor {
     ) -> Result<Option<String>, Unavailable> {
         let owner = match write {
             Write::DeletePod { pod } => owner_of_pod(world, pod).await?,
-            Write::Apply(_) => return Ok(None),
+            Write::Apply(object) => owner_of_object(world, &object.manifest).await?,
             _ => write.component().map(ToOwned::to_owned),
         };
         Ok(match owner {
@@ -61,7 +63,7 @@ impl Executor {
                 "{owner} is not yours: you may only change {}",
                 self.component
             )),
-            // An unknown pod is for the API server to refuse.
+            // An unknown pod, or a manifest that cannot be read, is for the API server to refuse.
             _ => None,
         })
     }
@@ -78,4 +80,37 @@ async fn owner_of_pod<E: Environment>(
         Err(Failure::Unavailable(failure)) => Err(failure),
         _ => Ok(None),
     }
+}
+
+/// The component that an applied object would change: the one that an autoscaler scales, or whose Service it
+/// replaces. A Service of a new name changes nobody's.
+async fn owner_of_object<E: Environment>(world: &mut E, manifest: &str) -> Result<Option<String>, Unavailable> {
+    let source = Source { path: "manifest".into(), text: manifest.into() };
+    let Ok((objects, _)) = manifest::read_objects(&source) else { return Ok(None) };
+    if let Some(autoscaler) = objects.autoscalers.first() {
+        return Ok(Some(autoscaler.target.name.clone()));
+    }
+    match objects.services.first() {
+        Some(service) => owner_of_service(world, &service.meta.name).await,
+        None => Ok(None),
+    }
+}
+
+async fn owner_of_service<E: Environment>(world: &mut E, name: &str) -> Result<Option<String>, Unavailable> {
+    let pods = match world.observe(&Query::ListPods { component: None }).await {
+        Ok(Observation::Pods(pods)) => pods,
+        Err(Failure::Unavailable(failure)) => return Err(failure),
+        _ => return Ok(None),
+    };
+    let components: BTreeSet<String> = pods.into_iter().map(|pod| pod.component).collect();
+    for component in components {
+        match world.observe(&Query::Describe { component: component.clone() }).await {
+            Ok(Observation::Description(found)) if found.service.as_ref().is_some_and(|service| service.name == name) => {
+                return Ok(Some(component));
+            }
+            Err(Failure::Unavailable(failure)) => return Err(failure),
+            _ => {}
+        }
+    }
+    Ok(None)
 }

@@ -1,0 +1,294 @@
+//! How episodes end: by a report, by a budget, or void because the world failed.
+
+use std::sync::Arc;
+
+use agents::episode::{self, Log, Setup};
+use agents::policy::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy, TaskView};
+use datasets::scenarios::{self, Loaded};
+use sim::environment::{
+    Action, Environment, Failure, LogQuery, Observation, Query, Stage, Unavailable, Write,
+};
+use sim::episode::{EndReason, Entry, EpisodeEvent, Truth, WorldEvent};
+use sim::score::Judge;
+use sim::time::{SimDuration, SimTime};
+use sim::world::Twin;
+
+use crate::play::{Episode, Player, block_on, shipped, steps};
+
+/// Looks around for ever.
+struct Tireless;
+
+impl Policy<AutonomicAgent> for Tireless {
+    fn name(&self) -> &'static str {
+        "tireless"
+    }
+
+    fn decide<'a>(&'a mut self, _: &'a Percept<Heard>) -> Deciding<'a, Action> {
+        let look = Action::Observe(Query::Logs(LogQuery {
+            of: "catalogue".into(),
+            previous: false,
+            tail: 1,
+        }));
+        Box::pin(std::future::ready(Decision::without_model(look)))
+    }
+}
+
+fn with(settings: &[(&str, &str)]) -> Loaded {
+    scenarios::load("acv/low/scale", settings).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn decisions(entries: &[Entry]) -> Vec<SimTime> {
+    let decided = entries
+        .iter()
+        .filter(|entry| matches!(entry.event, EpisodeEvent::Decision { .. }));
+    decided.map(|entry| entry.t_ns).collect()
+}
+
+#[test]
+fn an_episode_ends_for_the_stated_reason() {
+    let report: fn() -> Player = || steps("- action: {report: {healthy: true}}\n");
+    let tireless: fn() -> Player = || Box::new(Tireless);
+    let table = [
+        ("a report", &[][..], report, EndReason::Completed, 1),
+        (
+            "no step is left",
+            &[("budget.steps", "4")][..],
+            tireless,
+            EndReason::StepBudget,
+            4,
+        ),
+        // From 120 s on one step a second; at 127 s it is over.
+        (
+            "no time is left",
+            &[("budget.time", "127s")][..],
+            tireless,
+            EndReason::TimeBudget,
+            8,
+        ),
+    ];
+    for (name, settings, player, reason, steps) in table {
+        let loaded = with(settings);
+        let episode = Episode::play(&loaded, 1, player());
+        let last = episode.entries.last().unwrap();
+        assert_eq!(last.event, EpisodeEvent::Ended { reason }, "{name}");
+        assert_eq!(decisions(&episode.entries).len(), steps, "{name}");
+        // The hold time passes all the same, and the episode is scored.
+        let hold = loaded.scenario.value.hold;
+        assert!(
+            last.t_ns >= *decisions(&episode.entries).last().unwrap() + hold,
+            "{name}"
+        );
+        assert!(episode.score.levels.l1.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn a_heartbeat_goes_on_after_an_evaluation_that_used_up_its_steps() {
+    let settings = [("budget.steps", "3")];
+    let loaded = scenarios::load("acv/low/pod-failure", &settings)
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let episode = Episode::play(&loaded, 1, Box::new(Tireless));
+    let begun = episode
+        .entries
+        .iter()
+        .filter(|e| matches!(e.event, EpisodeEvent::TaskStarted { .. }));
+    assert_eq!(begun.count(), 3);
+    assert_eq!(decisions(&episode.entries).len(), 9);
+}
+
+#[test]
+fn the_log_is_numbered_without_gaps_and_in_order_of_time() {
+    let episode = Episode::play(
+        &shipped("acv/low/pod-failure"),
+        1,
+        Box::new(agents::policy::runbook()),
+    );
+    let numbers = episode.entries.iter().map(|entry| entry.seq);
+    assert!(numbers.eq(1..=episode.entries.len() as u64));
+    assert!(episode.entries.is_sorted_by_key(|entry| entry.t_ns));
+    let rejected = episode
+        .entries
+        .iter()
+        .any(|e| matches!(e.event, EpisodeEvent::Answer { rejected: true, .. }));
+    assert!(
+        !rejected,
+        "the runbook asks for nothing that cannot be done"
+    );
+}
+
+/// Which call fails, and at which one of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Prepare,
+    Advance,
+    Observe,
+    Act,
+    Inject,
+    Truth,
+}
+
+/// A twin whose API server dies.
+struct Mortal {
+    twin: Twin,
+    fails: Call,
+    calls_left: u32,
+}
+
+impl Mortal {
+    fn call(&mut self, call: Call) -> Result<(), Unavailable> {
+        if call != self.fails {
+            return Ok(());
+        }
+        self.calls_left = self
+            .calls_left
+            .checked_sub(1)
+            .ok_or_else(|| Unavailable("connection refused".into()))?;
+        Ok(())
+    }
+}
+
+impl Environment for Mortal {
+    fn now(&self) -> SimTime {
+        self.twin.now()
+    }
+
+    async fn observe(&mut self, query: &Query) -> Result<Observation, Failure> {
+        self.call(Call::Observe)?;
+        self.twin.observe(query).await
+    }
+
+    async fn act(&mut self, write: &Write) -> Result<String, Failure> {
+        self.call(Call::Act)?;
+        self.twin.act(write).await
+    }
+
+    async fn advance(&mut self, until: SimTime) -> Result<(), Unavailable> {
+        self.call(Call::Advance)?;
+        self.twin.advance(until).await
+    }
+}
+
+impl Stage for Mortal {
+    fn drain_journal(&mut self) -> Vec<WorldEvent> {
+        self.twin.drain_journal()
+    }
+
+    async fn prepare(&mut self) -> Result<(), Unavailable> {
+        self.call(Call::Prepare)?;
+        self.twin.prepare().await
+    }
+
+    async fn inject(&mut self, index: usize) -> Result<(), Unavailable> {
+        self.call(Call::Inject)?;
+        self.twin.inject(index).await
+    }
+
+    async fn recover(&mut self, index: usize) -> Result<(), Unavailable> {
+        self.twin.recover(index).await
+    }
+
+    async fn truth(&mut self) -> Result<Truth, Unavailable> {
+        self.call(Call::Truth)?;
+        self.twin.truth().await
+    }
+}
+
+/// Plays in a world that fails at a call; without forks, as on a live cluster.
+fn play_mortal(fails: Call, calls_left: u32) -> (Result<(), Unavailable>, Vec<Entry>) {
+    let loaded = shipped("acv/low/cpu-stress");
+    let scenario = Arc::new(loaded.scenario.value.clone());
+    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
+    let judge = Judge::new(&scenario, &loaded.words, &distance);
+    let setup = Setup {
+        judge: &judge,
+        task: TaskView::of(&scenario, &loaded.app),
+        credit: 0,
+    };
+    let mut world = Mortal {
+        twin: Twin::new(&loaded.app, &scenario, 1),
+        fails,
+        calls_left,
+    };
+    let mut player = steps(
+        "- action: {observe: {describe: {component: gremlins}}}\n\
+         - action: {write: {scale: {component: carts, replicas: 0}}}\n\
+         - action: {write: {restart: {component: catalogue}}}\n\
+         - action: {report: {healthy: true}}\n",
+    );
+    let mut log = Log::new(None);
+    let played = block_on(episode::play(
+        &mut world,
+        &setup,
+        player.as_mut(),
+        None,
+        &mut log,
+    ));
+    (played, log.into_entries())
+}
+
+#[test]
+fn a_world_that_fails_makes_the_episode_void() {
+    let table = [
+        (Call::Prepare, 0),
+        (Call::Advance, 0),
+        (Call::Advance, 60),
+        (Call::Observe, 0),
+        (Call::Observe, 1),
+        (Call::Act, 0),
+        (Call::Inject, 0),
+        (Call::Truth, 0),
+        (Call::Truth, 40),
+    ];
+    for (fails, calls_left) in table {
+        let (played, entries) = play_mortal(fails, calls_left);
+        assert_eq!(
+            played,
+            Err(Unavailable("connection refused".into())),
+            "{fails:?} after {calls_left}"
+        );
+        let ended = entries
+            .iter()
+            .any(|entry| matches!(entry.event, EpisodeEvent::Ended { .. }));
+        assert!(
+            !ended,
+            "{fails:?} after {calls_left}: a void log does not end"
+        );
+    }
+}
+
+/// The same episode in a world that lasts: what is refused is the agent's affair, and it plays on.
+#[test]
+fn what_is_refused_voids_nothing() {
+    let (played, entries) = play_mortal(Call::Prepare, 1);
+    assert_eq!(played, Ok(()));
+    let answers: Vec<(bool, &str)> = entries
+        .iter()
+        .filter_map(|entry| match &entry.event {
+            EpisodeEvent::Answer { rejected, text, .. } => Some((*rejected, text.as_str())),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        (true, "error: deployments.apps \"gremlins\" not found"),
+        (
+            true,
+            "error: carts is not yours: you may only change catalogue",
+        ),
+        (false, "deployment.apps/catalogue restarted"),
+    ];
+    assert_eq!(answers, expected);
+    assert_eq!(
+        entries.last().unwrap().event,
+        EpisodeEvent::Ended {
+            reason: EndReason::Completed
+        }
+    );
+    assert!(
+        !entries
+            .iter()
+            .any(|e| matches!(e.event, EpisodeEvent::Branch(_))),
+        "there are no forks to play"
+    );
+    let think = SimDuration::SECOND;
+    assert_eq!(decisions(&entries)[1], decisions(&entries)[0] + think);
+}
