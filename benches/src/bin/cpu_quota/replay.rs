@@ -13,6 +13,8 @@ use crate::server::Observation;
 const PHASES: u64 = 20;
 /// Tag of the hogs, which never finish.
 const HOG: u32 = u32::MAX;
+/// Tag of the moment that each worker runs before it first sleeps.
+const BEGIN: u32 = u32::MAX - 1;
 
 /// What came out of a cell, in Linux or in the twin.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +131,9 @@ fn replay(recording: &Recording, phase: SimDuration) -> Outcome {
     for _ in 0..cell.hogs {
         cpu.start(epoch, group, SimDuration(u64::MAX), HOG);
     }
+    for _ in 0..cell.threads {
+        cpu.start(epoch, group, SimDuration(1), BEGIN);
+    }
     let mut requests = recording.stream.arrivals();
     for (request, served) in requests.iter_mut().zip(&recording.observation.served) {
         request.demand = served.cpu;
@@ -138,7 +143,7 @@ fn replay(recording: &Recording, phase: SimDuration) -> Outcome {
             .get(index)
             .map_or(SimTime::NEVER, |request| epoch + SimDuration(request.at))
     };
-    let (mut queue, mut free, mut next) = (VecDeque::new(), cell.threads, 0);
+    let (mut queue, mut free, mut next) = (VecDeque::new(), 0, 0);
     let (mut outcome, mut finished) = (Outcome::default(), Vec::new());
     loop {
         let now = cpu.next_event().min(arrival(next));
@@ -147,9 +152,11 @@ fn replay(recording: &Recording, phase: SimDuration) -> Outcome {
         }
         cpu.advance(now, &mut finished);
         for index in finished.drain(..) {
-            let response = now.since(arrival(index as usize));
-            outcome.responses.push(response.as_millis_f64());
             free += 1;
+            if index != BEGIN {
+                let response = now.since(arrival(index as usize));
+                outcome.responses.push(response.as_millis_f64());
+            }
         }
         while arrival(next) <= now {
             queue.push_back(next as u32);

@@ -8,7 +8,8 @@
 //! A worker burns by watching the clock: time between two looks counts as its own unless it is so
 //! long that it must have been off the CPU. It never asks for its thread's CPU time meanwhile: that
 //! call accounts the group's runtime (`update_curr`), which otherwise waits for the tick, and so would
-//! change what is measured. It is read once before and once after each request.
+//! change what is measured. It is read once after each request, so that going to sleep and waking up,
+//! which the group pays for too, count as part of the next one.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,7 +45,7 @@ pub(crate) struct Served {
     pub(crate) arrival: u64,
     pub(crate) start: u64,
     pub(crate) finish: u64,
-    /// CPU time that the thread really used for it.
+    /// CPU time that the thread really used for it, waking up included.
     pub(crate) cpu: u64,
     /// Who served it, the hogs being counted first, and the processor on which it started.
     pub(crate) thread: usize,
@@ -137,6 +138,7 @@ fn work(
 ) -> (Vec<Served>, Vec<Gap>) {
     begin_on(thread).expect("a thread may choose among its own processors");
     let never = AtomicBool::new(false);
+    let mut accounted = thread_cpu();
     let (mut served, mut gaps) = (Vec::with_capacity(arrivals.len()), Vec::with_capacity(4096));
     while let Some(request) = arrivals.get(next.fetch_add(1, Ordering::Relaxed)) {
         sleep_until(epoch + request.at);
@@ -145,10 +147,10 @@ fn work(
             break;
         }
         let core = sched_getcpu();
-        let before = thread_cpu();
         burn(request.demand, thread, epoch, &mut gaps, &never);
         let finish = monotonic();
-        let cpu = thread_cpu() - before;
+        let cpu = thread_cpu() - accounted;
+        accounted += cpu;
         let (start, finish) = (start - epoch, finish - epoch);
         served.push(Served {
             arrival: request.at,
