@@ -6,8 +6,21 @@ pub(crate) mod scenarios;
 pub(crate) mod simulate;
 
 use datasets::scenarios::Loaded;
+use sim::diagnostic::Source;
+use sim::scenario::Script;
 
 use crate::output::{self, Failed};
+
+/// Reads a list of actions from a file.
+pub(crate) fn load_script(file: &str) -> Result<Script, Failed> {
+    let text = std::fs::read_to_string(file).map_err(|why| {
+        output::usage(format!(
+            "{file}: the list of actions cannot be read: {why}\n  help: name a file of kind Script, such as those in \
+             datasets/scripts"
+        ))
+    })?;
+    Ok(Script::load(&Source { path: file.to_owned(), text })?.value)
+}
 
 /// Loads a scenario by name or path, with `--set` changes, and says what the user should know.
 fn load_scenario(name: &str, set: &[String]) -> Result<Loaded, Failed> {
@@ -15,7 +28,7 @@ fn load_scenario(name: &str, set: &[String]) -> Result<Loaded, Failed> {
         .iter()
         .map(|setting| {
             setting.split_once('=').ok_or_else(|| {
-                output::usage(format!("--set {setting}: write it as PATH=VALUE, such as fault.severity=0.3"))
+                output::usage(format!("--set {setting}: no value\n  help: write it as PATH=VALUE, such as fault.severity=0.3"))
             })
         })
         .collect::<Result<Vec<_>, Failed>>()?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use agents::episode::{self, Forks, Log, Setup, Sink};
 use agents::policy::{self, AutonomicAgent, Policy, TaskView};
 use anyhow::{Context, anyhow};
-use datasets::scenarios::{self, Loaded};
+use datasets::scenarios::Loaded;
 use sim::diagnostic::nearest;
 use sim::environment::Unavailable;
 use sim::episode::{Entry, Header, SCHEMA_VERSION};
@@ -16,6 +16,7 @@ use sim::scenario::{Scenario, Script};
 use sim::score::{self, EpisodeScore, Judge};
 use sim::world::Twin;
 
+use crate::commands;
 use crate::output::{self, Failed};
 
 /// The built-in policies.
@@ -37,8 +38,7 @@ impl Model {
             return Ok(Self::BuiltIn(name));
         }
         if let Some(file) = text.strip_prefix("script:") {
-            let source = scenarios::find(file)?;
-            return Ok(Self::Script(Box::new(Script::load(&source)?.value)));
+            return Ok(Self::Script(Box::new(commands::load_script(file)?)));
         }
         let near = nearest(text, BUILT_IN).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
         let known = BUILT_IN.join(", ");

@@ -52,7 +52,7 @@ pub(crate) fn run(options: &CheckOptions) -> Result<(), Failed> {
     let loaded = super::load_scenario(&options.file, &[])?;
     let mut scripts = shipped_scripts(&options.file)?;
     for file in &options.witness {
-        let script = Script::load(&scenarios::find(file)?)?.value;
+        let script = super::load_script(file)?;
         scripts.push(Candidate { name: file.clone(), is_witness: true, script });
     }
     let mut report = Report {

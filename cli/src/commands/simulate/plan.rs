@@ -37,8 +37,8 @@ pub(super) struct Plan {
     pub(super) scenario: Arc<Scenario>,
     /// The load in words.
     pub(super) load: String,
-    /// When the first load starts.
-    pub(super) settled: SimTime,
+    /// When the load of an app starts. A scenario says itself when its loads do.
+    pub(super) settled: Option<SimTime>,
     pub(super) measured_from: SimTime,
     pub(super) until: SimTime,
     /// Length of the windows that are shown one by one.
@@ -101,7 +101,7 @@ fn of_app(options: &SimulateOptions) -> Result<Plan, Failed> {
     Ok(Plan {
         what: options.what.clone(),
         load: describe(&workloads, &words),
-        settled: SimTime::ZERO + settle,
+        settled: Some(SimTime::ZERO + settle),
         measured_from,
         until: measured_from + options.duration.unwrap_or(APP_DURATION),
         every: options.every,
@@ -171,11 +171,10 @@ fn of_scenario(options: &SimulateOptions) -> Result<Plan, Failed> {
         Some(duration) => SimTime::ZERO + duration,
         None => last_happening(&scenario, &loaded.words) + AFTERMATH,
     };
-    let first_load = scenario.workloads.iter().map(|load| load.start).min().unwrap_or_default();
     Ok(Plan {
         what: options.what.clone(),
         load: describe(&scenario.workloads, &loaded.words),
-        settled: SimTime::ZERO + first_load,
+        settled: None,
         measured_from: SimTime::ZERO,
         until: end,
         every: Some(options.every.unwrap_or(SCENARIO_WINDOW)),

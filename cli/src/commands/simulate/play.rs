@@ -95,8 +95,11 @@ struct Player<'a> {
 impl Player<'_> {
     fn play(&mut self, plan: &Plan) -> anyhow::Result<Played> {
         block_on(self.twin.prepare())??;
-        self.advance(plan.settled.min(plan.until))?;
-        let unready = self.unready();
+        let mut unready = Vec::new();
+        if let Some(settled) = plan.settled {
+            self.advance(settled)?;
+            unready = self.unready();
+        }
         self.advance(plan.measured_from)?;
         // A new window, for requests and for CPU.
         block_on(self.twin.truth())??;

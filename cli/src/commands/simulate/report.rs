@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use agents::render::Table;
 use sim::episode::WorldEvent;
 use sim::fault::FaultKind;
-use sim::time::SimDuration;
 
 use super::figures::{Figures, RequestFigures, ServiceFigures, WindowFigures};
 use super::plan::Plan;
@@ -19,9 +18,8 @@ pub(super) fn warnings(plan: &Plan, played: &Played) -> Vec<String> {
     let mut warnings = Vec::new();
     if !played.unready.is_empty() {
         warnings.push(format!(
-            "warning: not all pods were ready when the load began, after {}: {}\n  help: settle longer with \
-             --settle, or look at the pods' memory and CPU limits",
-            plan.settled,
+            "warning: not all pods were ready when the load began: {}\n  help: settle longer with --settle, or give \
+             the node more cores or memory",
             played.unready.join(", ")
         ));
     }
@@ -51,10 +49,9 @@ pub(super) fn text(plan: &Plan, figures: &Figures) -> String {
 }
 
 fn header(plan: &Plan, figures: &Figures) -> String {
-    let before = match plan.measured_from.since(plan.settled) {
-        SimDuration::ZERO => String::new(),
-        warm_up => format!(", after {} without and {warm_up} with load", plan.settled),
-    };
+    let before = plan.settled.map_or_else(String::new, |settled| {
+        format!(", after {settled} without and {} with load", plan.measured_from.since(settled))
+    });
     let nodes = figures.nodes.iter().map(|(name, node)| {
         format!("node {name}: {} cores of speed {}, {:.0} % busy", node.cores, node.speed, node.busy * 100.0)
     });
