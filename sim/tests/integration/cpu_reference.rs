@@ -1,8 +1,7 @@
-//! The CPU model beside slow ones that recompute everything at every moment.
+//! The CPU model of a limited group beside a slow one.
 //!
 //! [`Queues`] moves a limited group in steps of 0.1 ms, looks at every processor at every tick and keeps
-//! nothing but what the kernel keeps. [`Sharing`] moves unlimited groups from event to event and works
-//! out every thread's speed anew by filling step by step.
+//! nothing but what the kernel keeps.
 
 use proptest::prelude::*;
 use sim::cpu::{CpuStats, GroupConfig, GroupIx, NodeCpu, PERIOD, Quota, ThreadIx};
@@ -95,7 +94,7 @@ impl Queue {
 /// A limited group, step by step.
 struct Queues {
     now: i64,
-    queues: Vec<Queue>,
+    processors: Vec<Queue>,
     quota: i64,
     pool: i64,
     period_timer: i64,
@@ -118,7 +117,7 @@ impl Queues {
         };
         Self {
             now: 0,
-            queues: vec![queue; CORES],
+            processors: vec![queue; CORES],
             quota,
             pool: quota,
             period_timer: phase,
@@ -135,7 +134,7 @@ impl Queues {
     }
 
     fn account(&mut self, q: usize) -> bool {
-        let queue = &mut self.queues[q];
+        let queue = &mut self.processors[q];
         if queue.throttled || queue.runtime > 0 {
             return !queue.throttled;
         }
@@ -154,35 +153,35 @@ impl Queues {
             queue.running = false;
             self.throttled.push(q);
         }
-        !self.queues[q].throttled
+        !self.processors[q].throttled
     }
 
     fn pull(&mut self, to: usize) {
         let mut from = None;
-        for (q, queue) in self.queues.iter().enumerate() {
-            let most = from.map_or(1, |f: usize| self.queues[f].threads.len());
+        for (q, queue) in self.processors.iter().enumerate() {
+            let most = from.map_or(1, |f: usize| self.processors[f].threads.len());
             if queue.running && queue.threads.len() > most {
                 from = Some(q);
             }
         }
         let Some(from) = from else { return };
         let now = self.now;
-        let source = &mut self.queues[from];
+        let source = &mut self.processors[from];
         let cold = (1..source.threads.len()).find(|&i| now - source.threads[i].ran >= MS / 2);
         let Some(cold) = cold else { return };
         let beyond = source.threads[cold].vruntime - source.average();
         let mut thread = source.threads.remove(cold);
-        thread.vruntime = self.queues[to].base + beyond;
+        thread.vruntime = self.processors[to].base + beyond;
         thread.deadline = thread.vruntime + SLICE;
-        self.queues[to].threads.push(thread);
+        self.processors[to].threads.push(thread);
         if self.account(to) {
-            self.queues[to].pick(now);
+            self.processors[to].pick(now);
         }
     }
 
     fn distribute(&mut self) {
         for q in std::mem::take(&mut self.throttled) {
-            let queue = &mut self.queues[q];
+            let queue = &mut self.processors[q];
             let amount = self.pool.min(1 - queue.runtime);
             self.pool -= amount;
             queue.runtime += amount;
@@ -195,7 +194,7 @@ impl Queues {
     }
 
     fn thaw(&mut self, q: usize) {
-        let queue = &mut self.queues[q];
+        let queue = &mut self.processors[q];
         queue.throttled = false;
         for thread in &mut queue.threads {
             thread.deadline = thread.vruntime + SLICE;
@@ -208,7 +207,8 @@ impl Queues {
     /// The order in which processors notice a tick: as documented at `first_to_tick`.
     fn order(&self) -> Vec<usize> {
         let tick = (self.now / TICK) as u64;
-        let first = (tick.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) * CORES as u64 >> 32;
+        let hash = tick.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let first = (hash * CORES as u64) >> 32;
         (0..CORES).map(|i| (i + first as usize) % CORES).collect()
     }
 
@@ -218,7 +218,7 @@ impl Queues {
             self.leave_if_departed(q);
         }
         self.now += STEP;
-        for queue in &mut self.queues {
+        for queue in &mut self.processors {
             if queue.running {
                 queue.threads[0].left -= STEP;
                 queue.threads[0].vruntime += STEP;
@@ -231,7 +231,7 @@ impl Queues {
         }
         let mut finished = Vec::new();
         for q in self.order() {
-            let queue = &mut self.queues[q];
+            let queue = &mut self.processors[q];
             let ticks = queue.running && self.now % TICK == 0;
             if ticks {
                 queue.renew();
@@ -243,15 +243,13 @@ impl Queues {
                 self.sleepers.push((q, thread.vruntime));
                 finished.push(thread.id);
                 queue.departed = Some(thread);
-            } else if ticks {
-                if self.account(q) && self.queues[q].threads.len() > 1 {
-                    self.queues[q].pick(self.now);
-                    let free = self.queues.iter().position(|queue| {
-                        !queue.running && !queue.throttled && queue.departed.is_none()
-                    });
-                    if let Some(free) = free {
-                        self.pull(free);
-                    }
+            } else if ticks && self.account(q) && self.processors[q].threads.len() > 1 {
+                self.processors[q].pick(self.now);
+                let free = self.processors.iter().position(|queue| {
+                    !queue.running && !queue.throttled && queue.departed.is_none()
+                });
+                if let Some(free) = free {
+                    self.pull(free);
                 }
             }
         }
@@ -279,7 +277,7 @@ impl Queues {
     }
 
     fn leave_if_departed(&mut self, q: usize) {
-        if self.queues[q].departed.take().is_some() {
+        if self.processors[q].departed.take().is_some() {
             self.leave(q);
         }
     }
@@ -288,13 +286,13 @@ impl Queues {
         if !self.account(q) {
             return;
         }
-        if !self.queues[q].threads.is_empty() {
-            self.queues[q].pick(self.now);
+        if !self.processors[q].threads.is_empty() {
+            self.processors[q].pick(self.now);
             return;
         }
-        let amount = self.queues[q].runtime - MS;
+        let amount = self.processors[q].runtime - MS;
         if amount > 0 {
-            self.queues[q].runtime = MS;
+            self.processors[q].runtime = MS;
             self.pool += amount;
             let refill_is_far = self.period_timer - self.now >= 7 * MS;
             let worth_it = !self.throttled.is_empty() && self.pool > 5 * MS;
@@ -308,11 +306,11 @@ impl Queues {
     /// The thread that just finished goes on, or else one wakes.
     fn start(&mut self, id: u32, left: i64) {
         let departed = self
-            .queues
+            .processors
             .iter()
             .position(|queue| queue.departed.is_some());
         if let Some(q) = departed {
-            let queue = &mut self.queues[q];
+            let queue = &mut self.processors[q];
             let before = queue.departed.take().expect("just found");
             queue.threads.insert(0, Thread { id, left, ..before });
             queue.running = true;
@@ -321,22 +319,22 @@ impl Queues {
             return;
         }
         let (q, slept) = if self.sleepers.is_empty() {
-            let q = (0..CORES).min_by_key(|&q| self.queues[q].threads.len());
+            let q = (0..CORES).min_by_key(|&q| self.processors[q].threads.len());
             (q.expect("there are processors"), None)
         } else {
             let (known, slept) = self.sleepers.remove(0);
-            let owes = self.queues[known].running && slept > self.queues[known].average();
+            let owes = self.processors[known].running && slept > self.processors[known].average();
             let free = (0..CORES)
                 .map(|i| (known + i) % CORES)
-                .find(|&q| !self.queues[q].running);
+                .find(|&q| !self.processors[q].running);
             let q = if owes { known } else { free.unwrap_or(known) };
             (q, (q == known).then_some(slept))
         };
-        if self.queues[q].running {
-            self.queues[q].renew();
+        if self.processors[q].running {
+            self.processors[q].renew();
         }
         let may_run = self.account(q);
-        let queue = &mut self.queues[q];
+        let queue = &mut self.processors[q];
         let average = queue.average();
         let vruntime = slept.map_or(average, |slept| slept.clamp(average, average + TICK));
         let deadline = vruntime + SLICE;
@@ -354,14 +352,14 @@ impl Queues {
 
     fn stop(&mut self, id: u32) {
         for q in 0..CORES {
-            let Some(at) = self.queues[q]
+            let Some(at) = self.processors[q]
                 .threads
                 .iter()
                 .position(|thread| thread.id == id)
             else {
                 continue;
             };
-            let queue = &mut self.queues[q];
+            let queue = &mut self.processors[q];
             let thread = queue.threads.remove(at);
             if at == 0 && queue.running {
                 queue.running = false;
@@ -375,20 +373,24 @@ impl Queues {
         (self.quota, self.pool) = (quota, quota);
         self.throttled.clear();
         for q in 0..CORES {
-            if self.queues[q].running {
-                self.queues[q].renew();
+            if self.processors[q].running {
+                self.processors[q].renew();
             }
-            self.queues[q].runtime = 1;
-            if self.queues[q].throttled {
+            self.processors[q].runtime = 1;
+            if self.processors[q].throttled {
                 self.thaw(q);
             }
         }
     }
 
     fn check(&self, stats: CpuStats) {
-        let threads: usize = self.queues.iter().map(|queue| queue.threads.len()).sum();
+        let threads: usize = self
+            .processors
+            .iter()
+            .map(|queue| queue.threads.len())
+            .sum();
         let frozen = self
-            .queues
+            .processors
             .iter()
             .any(|queue| queue.throttled && !queue.threads.is_empty());
         assert_eq!(stats.usage.0 as i64, self.usage, "usage at {}", self.now);
@@ -549,130 +551,4 @@ proptest! {
             pair.slow.check(pair.fast.group_stats(pair.now(), pair.group));
         }
     }
-
-    #[test]
-    fn unlimited_groups_agree_with_the_event_by_event_model(
-        cores in 1u32..4,
-        weights in prop::collection::vec(1u32..2000, 1..5),
-        bursts in prop::collection::vec((0u64..5_000_000, 0usize..5, 1u64..8_000_000), 1..60),
-    ) {
-        check_sharing(cores, &weights, &bursts);
-    }
-}
-
-/// Unlimited groups, event by event, in floating point.
-struct Sharing {
-    cores: f64,
-    weights: Vec<f64>,
-    /// Group, what is left, burst.
-    threads: Vec<(usize, f64, u32)>,
-}
-
-impl Sharing {
-    /// The speed of each thread: capacity is poured in by weight and whoever is full drops out.
-    fn speeds(&self) -> Vec<f64> {
-        let counts: Vec<f64> = (0..self.weights.len())
-            .map(|group| {
-                self.threads
-                    .iter()
-                    .filter(|thread| thread.0 == group)
-                    .count() as f64
-            })
-            .collect();
-        let mut got = vec![0.0; counts.len()];
-        let mut left = self.cores.min(counts.iter().sum());
-        while left > 1e-12 {
-            let open: Vec<usize> = (0..got.len())
-                .filter(|&g| got[g] < counts[g] - 1e-12)
-                .collect();
-            let weight: f64 = open.iter().map(|&g| self.weights[g]).sum();
-            let level = |&g: &usize| (counts[g] - got[g]) / self.weights[g];
-            let pour = open.iter().map(level).fold(left / weight, f64::min);
-            for g in open {
-                got[g] += pour * self.weights[g];
-                left -= pour * self.weights[g];
-            }
-        }
-        self.threads
-            .iter()
-            .map(|thread| got[thread.0] / counts[thread.0])
-            .collect()
-    }
-}
-
-fn check_sharing(cores: u32, weights: &[u32], bursts: &[(u64, usize, u64)]) {
-    let mut fast = NodeCpu::new(cores);
-    let config = |&weight: &u32| GroupConfig {
-        quota: None,
-        weight,
-        phase: SimDuration::ZERO,
-    };
-    let groups: Vec<GroupIx> = weights
-        .iter()
-        .map(|weight| fast.add_group(SimTime::ZERO, config(weight)))
-        .collect();
-    let weights = weights.iter().map(|&weight| f64::from(weight)).collect();
-    let mut slow = Sharing {
-        cores: f64::from(cores),
-        weights,
-        threads: Vec::new(),
-    };
-    let (mut slow_now, mut now, mut finished) = (0.0, 0, Vec::new());
-    let mut fast_finish = vec![0; bursts.len()];
-    let mut slow_finish = vec![0.0; bursts.len()];
-    let last = (u64::MAX / 2, 0, 0);
-    for (tag, &(gap, group, work)) in bursts.iter().chain([&last]).enumerate() {
-        now += gap;
-        while fast.next_event().0 <= now {
-            let time = fast.next_event();
-            fast.advance(time, &mut finished);
-            finished
-                .drain(..)
-                .for_each(|tag: u32| fast_finish[tag as usize] = time.0);
-        }
-        while !slow.threads.is_empty() && slow_now < now as f64 {
-            let speeds = slow.speeds();
-            let finish = slow
-                .threads
-                .iter()
-                .zip(&speeds)
-                .map(|(thread, speed)| thread.1 / speed);
-            let step = finish
-                .fold(f64::INFINITY, f64::min)
-                .min(now as f64 - slow_now);
-            slow_now += step;
-            for (thread, speed) in slow.threads.iter_mut().zip(&speeds) {
-                thread.1 -= step * speed;
-            }
-            slow.threads.retain(|&(_, left, tag)| {
-                if left < 1e-3 {
-                    slow_finish[tag as usize] = slow_now;
-                }
-                left >= 1e-3
-            });
-        }
-        if tag < bursts.len() {
-            slow_now = now as f64;
-            let group = group % groups.len();
-            fast.start(SimTime(now), groups[group], SimDuration(work), tag as u32);
-            slow.threads.push((group, work as f64, tag as u32));
-        }
-    }
-    // Each burst that ends may take up to a nanosecond from one that has the smallest share, and at that
-    // speed a rate rounded by 2^-32 is off by less than a millionth.
-    let inverse_of_smallest_share = slow.weights.iter().sum::<f64>()
-        / slow.weights.iter().fold(f64::INFINITY, |a, &b| a.min(b));
-    let tolerance = bursts.len() as f64 * inverse_of_smallest_share;
-    for (tag, (fast, slow)) in fast_finish.iter().zip(&slow_finish).enumerate() {
-        assert!(
-            (*fast as f64 - slow).abs() < tolerance + 1e-6 * slow,
-            "burst {tag}: {fast} and {slow}"
-        );
-    }
-    let total: u64 = bursts.iter().map(|burst| burst.2).sum();
-    assert_eq!(
-        fast.busy(SimTime(now)),
-        SimDuration(total),
-        "work is conserved"
-    );
 }

@@ -5,6 +5,7 @@ mod cluster;
 mod calls;
 mod cpu;
 mod cpu_reference;
+mod cpu_sharing;
 mod cpu_theory;
 mod engine;
 mod promql_answers;

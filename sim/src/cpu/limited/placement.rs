@@ -1,0 +1,68 @@
+//! On which processor a thread of a limited group runs.
+
+use super::{Limited, Sleeper, bits};
+use crate::cpu::fixed::Work;
+use crate::time::SimTime;
+
+impl Limited {
+    /// The processor on which a thread starts: the one it knows if free, else a free one, else the one
+    /// it knows (`select_idle_sibling`); for a new thread the emptiest. One that owes its competitors
+    /// service has never left its queue (`DELAY_DEQUEUE`).
+    pub(super) fn choose_lane(&self, sleeper: Option<Sleeper>) -> usize {
+        let lanes = 0..self.lanes.len();
+        let Some(Sleeper { lane, vruntime }) = sleeper else {
+            let emptiest = lanes.min_by_key(|&ix| self.lanes[ix].runners.len());
+            return emptiest.expect("a node has processors");
+        };
+        let known = lane as usize;
+        if self.lanes[known].is_owed(vruntime) {
+            return known;
+        }
+        let others = (known + 1..lanes.end).chain(0..known);
+        let mut candidates = std::iter::once(known).chain(others);
+        candidates
+            .find(|&ix| self.lanes[ix].is_free())
+            .unwrap_or(known)
+    }
+
+    pub(super) fn enqueue(
+        &mut self,
+        ix: usize,
+        now: SimTime,
+        thread: u32,
+        left: Work,
+        slept: Option<Work>,
+    ) {
+        self.sync(ix, now);
+        self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
+        let may_run = self.account(ix, now);
+        let lane = &mut self.lanes[ix];
+        lane.enqueue(thread, left, slept, now, &self.kernel);
+        if may_run {
+            lane.reschedule(now);
+        } else if lane.runners.len() == 1 {
+            self.frozen.add_lane(now);
+        }
+        self.lane_changed(ix);
+    }
+
+    /// An idle processor takes a waiting thread from the busiest one (`sched_balance_newidle`, and
+    /// `nohz_balancer_kick` at the tick), unless its caches are hot (`sysctl_sched_migration_cost`).
+    pub(super) fn pull(&mut self, to: usize, now: SimTime) {
+        let running = bits(self.busy).filter(|&ix| self.lanes[ix].is_running());
+        let busiest = running.max_by_key(|&ix| (self.lanes[ix].runners.len(), usize::MAX - ix));
+        let Some(from) = busiest.filter(|&ix| self.lanes[ix].runners.len() > 1) else {
+            return;
+        };
+        self.sync(from, now);
+        self.sync(to, now);
+        if let Some((runner, lag)) = self.lanes[from].give_away(now) {
+            self.lane_changed(from);
+            self.lanes[to].take_over(runner, lag, &self.kernel);
+            if self.account(to, now) {
+                self.lanes[to].reschedule(now);
+            }
+            self.lane_changed(to);
+        }
+    }
+}
