@@ -9,6 +9,7 @@
 //! scored.
 
 mod action;
+pub mod conformance;
 mod goal;
 mod observation;
 

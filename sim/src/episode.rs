@@ -214,6 +214,15 @@ pub enum WorldEvent {
     },
 }
 
+impl WorldEvent {
+    /// When it happened.
+    pub const fn at(&self) -> SimTime {
+        match self {
+            Self::Kubernetes { at, .. } | Self::FaultBegan { at, .. } | Self::FaultEnded { at, .. } => *at,
+        }
+    }
+}
+
 /// What the judge sees of one interval: exact, over all requests, not sampled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Truth {

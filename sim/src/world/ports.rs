@@ -90,6 +90,8 @@ impl Stage for Twin {
     fn drain_journal(&mut self) -> Vec<WorldEvent> {
         let mut events = self.parts.cluster.drain_journal();
         events.append(&mut self.journal);
+        // Of equal times, what the cluster did first: it had done it when the fault came.
+        events.sort_by_key(WorldEvent::at);
         events
     }
 

@@ -12,10 +12,10 @@ const BOOKSHOP: [(&str, &str); 4] = [
 ];
 
 /// A change of one file: its name, what is replaced, and by what.
-type Change<'a> = (&'a str, &'a str, &'a str);
+pub(crate) type Change<'a> = (&'a str, &'a str, &'a str);
 
 /// The app with some changes. A change of the whole of `profile.yaml` (from nothing) takes the profile away.
-fn bookshop(changes: &[Change<'_>]) -> Result<(App, Vec<sim::diagnostic::Diagnostic>), Diagnostics> {
+pub(crate) fn bookshop(changes: &[Change<'_>]) -> Result<(App, Vec<sim::diagnostic::Diagnostic>), Diagnostics> {
     let mut files = BOOKSHOP.map(|(path, text)| Source { path: path.to_owned(), text: text.to_owned() }).to_vec();
     for (path, old, new) in changes {
         let file = files.iter_mut().find(|f| f.path == *path).expect("it is one of its files");

@@ -18,3 +18,4 @@ mod theory;
 mod traffic;
 mod promql_naive;
 mod promql_recorded;
+mod world;
