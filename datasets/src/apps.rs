@@ -189,4 +189,20 @@ mod tests {
             "error: overlays/acw: the app has no overlay `acw`\n  help: did you mean `acv`?",
         );
     }
+
+    #[test]
+    fn folders_on_disk_are_read_in_the_order_of_their_paths() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let files = AppFiles::read(&root.join("../sim/tests/fixtures/apps/bookshop")).unwrap();
+        let names: Vec<_> = files.manifests.iter().filter_map(|f| f.path.rsplit('/').next()).collect();
+        assert_eq!(names, ["books.yaml", "store.yaml", "web.yaml"]);
+        let (app, warnings) = files.load(None).unwrap();
+        assert_eq!((app.objects.deployments.len(), warnings), (3, Vec::new()));
+
+        let refused = |path: &str| AppFiles::read(&root.join(path)).unwrap_err().0.remove(0);
+        assert_eq!(refused("build.rs").message, "it is not a folder");
+        let empty = refused("src");
+        assert_eq!(empty.message, "the folder holds no manifests");
+        assert!(empty.help.contains("profile.yaml") && empty.path.ends_with("src"), "{empty}");
+    }
 }
