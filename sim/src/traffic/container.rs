@@ -81,10 +81,6 @@ pub(super) struct Address {
 }
 
 /// One process, its control group and all that it holds.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, not a state machine"
-)]
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one process, not a state")]
 pub(super) struct Container {

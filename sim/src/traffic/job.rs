@@ -57,10 +57,6 @@ pub(super) enum State {
 }
 
 /// One attempt at a request, or a branch of a handler.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts beside the one state"
-)]
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one request, one byte each")]
 pub(super) struct Job {
