@@ -134,9 +134,9 @@ impl Player<'_> {
         })
     }
 
-    /// Lets the world run, and does to it what is due by then.
+    /// Lets the world run, and does to it what is due before that; what is due then belongs to the next window.
     fn advance(&mut self, until: SimTime) -> anyhow::Result<()> {
-        while let Some((at, change)) = self.changes.last().copied().filter(|(at, _)| *at <= until) {
+        while let Some((at, change)) = self.changes.last().copied().filter(|(at, _)| *at < until) {
             self.run_until(at);
             self.changes.pop();
             match change {
