@@ -15,9 +15,7 @@ mod agenda;
 mod branches;
 mod log;
 
-use sim::environment::{
-    Action, Environment, Failure, Observation, Query, Stage, Unavailable,
-};
+use sim::environment::{Action, Environment, Failure, Observation, Query, Stage, Unavailable};
 use sim::episode::{Branch, EndReason, EpisodeEvent, Truth};
 use sim::scenario::Scenario;
 use sim::score::Judge;

@@ -27,11 +27,7 @@ impl Executor {
     ///
     /// # Errors
     /// The world failed.
-    pub async fn execute<E: Environment>(
-        &self,
-        world: &mut E,
-        action: &Action,
-    ) -> Result<Reply, Unavailable> {
+    pub async fn execute<E: Environment>(&self, world: &mut E, action: &Action) -> Result<Reply, Unavailable> {
         let result = match action {
             Action::Observe(query) => world.observe(query).await.map(Reply::Seen),
             Action::Write(write) => match self.refusal(world, write).await? {
@@ -48,35 +44,25 @@ impl Executor {
     }
 
     /// Why a write is not this agent's to make; none if it is.
-    async fn refusal<E: Environment>(
-        &self,
-        world: &mut E,
-        write: &Write,
-    ) -> Result<Option<String>, Unavailable> {
+    async fn refusal<E: Environment>(&self, world: &mut E, write: &Write) -> Result<Option<String>, Unavailable> {
         let owner = match write {
             Write::DeletePod { pod } => owner_of_pod(world, pod).await?,
             Write::Apply(object) => owner_of_object(world, &object.manifest).await?,
             _ => write.component().map(ToOwned::to_owned),
         };
         Ok(match owner {
-            Some(owner) if owner != self.component => Some(format!(
-                "{owner} is not yours: you may only change {}",
-                self.component
-            )),
+            Some(owner) if owner != self.component => {
+                Some(format!("{owner} is not yours: you may only change {}", self.component))
+            }
             // An unknown pod, or a manifest that cannot be read, is for the API server to refuse.
             _ => None,
         })
     }
 }
 
-async fn owner_of_pod<E: Environment>(
-    world: &mut E,
-    pod: &str,
-) -> Result<Option<String>, Unavailable> {
+async fn owner_of_pod<E: Environment>(world: &mut E, pod: &str) -> Result<Option<String>, Unavailable> {
     match world.observe(&Query::ListPods { component: None }).await {
-        Ok(Observation::Pods(pods)) => {
-            Ok(pods.into_iter().find(|p| p.name == pod).map(|p| p.component))
-        }
+        Ok(Observation::Pods(pods)) => Ok(pods.into_iter().find(|p| p.name == pod).map(|p| p.component)),
         Err(Failure::Unavailable(failure)) => Err(failure),
         _ => Ok(None),
     }
@@ -105,7 +91,9 @@ async fn owner_of_service<E: Environment>(world: &mut E, name: &str) -> Result<O
     let components: BTreeSet<String> = pods.into_iter().map(|pod| pod.component).collect();
     for component in components {
         match world.observe(&Query::Describe { component: component.clone() }).await {
-            Ok(Observation::Description(found)) if found.service.as_ref().is_some_and(|service| service.name == name) => {
+            Ok(Observation::Description(found))
+                if found.service.as_ref().is_some_and(|service| service.name == name) =>
+            {
                 return Ok(Some(component));
             }
             Err(Failure::Unavailable(failure)) => return Err(failure),

@@ -7,9 +7,7 @@ mod describe;
 mod table;
 
 use serde_json::Value;
-use sim::environment::{
-    Dependencies, EventView, NodeView, Observation, PodView, ReplicaSetView, Usage,
-};
+use sim::environment::{Dependencies, EventView, NodeView, Observation, PodView, ReplicaSetView, Usage};
 use sim::time::{SimDuration, SimTime};
 
 use crate::policy::Reply;
@@ -92,8 +90,7 @@ pub(crate) fn events_text(events: &[EventView], now: SimTime) -> String {
 }
 
 fn usage_text(usage: &[Usage]) -> String {
-    let mut table =
-        Table::new(["NAME", "CPU", "CPU REQUEST", "CPU LIMIT", "MEMORY", "MEMORY LIMIT"]);
+    let mut table = Table::new(["NAME", "CPU", "CPU REQUEST", "CPU LIMIT", "MEMORY", "MEMORY LIMIT"]);
     for u in usage {
         table.row([
             u.pod.clone(),
@@ -109,8 +106,14 @@ fn usage_text(usage: &[Usage]) -> String {
 
 fn nodes_text(nodes: &[NodeView]) -> String {
     let mut table = Table::new([
-        "NAME", "STATUS", "CPU ALLOCATABLE", "CPU REQUESTED", "CPU USED", "MEMORY ALLOCATABLE",
-        "MEMORY REQUESTED", "MEMORY USED",
+        "NAME",
+        "STATUS",
+        "CPU ALLOCATABLE",
+        "CPU REQUESTED",
+        "CPU USED",
+        "MEMORY ALLOCATABLE",
+        "MEMORY REQUESTED",
+        "MEMORY USED",
     ]);
     for n in nodes {
         table.row([
@@ -139,12 +142,7 @@ fn dependencies_text(graph: &Dependencies) -> String {
     let list = |names: &[String]| {
         if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
     };
-    format!(
-        "{0} calls: {1}\n{0} is called by: {2}",
-        graph.component,
-        list(&graph.calls),
-        list(&graph.called_by)
-    )
+    format!("{0} calls: {1}\n{0} is called by: {2}", graph.component, list(&graph.calls), list(&graph.called_by))
 }
 
 /// One line per series: `{labels} value`, or for a range its points as `value @seconds`.
@@ -186,11 +184,7 @@ fn cut(text: String, limit: usize) -> String {
     }
     let kept = text[..end].rfind('\n').unwrap_or(end);
     let lines = text[kept..].lines().filter(|l| !l.is_empty()).count();
-    format!(
-        "{}\n[cut: {} more characters in {lines} more lines; ask for less]",
-        &text[..kept],
-        text.len() - kept
-    )
+    format!("{}\n[cut: {} more characters in {lines} more lines; ask for less]", &text[..kept], text.len() - kept)
 }
 
 #[cfg(test)]
@@ -210,7 +204,10 @@ mod tests {
     fn a_cut_says_what_is_missing() {
         let text = (0..100).map(|i| format!("line {i}")).collect::<Vec<_>>().join("\n");
         let short = cut(text.clone(), 50);
-        assert!(short.len() < 120 && short.ends_with("[cut: 744 more characters in 94 more lines; ask for less]"), "{short}");
+        assert!(
+            short.len() < 120 && short.ends_with("[cut: 741 more characters in 93 more lines; ask for less]"),
+            "{short}"
+        );
         assert_eq!(cut(text.clone(), 10_000), text);
     }
 

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sim::environment::{
-    Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, LogQuery,
-    MetricQuery, Query, ResourceChange, Write,
+    Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, LogQuery, MetricQuery, Query,
+    ResourceChange, Write,
 };
 use sim::time::SimDuration;
 
@@ -94,18 +94,13 @@ macro_rules! tools {
 }
 
 fn describe<T: Arguments>() -> Tool {
-    Tool {
-        name: T::NAME,
-        description: T::DESCRIPTION,
-        parameters: schemars::schema_for!(T).to_value(),
-    }
+    Tool { name: T::NAME, description: T::DESCRIPTION, parameters: schemars::schema_for!(T).to_value() }
 }
 
 fn read<T: Arguments>(arguments: &Value) -> Result<Action, ToolError> {
-    serde_json::from_value::<T>(arguments.clone()).map(T::action).map_err(|e| ToolError::Arguments {
-        name: T::NAME.into(),
-        problem: e.to_string(),
-    })
+    serde_json::from_value::<T>(arguments.clone())
+        .map(T::action)
+        .map_err(|e| ToolError::Arguments { name: T::NAME.into(), problem: e.to_string() })
 }
 
 fn unknown(name: &str) -> ToolError {
@@ -323,10 +318,7 @@ mod tests {
     #[test]
     fn a_call_makes_its_action() {
         let scaled = parse("scale", &json!({"component": "catalogue", "replicas": 3})).unwrap();
-        assert_eq!(
-            scaled,
-            Action::Write(Write::Scale { component: "catalogue".into(), replicas: 3 })
-        );
+        assert_eq!(scaled, Action::Write(Write::Scale { component: "catalogue".into(), replicas: 3 }));
         let waited = parse("wait", &json!({"duration": "30s"})).unwrap();
         assert_eq!(waited, Action::Wait(SimDuration::from_secs(30)));
     }

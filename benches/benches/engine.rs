@@ -20,9 +20,7 @@ fn models(c: &mut Criterion) {
     ] {
         let until = SimTime::ZERO + SimDuration::from_secs(seconds);
         let (mut model, mut queue) = Running::start(&network, 1, Moments::default());
-        group.throughput(Throughput::Elements(run_until(
-            &mut model, &mut queue, until,
-        )));
+        group.throughput(Throughput::Elements(run_until(&mut model, &mut queue, until)));
         group.bench_function(name, |b| {
             b.iter(|| {
                 let (mut model, mut queue) = Running::start(&network, 1, Moments::default());
@@ -76,31 +74,28 @@ fn timers(c: &mut Criterion) {
         });
         // As request timeouts are used: set for later than what is pending, and mostly cleared.
         let mut now = SimTime(1 << 44);
-        group.bench_function(
-            BenchmarkId::new("add, set, remove the oldest", slots),
-            |b| {
-                let mut live: std::collections::VecDeque<_> = (0..slots)
-                    .map(|_| {
-                        now += SimDuration(1);
-                        let timer = queue.add_timer();
-                        queue.set_timer(timer, now, [0, 0]);
-                        timer
-                    })
-                    .collect();
-                b.iter(|| {
+        group.bench_function(BenchmarkId::new("add, set, remove the oldest", slots), |b| {
+            let mut live: std::collections::VecDeque<_> = (0..slots)
+                .map(|_| {
                     now += SimDuration(1);
                     let timer = queue.add_timer();
                     queue.set_timer(timer, now, [0, 0]);
-                    live.push_back(timer);
-                    if let Some(oldest) = live.pop_front() {
-                        queue.remove_timer(oldest);
-                    }
-                });
-                for timer in live {
-                    queue.remove_timer(timer);
+                    timer
+                })
+                .collect();
+            b.iter(|| {
+                now += SimDuration(1);
+                let timer = queue.add_timer();
+                queue.set_timer(timer, now, [0, 0]);
+                live.push_back(timer);
+                if let Some(oldest) = live.pop_front() {
+                    queue.remove_timer(oldest);
                 }
-            },
-        );
+            });
+            for timer in live {
+                queue.remove_timer(timer);
+            }
+        });
     }
     group.finish();
 }

@@ -42,15 +42,8 @@ impl Network {
     /// `load` of the time: M/M/c.
     pub fn single(servers: u32, load: f64) -> Self {
         let arrival_rate = load * f64::from(servers);
-        let station = Station {
-            arrival_rate,
-            servers,
-            service_time: 1.0,
-            routing: vec![0.0],
-        };
-        Self {
-            stations: vec![station],
-        }
+        let station = Station { arrival_rate, servers, service_time: 1.0, routing: vec![0.0] };
+        Self { stations: vec![station] }
     }
 
     /// Twelve single servers. Jobs enter at the first three, go on to one of three stations and may
@@ -64,16 +57,9 @@ impl Network {
             routing[(i + 4) % N] += 0.25;
             routing[(i + 7) % N] += 0.15;
             let arrival_rate = if i < 3 { 1.0 } else { 0.0 };
-            Station {
-                arrival_rate,
-                servers: 1,
-                service_time: 1.0,
-                routing,
-            }
+            Station { arrival_rate, servers: 1, service_time: 1.0, routing }
         };
-        let mut network = Self {
-            stations: (0..N).map(station).collect(),
-        };
+        let mut network = Self { stations: (0..N).map(station).collect() };
         let rates = theory::arrival_rates(&network);
         for (station, rate) in network.stations.iter_mut().zip(rates) {
             station.service_time = load / rate;
@@ -85,10 +71,7 @@ impl Network {
 impl Network {
     /// The stations where jobs enter.
     pub fn entries(&self) -> impl Iterator<Item = (usize, &Station)> {
-        self.stations
-            .iter()
-            .enumerate()
-            .filter(|(_, station)| station.arrival_rate > 0.0)
+        self.stations.iter().enumerate().filter(|(_, station)| station.arrival_rate > 0.0)
     }
 }
 
@@ -187,24 +170,14 @@ impl<R: Record> Running<R> {
     /// The network, empty, with the first arrivals scheduled.
     pub fn start(network: &Network, seed: u64, record: R) -> (Self, Queue<Event>) {
         let key = Key::root(seed).with_str("queueing network");
-        let stations = network
-            .stations
-            .iter()
-            .zip(0..)
-            .map(|(s, i)| StationState::new(s, key.with(i)));
-        let running = Self {
-            stations: stations.collect(),
-            record,
-        };
+        let stations = network.stations.iter().zip(0..).map(|(s, i)| StationState::new(s, key.with(i)));
+        let running = Self { stations: stations.collect(), record };
         let mut queue = Queue::new();
         for (i, station) in running.stations.iter().enumerate() {
             if station.interarrival_time.is_finite() {
                 queue.schedule(
                     SimTime::ZERO + station.until_arrival(i as u32),
-                    Event::Arrival {
-                        station: i as u16,
-                        job: i as u32,
-                    },
+                    Event::Arrival { station: i as u16, job: i as u32 },
                 );
             }
         }
@@ -216,18 +189,11 @@ impl<R: Record> Running<R> {
     fn join(&mut self, now: SimTime, station: u16, job: u32, hop: u16, queue: &mut Queue<Event>) {
         let state = &mut self.stations[usize::from(station)];
         if state.idle == 0 {
-            state.line.push_back(Visit {
-                since: now,
-                job,
-                hop,
-            });
+            state.line.push_back(Visit { since: now, job, hop });
             return;
         }
         state.idle -= 1;
-        queue.schedule(
-            now + state.service(job, hop),
-            Event::Completion { station, hop, job },
-        );
+        queue.schedule(now + state.service(job, hop), Event::Completion { station, hop, job });
         self.record.waited(usize::from(station), SimDuration::ZERO);
     }
 
@@ -239,10 +205,7 @@ impl<R: Record> Running<R> {
             state.idle += 1;
             return;
         };
-        queue.schedule(
-            now + state.service(job, hop),
-            Event::Completion { station, hop, job },
-        );
+        queue.schedule(now + state.service(job, hop), Event::Completion { station, hop, job });
         self.record.waited(usize::from(station), now.since(since));
     }
 }
@@ -250,11 +213,7 @@ impl<R: Record> Running<R> {
 impl StationState {
     fn new(station: &Station, key: Key) -> Self {
         let onward = station.routing.iter().sum::<f64>();
-        let routing = station
-            .routing
-            .iter()
-            .copied()
-            .chain([(1.0 - onward).max(0.0)]);
+        let routing = station.routing.iter().copied().chain([(1.0 - onward).max(0.0)]);
         Self {
             idle: station.servers,
             line: VecDeque::new(),
@@ -275,11 +234,7 @@ impl StationState {
 
     #[inline]
     fn service(&self, job: u32, hop: u16) -> SimDuration {
-        let unit = self
-            .service_key
-            .with(visit_id(job, hop))
-            .draw()
-            .exponential();
+        let unit = self.service_key.with(visit_id(job, hop)).draw().exponential();
         SimDuration((unit * self.service_time) as u64)
     }
 

@@ -4,10 +4,7 @@
 //! Each case runs with seeds 1 to 10. Standard errors come from batch means: a run is cut into
 //! [`BATCHES`] pieces much longer than the queue's memory, whose means are all but independent.
 //! `cargo test -p sockpit-benches --test theory -- --nocapture` prints every comparison.
-#![expect(
-    clippy::print_stdout,
-    reason = "the comparisons are worth seeing when a test passes too"
-)]
+#![expect(clippy::print_stdout, reason = "the comparisons are worth seeing when a test passes too")]
 
 use benches::queueing::{Network, Record, Running, theory};
 use sim::engine::run_until;
@@ -53,10 +50,7 @@ impl Batch {
 /// The batches of all seeds, `seconds` of simulated time each.
 fn simulate(network: &Network, seconds: u64) -> Vec<Batch> {
     let run = |seed| {
-        let empty = Batch {
-            stations: vec![(0, 0.0); network.stations.len()],
-            longer: [0; THRESHOLDS.len()],
-        };
+        let empty = Batch { stations: vec![(0, 0.0); network.stations.len()], longer: [0; THRESHOLDS.len()] };
         let (mut model, mut queue) = Running::start(network, seed, empty.clone());
         let batches = (1..=1 + BATCHES as u64).map(|batch| {
             model.record.clone_from(&empty);
@@ -82,11 +76,7 @@ impl Comparison {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        Self {
-            exact,
-            mean,
-            standard_error: (squares / (n - 1.0) / n).sqrt(),
-        }
+        Self { exact, mean, standard_error: (squares / (n - 1.0) / n).sqrt() }
     }
 
     fn standard_errors_off(&self) -> f64 {
@@ -105,9 +95,7 @@ fn check_mean(name: &str, network: &Network, batches: &[Batch]) {
         all.standard_error,
         (all.mean / exact - 1.0) * 100.0
     );
-    let seeds = batches
-        .chunks(BATCHES)
-        .map(|seed| Comparison::of(seed, exact, Batch::mean_wait).mean);
+    let seeds = batches.chunks(BATCHES).map(|seed| Comparison::of(seed, exact, Batch::mean_wait).mean);
     println!("  by seed: {:.3?}", seeds.collect::<Vec<_>>());
     assert!(
         off < 3.0 && share < 0.01,
@@ -131,10 +119,7 @@ fn mm1_has_the_exact_mean_and_distribution() {
                 let share = Comparison::of(&batches, exact, longer);
                 let off = share.standard_errors_off();
                 println!("  P(wait > {t}): {:.6}, exact {exact:.6}", share.mean);
-                assert!(
-                    off < 3.5,
-                    "P(wait > {t}) at {load}: {off:.1} standard errors"
-                );
+                assert!(off < 3.5, "P(wait > {t}) at {load}: {off:.1} standard errors");
             }
         }
     }
@@ -144,11 +129,7 @@ fn mm1_has_the_exact_mean_and_distribution() {
 fn mm4_has_the_exact_mean() {
     for (load, seconds) in [(0.5, 25_000), (0.7, 25_000), (0.9, 35_000)] {
         let network = Network::single(4, load);
-        check_mean(
-            &format!("M/M/4 at {load}"),
-            &network,
-            &simulate(&network, seconds),
-        );
+        check_mean(&format!("M/M/4 at {load}"), &network, &simulate(&network, seconds));
     }
 }
 
@@ -162,10 +143,7 @@ fn jackson_network_has_the_exact_means() {
             let mean = |batch: &Batch| batch.stations[station].1 / batch.stations[station].0 as f64;
             let off = Comparison::of(&batches, exact, mean).standard_errors_off();
             // One of 36 comparisons exceeds 3.5 by chance once in 60 such tests.
-            assert!(
-                off < 3.5,
-                "station {station} at {load}: {off:.1} standard errors"
-            );
+            assert!(off < 3.5, "station {station} at {load}: {off:.1} standard errors");
         }
     }
 }

@@ -28,7 +28,9 @@ fn load_scenario(name: &str, set: &[String]) -> Result<Loaded, Failed> {
         .iter()
         .map(|setting| {
             setting.split_once('=').ok_or_else(|| {
-                output::usage(format!("--set {setting}: no value\n  help: write it as PATH=VALUE, such as fault.severity=0.3"))
+                output::usage(format!(
+                    "--set {setting}: no value\n  help: write it as PATH=VALUE, such as fault.severity=0.3"
+                ))
             })
         })
         .collect::<Result<Vec<_>, Failed>>()?;

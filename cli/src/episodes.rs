@@ -138,9 +138,7 @@ impl Plan<'_> {
 
 /// FNV-1a, 64 bits: names a content, guards against nothing.
 pub(crate) fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Waits for a world or a policy: the twin's futures are always ready, a model's are not.

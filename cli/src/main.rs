@@ -28,9 +28,7 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Scenarios(options) => commands::scenarios::run(&options),
         Command::Simulate(options) => commands::simulate::run(&options),
         Command::Run(options) => commands::run::run(&options),
-        Command::Scenario { command: ScenarioCommand::Check(options) } => {
-            commands::check::run(&options)
-        }
+        Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
         Command::Scenario { command: ScenarioCommand::Schema } => commands::check::schema(),
     }
 }

@@ -32,7 +32,8 @@ pub const DEFAULT_APP: &str = "sock-shop";
 
 /// The names of the shipped applications.
 pub fn shipped() -> Vec<String> {
-    let mut names: Vec<_> = embedded::below("apps").filter_map(|f| Some(f.path.split_once('/')?.0.to_owned())).collect();
+    let mut names: Vec<_> =
+        embedded::below("apps").filter_map(|f| Some(f.path.split_once('/')?.0.to_owned())).collect();
     names.dedup();
     names
 }
@@ -50,8 +51,10 @@ impl AppFiles {
         if Path::new(app).exists() {
             return Self::read(Path::new(app));
         }
-        let near = nearest(app, names.iter().map(String::as_str)).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-        let help = format!("{near}name a folder with manifests and a {PROFILE_FILE}, or a shipped app: {}", names.join(", "));
+        let near = nearest(app, names.iter().map(String::as_str))
+            .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+        let help =
+            format!("{near}name a folder with manifests and a {PROFILE_FILE}, or a shipped app: {}", names.join(", "));
         Err(Diagnostics(vec![Diagnostic::error(app, 0, "", "there is no such app and no such folder").help(help)]))
     }
 
@@ -155,7 +158,11 @@ fn relative(path: &Path, folder: &Path) -> String {
 }
 
 fn unreadable(path: &Path, why: &io::Error) -> Diagnostic {
-    let help = if why.kind() == io::ErrorKind::InvalidData { "save it as UTF-8 text" } else { "check that it exists and that you may read it" };
+    let help = if why.kind() == io::ErrorKind::InvalidData {
+        "save it as UTF-8 text"
+    } else {
+        "check that it exists and that you may read it"
+    };
     Diagnostic::error(path.display().to_string(), 0, "", format!("it cannot be read: {why}")).help(help)
 }
 

@@ -161,7 +161,8 @@ mod tests {
         let stress = load("acv/low/cpu-stress", &[("fault.severity", "0.3"), ("hold", "30s")]).unwrap();
         assert_eq!(stress.scenario.value.faults[0].severity, 0.3);
         assert_eq!(stress.scenario.value.hold, sim::time::SimDuration::from_secs(30));
-        let refused = load("acv/low/pod-failure", &[("fault.severity", "0.3"), ("fault.sevrity", "1"), ("hold", "long")]);
+        let refused =
+            load("acv/low/pod-failure", &[("fault.severity", "0.3"), ("fault.sevrity", "1"), ("hold", "long")]);
         assert_eq!(
             refused.unwrap_err().to_string(),
             "error: --set fault.sevrity=1: faults[0].sevrity: unknown field `sevrity`\n  \

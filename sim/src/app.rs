@@ -136,7 +136,10 @@ impl App {
         let services = &self.objects.services;
         let found = match written {
             Some(_) => services.iter().position(|s| named(s) && inside(s, written)),
-            None => services.iter().position(|s| named(s) && inside(s, namespace)).or_else(|| services.iter().position(named)),
+            None => services
+                .iter()
+                .position(|s| named(s) && inside(s, namespace))
+                .or_else(|| services.iter().position(named)),
         };
         found.map(|ix| KubeServiceIx(ix as u32))
     }

@@ -186,8 +186,7 @@ mod tests {
                 let mut changed = [0_u32; 64];
                 for trial in 0..TRIALS {
                     let x = u64::from(trial);
-                    let difference =
-                        build(x).draw().bits() ^ build(x ^ (1 << flipped)).draw().bits();
+                    let difference = build(x).draw().bits() ^ build(x ^ (1 << flipped)).draw().bits();
                     for (bit, count) in changed.iter_mut().enumerate() {
                         *count += (difference >> bit & 1) as u32;
                     }
@@ -195,10 +194,7 @@ mod tests {
                 // 4 * 64 * 64 proportions with a standard error of 0.35 %: 6 of them.
                 for (bit, &count) in changed.iter().enumerate() {
                     let share = f64::from(count) / f64::from(TRIALS);
-                    assert!(
-                        (share - 0.5).abs() < 0.0213,
-                        "{b}: {flipped} -> {bit}: {share}"
-                    );
+                    assert!((share - 0.5).abs() < 0.0213, "{b}: {flipped} -> {bit}: {share}");
                 }
             }
         }
@@ -208,10 +204,7 @@ mod tests {
     fn chi_square_z(counts: &[u32]) -> f64 {
         let total: f64 = counts.iter().map(|&n| f64::from(n)).sum();
         let expected = total / counts.len() as f64;
-        let sum: f64 = counts
-            .iter()
-            .map(|&n| (f64::from(n) - expected).powi(2) / expected)
-            .sum();
+        let sum: f64 = counts.iter().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
         let freedom = counts.len() as f64 - 1.0;
         (sum - freedom) / (2.0 * freedom).sqrt()
     }
@@ -222,9 +215,7 @@ mod tests {
         let cells: [(&str, Cell); 5] = [
             ("high bits", |d| d[1] >> 54),
             ("low bits", |d| d[1] & 1023),
-            ("high bits of neighbours", |d| {
-                (d[0] >> 59) << 5 | d[1] >> 59
-            }),
+            ("high bits of neighbours", |d| (d[0] >> 59) << 5 | d[1] >> 59),
             ("low bits of neighbours", |d| (d[0] & 31) << 5 | d[1] & 31),
             ("first and second draw", |d| (d[1] >> 59) << 5 | d[2] >> 59),
         ];
@@ -247,14 +238,7 @@ mod tests {
     fn draws_are_pinned() {
         let mut draw = Key::root(42).with_str("carts").with(7).draw();
         let words = [draw.next_u64(), draw.next_u64(), u64::from(draw.next_u32())];
-        assert_eq!(
-            words,
-            [
-                14_283_725_917_972_042_915,
-                13_336_021_302_555_881_663,
-                1_961_872_738
-            ]
-        );
+        assert_eq!(words, [14_283_725_917_972_042_915, 13_336_021_302_555_881_663, 1_961_872_738]);
         let mut bytes = [0; 11];
         Key::root(42).draw().fill_bytes(&mut bytes);
         assert_eq!(bytes[..8], Key::root(42).draw().bits().to_le_bytes());

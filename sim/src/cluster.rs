@@ -67,9 +67,7 @@ pub use kubelet::ProbeKind;
 pub use node::NodeSpec;
 pub use read::{ComponentState, RunningContainer};
 pub use registry::{Image, Program, Registry};
-pub use runtime::{
-    Backend, ContainerRuntime, ContainerUsage, Notice, ProbeOutcome, ProbeTarget, ProcessSpec,
-};
+pub use runtime::{Backend, ContainerRuntime, ContainerUsage, Notice, ProbeOutcome, ProbeTarget, ProcessSpec};
 
 /// From a change of an object to the controller that watches it. Five such steps lie between the
 /// creation of a Deployment and its pods' binding, which Kubernetes 1.34 was seen to do in some tens
@@ -118,12 +116,7 @@ struct Created {
 
 impl Cluster {
     /// A cluster with these nodes and no objects yet.
-    pub fn new(
-        seed: Key,
-        nodes: &[NodeSpec],
-        manifests: Arc<ObjectSet>,
-        registry: Arc<Registry>,
-    ) -> Self {
+    pub fn new(seed: Key, nodes: &[NodeSpec], manifests: Arc<ObjectSet>, registry: Arc<Registry>) -> Self {
         let key = seed.with_str("kubernetes");
         Self {
             key,
@@ -151,26 +144,14 @@ impl Cluster {
     /// Applies all manifests, except the Deployments named in `absent`, whose manifests
     /// [`Write::CreateDeployment`] can still create. Every node has the images that the manifests name,
     /// as after a long life; pods are Ready as soon as their programs and probes allow.
-    pub fn bootstrap<E, R>(
-        &mut self,
-        now: SimTime,
-        absent: &[String],
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) where
+    pub fn bootstrap<E, R>(&mut self, now: SimTime, absent: &[String], queue: &mut Queue<E>, runtime: &mut R)
+    where
         E: Copy + From<Event>,
         R: ContainerRuntime<E>,
     {
-        let host = &mut Machines {
-            now,
-            queue,
-            runtime,
-        };
+        let host = &mut Machines { now, queue, runtime };
         let manifests = Arc::clone(&self.manifests);
-        let containers = manifests
-            .deployments
-            .iter()
-            .flat_map(|d| &d.template.containers);
+        let containers = manifests.deployments.iter().flat_map(|d| &d.template.containers);
         let images: BTreeSet<_> = containers
             .map(|container| &container.image)
             .filter(|image| self.registry.find(image).is_ok())
@@ -182,11 +163,7 @@ impl Cluster {
         for (index, service) in manifests.services.iter().enumerate() {
             self.add_service(service.clone(), Some(KubeServiceIx(index as u32)), host);
         }
-        for deployment in manifests
-            .deployments
-            .iter()
-            .filter(|d| !absent.contains(&d.meta.name))
-        {
+        for deployment in manifests.deployments.iter().filter(|d| !absent.contains(&d.meta.name)) {
             self.add_deployment(deployment.clone(), host);
         }
         for autoscaler in &manifests.autoscalers {
@@ -196,21 +173,12 @@ impl Cluster {
     }
 
     /// Lets an event happen.
-    pub fn handle<E, R>(
-        &mut self,
-        now: SimTime,
-        event: Event,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) where
+    pub fn handle<E, R>(&mut self, now: SimTime, event: Event, queue: &mut Queue<E>, runtime: &mut R)
+    where
         E: Copy + From<Event>,
         R: ContainerRuntime<E>,
     {
-        let host = &mut Machines {
-            now,
-            queue,
-            runtime,
-        };
+        let host = &mut Machines { now, queue, runtime };
         match event {
             Event::Sync(work) => self.sync(work, host),
             Event::Wake(pod) => self.wake(pod, host),
@@ -228,21 +196,12 @@ impl Cluster {
     }
 
     /// Hears of what happened on a machine.
-    pub fn notice<E, R>(
-        &mut self,
-        now: SimTime,
-        notice: Notice,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) where
+    pub fn notice<E, R>(&mut self, now: SimTime, notice: Notice, queue: &mut Queue<E>, runtime: &mut R)
+    where
         E: Copy + From<Event>,
         R: ContainerRuntime<E>,
     {
-        let host = &mut Machines {
-            now,
-            queue,
-            runtime,
-        };
+        let host = &mut Machines { now, queue, runtime };
         match notice {
             Notice::ProbeDone { token, outcome } => self.probe_done(token, outcome, host),
             Notice::Exited { container, code } => self.exited(container, code, host),
@@ -266,14 +225,7 @@ impl Cluster {
         E: Copy + From<Event>,
         R: ContainerRuntime<E>,
     {
-        self.perform(
-            write,
-            &mut Machines {
-                now,
-                queue,
-                runtime,
-            },
-        )
+        self.perform(write, &mut Machines { now, queue, runtime })
     }
 
     /// `kubectl rollout pause` and `kubectl rollout resume`.
@@ -292,15 +244,7 @@ impl Cluster {
         E: Copy + From<Event>,
         R: ContainerRuntime<E>,
     {
-        self.pause(
-            component,
-            paused,
-            &mut Machines {
-                now,
-                queue,
-                runtime,
-            },
-        )
+        self.pause(component, paused, &mut Machines { now, queue, runtime })
     }
 
     /// Replaces the images of a running pod's containers, as Chaos Mesh's `pod-failure` does with
@@ -318,39 +262,17 @@ impl Cluster {
         E: Copy + From<Event>,
         R: ContainerRuntime<E>,
     {
-        self.patch_images(
-            pod,
-            Some(image),
-            &mut Machines {
-                now,
-                queue,
-                runtime,
-            },
-        )
+        self.patch_images(pod, Some(image), &mut Machines { now, queue, runtime })
     }
 
     /// Gives the containers of a pod back the images they had before [`Self::patch_pod_image`]. Returns
     /// whether the pod still exists and was patched.
-    pub fn restore_pod_image<E, R>(
-        &mut self,
-        now: SimTime,
-        pod: PodIx,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) -> bool
+    pub fn restore_pod_image<E, R>(&mut self, now: SimTime, pod: PodIx, queue: &mut Queue<E>, runtime: &mut R) -> bool
     where
         E: Copy + From<Event>,
         R: ContainerRuntime<E>,
     {
-        self.patch_images(
-            pod,
-            None,
-            &mut Machines {
-                now,
-                queue,
-                runtime,
-            },
-        )
+        self.patch_images(pod, None, &mut Machines { now, queue, runtime })
     }
 
     /// Kubernetes Events since the last call, in order, every occurrence.
@@ -395,22 +317,15 @@ impl Cluster {
         reason: &str,
         message: String,
     ) {
-        self.recorder
-            .record(host.now(), source, about, severity, reason, message);
+        self.recorder.record(host.now(), source, about, severity, reason, message);
     }
 
     fn find_deployment(&self, name: &str) -> Option<DeploymentIx> {
-        self.deployments
-            .iter()
-            .find(|(_, d)| d.name() == name)
-            .map(|(ix, _)| *ix)
+        self.deployments.iter().find(|(_, d)| d.name() == name).map(|(ix, _)| *ix)
     }
 
     fn find_pod(&self, name: &str) -> Option<PodIx> {
-        self.pods
-            .iter()
-            .find(|(_, p)| p.name == name)
-            .map(|(ix, _)| *ix)
+        self.pods.iter().find(|(_, p)| p.name == name).map(|(ix, _)| *ix)
     }
 
     /// Creates a Deployment.
@@ -418,15 +333,7 @@ impl Cluster {
         let index = DeploymentIx(self.created.deployments);
         self.created.deployments += 1;
         let (status, conditions) = (objects::DeploymentStatus::default(), Vec::new());
-        self.deployments.insert(
-            index,
-            Deployment {
-                spec,
-                revision: 0,
-                status,
-                conditions,
-            },
-        );
+        self.deployments.insert(index, Deployment { spec, revision: 0, status, conditions });
         self.touch(Work::Deployment(index), host);
     }
 }

@@ -89,10 +89,7 @@ impl Kernel {
     /// most 8 count) (`get_update_sysctl_factor`).
     pub fn default_for(cores: u32) -> Self {
         let factor = 1 + cores.clamp(1, 8).ilog2();
-        Self {
-            tick: SimDuration::from_millis(4),
-            slice: SimDuration::from_micros(700) * u64::from(factor),
-        }
+        Self { tick: SimDuration::from_millis(4), slice: SimDuration::from_micros(700) * u64::from(factor) }
     }
 
     fn last_tick(&self, now: SimTime) -> SimTime {
@@ -191,19 +188,8 @@ impl NodeCpu {
 
     /// A container starts, idle.
     pub fn add_group(&mut self, now: SimTime, config: GroupConfig) -> GroupIx {
-        let GroupConfig {
-            quota,
-            weight,
-            phase,
-        } = config;
-        let group = Some(Group::new(
-            now,
-            weight.max(1),
-            quota,
-            phase,
-            self.cores,
-            self.kernel,
-        ));
+        let GroupConfig { quota, weight, phase } = config;
+        let group = Some(Group::new(now, weight.max(1), quota, phase, self.cores, self.kernel));
         let ix = if let Some(free) = self.groups.iter().position(Option::is_none) {
             self.groups[free] = group;
             free
@@ -219,21 +205,14 @@ impl NodeCpu {
         let mut group = self.groups[ix.0 as usize].take().expect("the group exists");
         self.retired += group.usage(now);
         self.contenders -= group.contenders();
-        self.free_threads
-            .extend(group.dissolve(now).into_iter().map(|(thread, _)| thread));
+        self.free_threads.extend(group.dissolve(now).into_iter().map(|(thread, _)| thread));
         self.active.retain(|&other| other != ix.0);
         self.settle(now);
     }
 
     /// An in-place resize of the limit. A frozen group runs again at once (`tg_set_cfs_bandwidth`).
     /// `phase` counts if there was no limit before.
-    pub fn set_quota(
-        &mut self,
-        now: SimTime,
-        ix: GroupIx,
-        quota: Option<Quota>,
-        phase: SimDuration,
-    ) {
+    pub fn set_quota(&mut self, now: SimTime, ix: GroupIx, quota: Option<Quota>, phase: SimDuration) {
         let (cores, kernel) = (self.cores, self.kernel);
         self.change(now, ix, |group| {
             group.set_quota(now, quota, phase, cores, kernel);
@@ -256,9 +235,7 @@ impl NodeCpu {
             self.threads.push(thread);
             (self.threads.len() - 1) as u32
         };
-        let group = self.groups[ix.0 as usize]
-            .as_mut()
-            .expect("the group exists");
+        let group = self.groups[ix.0 as usize].as_mut().expect("the group exists");
         if group.is_dormant() {
             let at = self.active.partition_point(|&other| other < ix.0);
             self.active.insert(at, ix.0);
@@ -303,14 +280,7 @@ impl NodeCpu {
         }
         let mut next = SimTime::NEVER;
         let mut a_group_sleeps = false;
-        let Self {
-            active,
-            groups,
-            threads,
-            free_threads,
-            contenders,
-            ..
-        } = self;
+        let Self { active, groups, threads, free_threads, contenders, .. } = self;
         for &ix in active.iter() {
             let group = groups[ix as usize].as_mut().expect("active groups exist");
             if group.due() <= now {
@@ -332,9 +302,7 @@ impl NodeCpu {
 
     /// Applies a change to a group and what follows from it.
     fn change(&mut self, now: SimTime, ix: GroupIx, change: impl FnOnce(&mut Group)) {
-        let group = self.groups[ix.0 as usize]
-            .as_mut()
-            .expect("the group exists");
+        let group = self.groups[ix.0 as usize].as_mut().expect("the group exists");
         let before = group.contenders();
         change(group);
         self.contenders = self.contenders + group.contenders() - before;
@@ -359,10 +327,7 @@ impl NodeCpu {
     }
 
     fn find_due(&mut self) {
-        let groups = self
-            .active
-            .iter()
-            .filter_map(|&ix| self.groups[ix as usize].as_ref());
+        let groups = self.active.iter().filter_map(|&ix| self.groups[ix as usize].as_ref());
         self.due = groups.map(Group::due).min().unwrap_or(SimTime::NEVER);
     }
 
@@ -372,23 +337,15 @@ impl NodeCpu {
         let mut claims = std::mem::take(&mut self.claims);
         claims.clear();
         claims.extend(self.active.iter().map(|&ix| {
-            let group = self.groups[ix as usize]
-                .as_ref()
-                .expect("active groups exist");
+            let group = self.groups[ix as usize].as_ref().expect("active groups exist");
             let (weight, runners) = (u64::from(group.weight), u64::from(group.contenders()));
-            Claim {
-                weight,
-                runners,
-                rate: FULL_SPEED,
-            }
+            Claim { weight, runners, rate: FULL_SPEED }
         }));
         if self.is_full {
             water_fill(u64::from(self.cores), &mut claims);
         }
         for (&ix, claim) in self.active.iter().zip(&claims) {
-            let group = self.groups[ix as usize]
-                .as_mut()
-                .expect("active groups exist");
+            let group = self.groups[ix as usize].as_mut().expect("active groups exist");
             group.set_rate(now, claim.rate);
         }
         self.claims = claims;
@@ -396,21 +353,13 @@ impl NodeCpu {
 
     /// The counters of a group at `now`.
     pub fn group_stats(&self, now: SimTime, ix: GroupIx) -> CpuStats {
-        self.groups[ix.0 as usize]
-            .as_ref()
-            .expect("the group exists")
-            .stats(now)
+        self.groups[ix.0 as usize].as_ref().expect("the group exists").stats(now)
     }
 
     /// Core time that the node has spent working since it was made. Against
     /// `cores * time` it tells whether the machine is the bottleneck.
     pub fn busy(&self, now: SimTime) -> SimDuration {
-        let live: Work = self
-            .groups
-            .iter()
-            .flatten()
-            .map(|group| group.usage(now))
-            .sum();
+        let live: Work = self.groups.iter().flatten().map(|group| group.usage(now)).sum();
         whole(self.retired + live)
     }
 }

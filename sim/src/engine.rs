@@ -182,25 +182,14 @@ impl<E: Copy> Queue<E> {
     /// The earliest stamp of each store.
     #[inline]
     fn heads(&self) -> (Stamp, Stamp, Stamp) {
-        (
-            self.one_shots.first(),
-            self.timers.first(),
-            self.rings.first(),
-        )
+        (self.one_shots.first(), self.timers.first(), self.rings.first())
     }
 
     /// The next place in the order, for an event at `at`.
     #[inline]
     fn stamp(&mut self, at: SimTime) -> Option<Stamp> {
-        debug_assert!(
-            at >= self.now,
-            "scheduled at {at}, but {} has passed",
-            self.now
-        );
+        debug_assert!(at >= self.now, "scheduled at {at}, but {} has passed", self.now);
         self.sequence += 1;
-        (at != SimTime::NEVER).then_some(Stamp {
-            time: at,
-            sequence: self.sequence,
-        })
+        (at != SimTime::NEVER).then_some(Stamp { time: at, sequence: self.sequence })
     }
 }

@@ -16,13 +16,13 @@ mod observation;
 use std::future::Future;
 
 pub use action::{
-    Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, LogQuery,
-    MetricQuery, Query, ResourceChange, Write,
+    Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, LogQuery, MetricQuery, Query,
+    ResourceChange, Write,
 };
 pub use goal::Goal;
 pub use observation::{
-    AutoscalerView, ContainerView, Dependencies, DeploymentView, Description, EventView, NodeView,
-    Observation, PodView, ReplicaSetView, ServiceView, Usage,
+    AutoscalerView, ContainerView, Dependencies, DeploymentView, Description, EventView, NodeView, Observation,
+    PodView, ReplicaSetView, ServiceView, Usage,
 };
 
 use crate::time::{SimDuration, SimTime};

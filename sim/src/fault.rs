@@ -28,8 +28,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use chaos_mesh::{
-    ChaosKind, ChaosManifest, ChaosMetadata, ChaosMode, ChaosSelector, ChaosSpec, CpuStressor,
-    Stressors,
+    ChaosKind, ChaosManifest, ChaosMetadata, ChaosMode, ChaosSelector, ChaosSpec, CpuStressor, Stressors,
 };
 
 use crate::environment::Component;
@@ -83,9 +82,7 @@ pub struct ImageChange {
 }
 
 /// The kinds of fault, by the words in which a diagnosis names them.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// A running pod serves nothing any more.
@@ -181,13 +178,7 @@ pub struct RootCause {
 
 impl FaultKind {
     /// All of them, in order.
-    pub const ALL: [Self; 5] = [
-        Self::PodFailure,
-        Self::FakeImage,
-        Self::BadTag,
-        Self::CpuStress,
-        Self::RisingTraffic,
-    ];
+    pub const ALL: [Self; 5] = [Self::PodFailure, Self::FakeImage, Self::BadTag, Self::CpuStress, Self::RisingTraffic];
 
     /// The word in files, declarations and reports.
     pub const fn name(self) -> &'static str {
@@ -243,9 +234,7 @@ impl Fault {
     pub fn effect(&self) -> Option<Effect> {
         Some(match &self.inject {
             Injection::ChaosMesh(manifest) => manifest.effect(self.severity)?,
-            Injection::FakeImage(change) | Injection::BadTag(change) => {
-                Effect::SetImage(change.clone())
-            }
+            Injection::FakeImage(change) | Injection::BadTag(change) => Effect::SetImage(change.clone()),
             Injection::RisingTraffic(workload) => Effect::Traffic(Workload {
                 start: self.start,
                 shape: scaled(&workload.shape, self.severity),
@@ -262,9 +251,7 @@ impl Fault {
     /// When it ends by itself, if it does.
     pub fn ends_at(&self) -> Option<SimTime> {
         let end = match &self.inject {
-            Injection::ChaosMesh(manifest) => {
-                manifest.spec.duration.map(|length| self.start + length)
-            }
+            Injection::ChaosMesh(manifest) => manifest.spec.duration.map(|length| self.start + length),
             _ => self.end,
         };
         end.map(|end| SimTime::ZERO + end)
@@ -276,9 +263,9 @@ impl Fault {
         mut labelled: impl Iterator<Item = (&'a str, &'a BTreeMap<String, String>)>,
     ) -> Option<&'a str> {
         match &self.inject {
-            Injection::ChaosMesh(manifest) => labelled
-                .find(|(_, labels)| manifest.spec.selector.matches(labels))
-                .map(|(name, _)| name),
+            Injection::ChaosMesh(manifest) => {
+                labelled.find(|(_, labels)| manifest.spec.selector.matches(labels)).map(|(name, _)| name)
+            }
             Injection::FakeImage(change) | Injection::BadTag(change) => Some(&change.component),
             Injection::RisingTraffic(workload) => Some(&workload.target),
         }
@@ -292,13 +279,8 @@ fn scaled(shape: &Shape, factor: f64) -> Shape {
     let mut shape = shape.clone();
     match &mut shape {
         Shape::Users(load) => load.users = users(load.users),
-        Shape::Stages(stages) => stages
-            .iter_mut()
-            .for_each(|stage| stage.users = users(stage.users)),
-        Shape::Arrivals(arrivals) => arrivals
-            .stages
-            .iter_mut()
-            .for_each(|stage| stage.rate *= factor),
+        Shape::Stages(stages) => stages.iter_mut().for_each(|stage| stage.users = users(stage.users)),
+        Shape::Arrivals(arrivals) => arrivals.stages.iter_mut().for_each(|stage| stage.rate *= factor),
         Shape::Level(_) | Shape::Trace(_) => {}
     }
     shape
@@ -328,24 +310,13 @@ mod tests {
                 user_class: "browse".into(),
                 target: "catalogue".into(),
                 keep_alive: None,
-                shape: Shape::Users(Users {
-                    users: 100,
-                    spawn_rate: 1.0,
-                }),
+                shape: Shape::Users(Users { users: 100, spawn_rate: 1.0 }),
                 start: SimDuration::ZERO,
             }),
         };
-        let Some(Effect::Traffic(load)) = fault.effect() else {
-            panic!("{:?}", fault.effect())
-        };
+        let Some(Effect::Traffic(load)) = fault.effect() else { panic!("{:?}", fault.effect()) };
         assert_eq!(load.start, SimDuration::from_secs(60));
-        assert_eq!(
-            load.shape,
-            Shape::Users(Users {
-                users: 30,
-                spawn_rate: 1.0
-            })
-        );
+        assert_eq!(load.shape, Shape::Users(Users { users: 30, spawn_rate: 1.0 }));
     }
 
     #[test]

@@ -20,9 +20,7 @@ mod compile;
 use crate::chance::{Draw, LogNormal};
 use crate::ids::{EndpointIx, ServiceIx};
 use crate::profile::{Breaker, MAX_ATTRIBUTES};
-use crate::profile::{
-    Concurrency, Connections, Level, Memory, Metrics, Reaction, Runtime, UserClass,
-};
+use crate::profile::{Concurrency, Connections, Level, Memory, Metrics, Reaction, Runtime, UserClass};
 use crate::time::SimDuration;
 
 /// "None" in tables of plain indices.
@@ -162,11 +160,7 @@ pub(crate) enum Op {
     /// Do nothing for a while.
     Wait(u32),
     /// Answer if an attribute is above a value.
-    RespondAbove {
-        attribute: u8,
-        status: u16,
-        value: f32,
-    },
+    RespondAbove { attribute: u8, status: u16, value: f32 },
     /// Answer with a probability.
     RespondByChance { status: u16, probability: f32 },
     /// Answer.
@@ -253,10 +247,7 @@ pub(crate) struct Consumer {
 impl Programs {
     /// The service with this name in the profile.
     pub fn service(&self, name: &str) -> Option<ServiceIx> {
-        self.services
-            .binary_search_by(|service| service.name.as_str().cmp(name))
-            .ok()
-            .map(|ix| ServiceIx(ix as u32))
+        self.services.binary_search_by(|service| service.name.as_str().cmp(name)).ok().map(|ix| ServiceIx(ix as u32))
     }
 
     /// The endpoint of `service` that answers `request`, a method and a path: the one written
@@ -265,8 +256,7 @@ impl Programs {
     pub fn endpoint(&self, service: ServiceIx, request: &str) -> Option<EndpointIx> {
         let request = strip_query(request);
         let (from, to) = self.services[service.index()].endpoints;
-        let listed =
-            || (from..to).filter(|&ix| self.endpoints[ix as usize].kind != EndpointKind::NotFound);
+        let listed = || (from..to).filter(|&ix| self.endpoints[ix as usize].kind != EndpointKind::NotFound);
         let name = |ix: u32| strip_query(&self.endpoint_names[ix as usize].request);
         listed()
             .find(|&ix| name(ix) == request)
@@ -276,8 +266,7 @@ impl Programs {
 
     /// The same, with the endpoint that answers 404 in place of none.
     pub fn endpoint_or_not_found(&self, service: ServiceIx, request: &str) -> EndpointIx {
-        self.endpoint(service, request)
-            .unwrap_or(self.services[service.index()].not_found)
+        self.endpoint(service, request).unwrap_or(self.services[service.index()].not_found)
     }
 }
 
@@ -288,10 +277,7 @@ fn strip_query(request: &str) -> &str {
 /// Whether an endpoint with this `request` in the profile answers a request: segment by segment, where a part in
 /// braces stands for any one. Queries do not count.
 pub(crate) fn answers(template: &str, request: &str) -> bool {
-    let (mut template, mut request) = (
-        strip_query(template).split('/'),
-        strip_query(request).split('/'),
-    );
+    let (mut template, mut request) = (strip_query(template).split('/'), strip_query(request).split('/'));
     loop {
         match (template.next(), request.next()) {
             (None, None) => return true,

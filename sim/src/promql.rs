@@ -75,12 +75,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            dialect: Dialect::default(),
-            lookback_ms: 300_000,
-            subquery_step_ms: 60_000,
-            max_samples: 10_000_000,
-        }
+        Self { dialect: Dialect::default(), lookback_ms: 300_000, subquery_step_ms: 60_000, max_samples: 10_000_000 }
     }
 }
 
@@ -97,12 +92,9 @@ pub struct Query {
 impl Query {
     /// Parses and checks a query.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let outline = outline::Outline::read(text).map_err(|(offset, message)| Error::Parse {
-            at: Position::of(text, offset),
-            message,
-        })?;
-        let tree = promql_parser::parser::parse(text)
-            .map_err(|message| locate::located(text, &outline, &message))?;
+        let outline = outline::Outline::read(text)
+            .map_err(|(offset, message)| Error::Parse { at: Position::of(text, offset), message })?;
+        let tree = promql_parser::parser::parse(text).map_err(|message| locate::located(text, &outline, &message))?;
         let (expr, selectors) = lower::lower(text, &outline, &tree)?;
         Ok(Self { expr, selectors })
     }
@@ -111,19 +103,10 @@ impl Query {
     pub fn instant(&self, store: &Store, t_ms: i64, settings: Settings) -> Result<Value, Error> {
         let mut evaluator = Evaluator::new(store, settings, self.selectors, (t_ms, t_ms));
         Ok(match &self.expr {
-            Expr::Scalar(scalar) => Value::Scalar(Sample {
-                t_ms,
-                value: evaluator.scalar(scalar, t_ms)?,
-            }),
-            Expr::Vector(vector) => Value::Vector {
-                t_ms,
-                elements: evaluator.vector(vector, t_ms)?,
-            },
+            Expr::Scalar(scalar) => Value::Scalar(Sample { t_ms, value: evaluator.scalar(scalar, t_ms)? }),
+            Expr::Vector(vector) => Value::Vector { t_ms, elements: evaluator.vector(vector, t_ms)? },
             Expr::Range(range) => Value::Matrix(evaluator.range(range, t_ms)?),
-            Expr::Text(text) => Value::String {
-                t_ms,
-                text: text.clone(),
-            },
+            Expr::Text(text) => Value::String { t_ms, text: text.clone() },
         })
     }
 
@@ -146,16 +129,12 @@ impl Query {
             let elements = match &self.expr {
                 Expr::Vector(vector) => evaluator.vector(vector, t_ms)?,
                 Expr::Scalar(scalar) => {
-                    vec![Element {
-                        metric: Labels::empty(),
-                        value: evaluator.scalar(scalar, t_ms)?,
-                    }]
+                    vec![Element { metric: Labels::empty(), value: evaluator.scalar(scalar, t_ms)? }]
                 }
                 Expr::Range(_) | Expr::Text(_) => {
                     let found = self.expr.type_name();
-                    let message = format!(
-                        "invalid expression type {found:?} for range query, must be Scalar or instant Vector"
-                    );
+                    let message =
+                        format!("invalid expression type {found:?} for range query, must be Scalar or instant Vector");
                     return Err(Error::Range(message));
                 }
             };
@@ -172,9 +151,7 @@ fn check_range(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<(), Error> {
         return refused("end timestamp must not be before start time");
     }
     if step_ms <= 0 {
-        return refused(
-            "zero or negative query resolution step widths are not accepted. Try a positive integer",
-        );
+        return refused("zero or negative query resolution step widths are not accepted. Try a positive integer");
     }
     if end_ms.saturating_sub(start_ms) / step_ms > MAX_POINTS {
         return refused(
@@ -190,13 +167,7 @@ pub fn query(store: &Store, text: &str, t_ms: i64) -> Result<Value, Error> {
 }
 
 /// Parses a query and answers it at several times, with default settings.
-pub fn query_range(
-    store: &Store,
-    text: &str,
-    start_ms: i64,
-    end_ms: i64,
-    step_ms: i64,
-) -> Result<Value, Error> {
+pub fn query_range(store: &Store, text: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Value, Error> {
     Query::parse(text)?.range(store, start_ms, end_ms, step_ms, Settings::default())
 }
 
@@ -222,10 +193,7 @@ impl Collected {
     fn add_out_of_order(&mut self, metric: Labels, sample: Sample) {
         let known = *self.by_labels.entry(metric).or_insert_with_key(|metric| {
             let metric = metric.clone();
-            self.series.push(SeriesValues {
-                metric,
-                samples: Vec::new(),
-            });
+            self.series.push(SeriesValues { metric, samples: Vec::new() });
             self.series.len() - 1
         });
         self.series[known].samples.push(sample);

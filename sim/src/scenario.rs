@@ -143,19 +143,11 @@ impl Scenario {
     /// Which root causes are right: those the file names, or each fault's own.
     ///
     /// `component_of` says in which component a fault is ([`Fault::component`]).
-    pub fn accepted_root_causes(
-        &self,
-        component_of: impl Fn(&Fault) -> Option<String>,
-    ) -> Vec<RootCause> {
+    pub fn accepted_root_causes(&self, component_of: impl Fn(&Fault) -> Option<String>) -> Vec<RootCause> {
         self.root_causes.clone().unwrap_or_else(|| {
             self.faults
                 .iter()
-                .filter_map(|fault| {
-                    Some(RootCause {
-                        component: component_of(fault)?,
-                        kinds: vec![fault.kind()?],
-                    })
-                })
+                .filter_map(|fault| Some(RootCause { component: component_of(fault)?, kinds: vec![fault.kind()?] }))
                 .collect()
         })
     }
@@ -168,11 +160,7 @@ impl Scenario {
     /// When the last thing that the scenario itself starts has started: pods, loads and their ramps are
     /// then as they are meant to be. `ramp` says how long a load takes to reach its first full strength.
     pub fn warm_at(&self, ramp: impl Fn(&Workload) -> SimDuration) -> SimTime {
-        self.workloads
-            .iter()
-            .map(|load| SimTime::ZERO + load.start + ramp(load))
-            .max()
-            .unwrap_or(SimTime::ZERO)
+        self.workloads.iter().map(|load| SimTime::ZERO + load.start + ramp(load)).max().unwrap_or(SimTime::ZERO)
     }
 
     /// The PromQL expressions by which reported values are judged, in order and without repetition. The
@@ -180,12 +168,7 @@ impl Scenario {
     /// ([`Truth::measured`](crate::episode::Truth::measured)).
     pub fn measured_expressions(&self) -> Vec<String> {
         let mut expressions = Vec::new();
-        for quantity in self
-            .task
-            .answers()
-            .into_iter()
-            .flat_map(|answer| answer.truth)
-        {
+        for quantity in self.task.answers().into_iter().flat_map(|answer| answer.truth) {
             if let Quantity::Promql(expression) = quantity
                 && !expressions.contains(&expression)
             {

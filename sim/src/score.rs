@@ -20,9 +20,9 @@ mod reading;
 mod reward;
 pub mod statistics;
 mod summary;
-mod timing;
 #[cfg(test)]
 mod testing;
+mod timing;
 #[cfg(test)]
 mod victories;
 

@@ -67,9 +67,7 @@ fn default_stable_for() -> SimDuration {
 
 /// The names of the clauses, as reports and [`Conclusion::violated`](crate::environment::Conclusion)
 /// use them.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClauseName {
     /// Every pod ready.
@@ -105,10 +103,7 @@ impl ClauseName {
 
     /// Whether it only guards against empty victories.
     pub const fn is_guard(self) -> bool {
-        matches!(
-            self,
-            Self::Replicas | Self::Success | Self::Throughput | Self::Limits
-        )
+        matches!(self, Self::Replicas | Self::Success | Self::Throughput | Self::Limits)
     }
 
     /// The word in files and reports.
@@ -247,9 +242,7 @@ impl ClauseState {
     /// By how much it is violated, relative to the bound and at most 1; zero when it is not.
     pub fn excess(self) -> f64 {
         match self {
-            Self::Violated { value, bound } if bound > 0.0 => {
-                ((value - bound).abs() / bound).min(1.0)
-            }
+            Self::Violated { value, bound } if bound > 0.0 => ((value - bound).abs() / bound).min(1.0),
             Self::Violated { .. } => 1.0,
             Self::Green { .. } | Self::NotApplicable | Self::NoData => 0.0,
         }

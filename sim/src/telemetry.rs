@@ -80,66 +80,32 @@ impl Store {
         if let Some(known) = self.targets.iter().position(|t| t.schema.target == target) {
             return TargetIx(known as u32);
         }
-        let schema = Schema {
-            target,
-            columns: Vec::new(),
-            by_name: BTreeMap::new(),
-        };
-        self.targets.push(Target {
-            schema: Arc::new(schema),
-            rows: Rows::default(),
-        });
+        let schema = Schema { target, columns: Vec::new(), by_name: BTreeMap::new() };
+        self.targets.push(Target { schema: Arc::new(schema), rows: Rows::default() });
         TargetIx(self.targets.len() as u32 - 1)
     }
 
     /// Registers a series of a target; the same name and labels give the same series again. A label
     /// that the target has too is renamed to `exported_…`, as Prometheus does without `honor_labels`.
-    pub fn add_series(
-        &mut self,
-        target: TargetIx,
-        metric: &str,
-        labels: &[(&str, &str)],
-    ) -> SeriesIx {
+    pub fn add_series(&mut self, target: TargetIx, metric: &str, labels: &[(&str, &str)]) -> SeriesIx {
         let of_target = self.target_labels(target).clone();
-        let exported: Vec<String> = labels
-            .iter()
-            .map(|(name, _)| format!("exported_{name}"))
-            .collect();
-        let own = labels
-            .iter()
-            .zip(&exported)
-            .map(|(&(name, value), exported)| {
-                let name = if of_target.get(name).is_empty() {
-                    name
-                } else {
-                    exported.as_str()
-                };
-                (name, value)
-            });
-        let all: Vec<(&str, &str)> = of_target
-            .iter()
-            .chain(own)
-            .chain([(METRIC_NAME, metric)])
-            .collect();
+        let exported: Vec<String> = labels.iter().map(|(name, _)| format!("exported_{name}")).collect();
+        let own = labels.iter().zip(&exported).map(|(&(name, value), exported)| {
+            let name = if of_target.get(name).is_empty() { name } else { exported.as_str() };
+            (name, value)
+        });
+        let all: Vec<(&str, &str)> = of_target.iter().chain(own).chain([(METRIC_NAME, metric)]).collect();
         let labels = self.intern(&all);
         let name = self.intern_str(metric);
 
         let schema = &mut self.targets[target.0 as usize].schema;
-        if let Some(&column) = schema
-            .by_name
-            .get(&name)
-            .and_then(|of_name| of_name.get(&labels))
-        {
+        if let Some(&column) = schema.by_name.get(&name).and_then(|of_name| of_name.get(&labels)) {
             return SeriesIx { target, column };
         }
         let schema = Arc::make_mut(schema);
         let column = schema.columns.len() as u32;
         schema.columns.push(labels.clone());
-        schema
-            .by_name
-            .entry(name)
-            .or_default()
-            .insert(labels, column);
+        schema.by_name.entry(name).or_default().insert(labels, column);
         SeriesIx { target, column }
     }
 
@@ -152,10 +118,7 @@ impl Store {
     /// If `t_ms` is not later than the target's last row, or there are more values than columns.
     pub fn append(&mut self, target: TargetIx, t_ms: i64, values: &[f64]) {
         let Target { schema, rows } = &mut self.targets[target.0 as usize];
-        assert!(
-            values.len() <= schema.columns.len(),
-            "a scrape has more values than the target has series"
-        );
+        assert!(values.len() <= schema.columns.len(), "a scrape has more values than the target has series");
         rows.append(t_ms, values, schema.columns.len());
     }
 
@@ -200,31 +163,19 @@ impl Store {
 
     /// The samples of a series from `from_ms` to `to_ms`, both included, oldest first; stale markers
     /// are among them.
-    pub fn samples(
-        &self,
-        series: SeriesIx,
-        from_ms: i64,
-        to_ms: i64,
-    ) -> impl DoubleEndedIterator<Item = Sample> + '_ {
-        self.targets[series.target.0 as usize]
-            .rows
-            .column(series.column as usize, from_ms, to_ms)
+    pub fn samples(&self, series: SeriesIx, from_ms: i64, to_ms: i64) -> impl DoubleEndedIterator<Item = Sample> + '_ {
+        self.targets[series.target.0 as usize].rows.column(series.column as usize, from_ms, to_ms)
     }
 
     /// How many samples are kept, stale markers included. Walks over everything.
     pub fn sample_count(&self) -> usize {
-        self.series()
-            .map(|series| self.samples(series, i64::MIN, i64::MAX).count())
-            .sum()
+        self.series().map(|series| self.samples(series, i64::MIN, i64::MAX).count()).sum()
     }
 
     fn intern(&mut self, labels: &[(&str, &str)]) -> Labels {
         labels
             .iter()
-            .map(|(name, value)| Label {
-                name: self.intern_str(name),
-                value: self.intern_str(value),
-            })
+            .map(|(name, value)| Label { name: self.intern_str(name), value: self.intern_str(value) })
             .collect()
     }
 
@@ -254,18 +205,10 @@ mod tests {
     /// The samples of a series as text: `t=value`, `t=stale`.
     fn dump(store: &Store, series: SeriesIx) -> String {
         let text = |s: Sample| {
-            let value = if is_stale(s.value) {
-                "stale".to_owned()
-            } else {
-                s.value.to_string()
-            };
+            let value = if is_stale(s.value) { "stale".to_owned() } else { s.value.to_string() };
             format!("{}={value}", s.t_ms)
         };
-        store
-            .samples(series, ALL.0, ALL.1)
-            .map(text)
-            .collect::<Vec<_>>()
-            .join(" ")
+        store.samples(series, ALL.0, ALL.1).map(text).collect::<Vec<_>>().join(" ")
     }
 
     fn one_target() -> (Store, TargetIx) {
@@ -319,19 +262,12 @@ mod tests {
     #[test]
     fn labels_are_merged_sorted_and_renamed_on_conflict() {
         let (mut store, target) = one_target();
-        let series = store.add_series(
-            target,
-            "m",
-            &[("route", "/"), ("job", "inner"), ("empty", "")],
-        );
+        let series = store.add_series(target, "m", &[("route", "/"), ("job", "inner"), ("empty", "")]);
         assert_eq!(
             store.labels(series).to_string(),
             r#"m{exported_job="inner", instance="10.0.0.1:80", job="shop", route="/"}"#
         );
-        assert_eq!(
-            store.add_series(target, "m", &[("job", "inner"), ("route", "/")]),
-            series
-        );
+        assert_eq!(store.add_series(target, "m", &[("job", "inner"), ("route", "/")]), series);
         assert_ne!(store.add_series(target, "m", &[("job", "inner")]), series);
     }
 
@@ -346,17 +282,8 @@ mod tests {
         fork.append(target, 100, &[-1.0]);
         fork.add_series(target, "only_in_fork", &[]);
         store.append(target, 200, &[1.0]);
-        assert_eq!(
-            store
-                .samples(a, 99, 300)
-                .map(|s| s.t_ms)
-                .collect::<Vec<_>>(),
-            [99, 200]
-        );
-        assert_eq!(
-            fork.samples(a, 99, 300).map(|s| s.t_ms).collect::<Vec<_>>(),
-            [99, 100]
-        );
+        assert_eq!(store.samples(a, 99, 300).map(|s| s.t_ms).collect::<Vec<_>>(), [99, 200]);
+        assert_eq!(fork.samples(a, 99, 300).map(|s| s.t_ms).collect::<Vec<_>>(), [99, 100]);
         assert_eq!((store.series().count(), fork.series().count()), (1, 2));
         assert_eq!(fork.sample_count(), 101);
     }
@@ -368,28 +295,12 @@ mod tests {
         for t in 0..100 {
             store.append(target, t * 10, &[t as f64]);
         }
-        for (from, to) in [
-            (0, 990),
-            (155, 165),
-            (160, 160),
-            (161, 169),
-            (-5, 35),
-            (985, 5000),
-            (320, 310),
-        ] {
-            let expected: Vec<i64> = (0..100)
-                .map(|t| t * 10)
-                .filter(|t| (from..=to).contains(t))
-                .collect();
+        for (from, to) in [(0, 990), (155, 165), (160, 160), (161, 169), (-5, 35), (985, 5000), (320, 310)] {
+            let expected: Vec<i64> = (0..100).map(|t| t * 10).filter(|t| (from..=to).contains(t)).collect();
             let forwards: Vec<i64> = store.samples(a, from, to).map(|s| s.t_ms).collect();
-            let mut backwards: Vec<i64> =
-                store.samples(a, from, to).rev().map(|s| s.t_ms).collect();
+            let mut backwards: Vec<i64> = store.samples(a, from, to).rev().map(|s| s.t_ms).collect();
             backwards.reverse();
-            assert_eq!(
-                (&forwards, &backwards),
-                (&expected, &expected),
-                "{from}..{to}"
-            );
+            assert_eq!((&forwards, &backwards), (&expected, &expected), "{from}..{to}");
         }
     }
 

@@ -10,9 +10,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Rem, Sub};
 use serde::{Deserialize, Serialize};
 
 /// A point in simulated time: nanoseconds since the world was prepared.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SimTime(pub u64);
 
@@ -205,9 +203,7 @@ impl fmt::Display for SimDuration {
 /// # Errors
 /// What is wrong with the text, as a sentence fragment for a [`crate::diagnostic::Diagnostic`].
 pub fn parse_duration(text: &str) -> Result<SimDuration, String> {
-    let bad = || {
-        format!("`{text}` is not a duration: write a number with a unit, such as 250ms, 15s or 1m30s")
-    };
+    let bad = || format!("`{text}` is not a duration: write a number with a unit, such as 250ms, 15s or 1m30s");
     if text == "0" {
         return Ok(SimDuration::ZERO);
     }

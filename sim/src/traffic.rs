@@ -208,13 +208,7 @@ pub struct NodeSpec {
 
 impl Default for NodeSpec {
     fn default() -> Self {
-        Self {
-            cores: 2,
-            speed: 1.0,
-            syn_linear_timeouts: 4,
-            unreachable_after: None,
-            latency: SimDuration::ZERO,
-        }
+        Self { cores: 2, speed: 1.0, syn_linear_timeouts: 4, unreachable_after: None, latency: SimDuration::ZERO }
     }
 }
 
@@ -255,10 +249,7 @@ struct Keys {
 
 impl Keys {
     fn new(root: Key) -> Self {
-        Self {
-            users: root.with_str("users"),
-            containers: root.with_str("containers"),
-        }
+        Self { users: root.with_str("users"), containers: root.with_str("containers") }
     }
 }
 
@@ -312,11 +303,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// A cluster without containers and users.
-    pub fn new<E: Host>(
-        programs: Arc<Programs>,
-        config: &TrafficConfig,
-        queue: &mut Queue<E>,
-    ) -> Self {
+    pub fn new<E: Host>(programs: Arc<Programs>, config: &TrafficConfig, queue: &mut Queue<E>) -> Self {
         let nodes = config.nodes.iter().map(|&spec| Node {
             spec,
             cpu: NodeCpu::new(spec.cores),
@@ -334,10 +321,7 @@ impl Traffic {
             proxies: backends::Proxies::new(config.nodes.len(), &config.kube_services),
             containers: Vec::new(),
             addresses: Vec::new(),
-            is_network_impaired: config
-                .nodes
-                .iter()
-                .any(|node| node.latency > SimDuration::ZERO),
+            is_network_impaired: config.nodes.iter().any(|node| node.latency > SimDuration::ZERO),
             started: vec![0; services + 1],
             jobs: Jobs::default(),
             forks: Forks::default(),
@@ -359,10 +343,7 @@ impl Traffic {
 
     /// Draws all chance that does not hang on a request in progress under another key from now on.
     pub fn rekey(&mut self, future: u64) {
-        self.keys = Keys {
-            users: self.keys.users.with(future),
-            containers: self.keys.containers.with(future),
-        };
+        self.keys = Keys { users: self.keys.users.with(future), containers: self.keys.containers.with(future) };
     }
 
     /// Lets an event happen.
@@ -426,11 +407,7 @@ impl Traffic {
             Work::Run(job) if self.jobs.get(job).is_some() => self.run(queue, job.ix),
             Work::Send(job) if self.jobs.get(job).is_some() => self.send(queue, job.ix),
             Work::Connect(job) if self.jobs.get(job).is_some() => self.connect(queue, job.ix),
-            Work::Step(_)
-            | Work::BurstDone(_)
-            | Work::Run(_)
-            | Work::Send(_)
-            | Work::Connect(_) => {}
+            Work::Step(_) | Work::BurstDone(_) | Work::Run(_) | Work::Send(_) | Work::Connect(_) => {}
             Work::RunBackground(container) => self.run_background(container),
             Work::Deliver(broker, message_queue) => self.deliver(queue, broker, message_queue),
         }

@@ -10,9 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use sim::environment::{
-    Action, Conclusion, Declaration, MetricQuery, Observation, Query, Write,
-};
+use sim::environment::{Action, Conclusion, Declaration, MetricQuery, Observation, Query, Write};
 use sim::time::SimDuration;
 
 use super::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy, Reply, TaskView};

@@ -34,12 +34,9 @@ impl Random {
             0 => Write::Restart { component },
             1 => Write::Scale { component, replicas: self.pick(2, 5) as u32 },
             2 => Write::Rollback { component, revision: None },
-            3 => Write::ApplyAutoscaler(AutoscalerSpec {
-                component,
-                min_replicas: 1,
-                max_replicas: 5,
-                cpu_percent: 50,
-            }),
+            3 => {
+                Write::ApplyAutoscaler(AutoscalerSpec { component, min_replicas: 1, max_replicas: 5, cpu_percent: 50 })
+            }
             4 => Write::SetResources(ResourceChange {
                 component,
                 cpu_limit: Some(Millicores(100 * (1 + self.pick(3, 8)))),
@@ -58,11 +55,7 @@ impl Random {
         match self.taken % STEPS {
             1 => Action::Write(self.write(component)),
             2 => Action::Wait(SimDuration::from_secs(30)),
-            3 => Action::Declare(Declaration {
-                healthy: self.pick(4, 2) == 0,
-                component: Some(component),
-                kind: None,
-            }),
+            3 => Action::Declare(Declaration { healthy: self.pick(4, 2) == 0, component: Some(component), kind: None }),
             _ => Action::Report(Conclusion { healthy: self.pick(5, 2) == 0, ..Conclusion::default() }),
         }
     }

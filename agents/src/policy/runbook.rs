@@ -31,9 +31,7 @@ async fn operate(desk: Desk, task: TaskView) -> Conclusion {
     let component = task.component.clone();
     match task.goal.clone() {
         Goal::CreateDeployment => once(&desk, &task, Write::CreateDeployment { component }).await,
-        Goal::SetEnv { name, value } => {
-            once(&desk, &task, Write::SetEnv { component, name, value: Some(value) }).await
-        }
+        Goal::SetEnv { name, value } => once(&desk, &task, Write::SetEnv { component, name, value: Some(value) }).await,
         Goal::SetImageTag { tag } => set_tag(&desk, &task, &tag).await,
         Goal::Restart => once(&desk, &task, Write::Restart { component }).await,
         Goal::Scale { replicas } => once(&desk, &task, Write::Scale { component, replicas }).await,
@@ -72,11 +70,13 @@ fn autoscaler(component: String) -> AutoscalerSpec {
 /// One change, then a look whether it took hold.
 async fn once(desk: &Desk, task: &TaskView, write: Write) -> Conclusion {
     let what = format!("{write:?}");
-    if let Reply::Rejected(why) = desk.take(Action::Write(write)).await { Conclusion {
-        actions_taken: format!("{what} was refused: {why}"),
-        mitigated: Some(false),
-        ..Conclusion::default()
-    } } else {
+    if let Reply::Rejected(why) = desk.take(Action::Write(write)).await {
+        Conclusion {
+            actions_taken: format!("{what} was refused: {why}"),
+            mitigated: Some(false),
+            ..Conclusion::default()
+        }
+    } else {
         let seen = settle(desk, task).await;
         Conclusion {
             healthy: seen.violations(&task.objectives).is_empty(),
@@ -131,12 +131,7 @@ fn declaration(task: &TaskView, healthy: bool, cause: Option<Cause>) -> Declarat
     }
 }
 
-fn conclusion(
-    task: &TaskView,
-    violated: Vec<String>,
-    cause: Option<Cause>,
-    done: &[String],
-) -> Conclusion {
+fn conclusion(task: &TaskView, violated: Vec<String>, cause: Option<Cause>, done: &[String]) -> Conclusion {
     Conclusion {
         healthy: violated.is_empty(),
         root_cause_component: cause.map(|_| task.component.clone()),

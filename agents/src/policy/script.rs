@@ -15,9 +15,7 @@ use super::{AutonomicAgent, Policy, TaskView};
 pub fn script(script: Script) -> impl Policy<AutonomicAgent> {
     let script = Rc::new(script);
     let position = Rc::new(Cell::new(0));
-    Procedure::new("script", move |desk, _: TaskView| {
-        evaluation(desk, Rc::clone(&script), Rc::clone(&position))
-    })
+    Procedure::new("script", move |desk, _: TaskView| evaluation(desk, Rc::clone(&script), Rc::clone(&position)))
 }
 
 async fn evaluation(desk: Desk, script: Rc<Script>, position: Rc<Cell<usize>>) -> Conclusion {

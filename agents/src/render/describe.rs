@@ -56,18 +56,12 @@ fn deployment(out: &mut Sheet, d: &DeploymentView) {
     out.line("Revision", d.revision);
     out.line(
         "Replicas",
-        format!(
-            "{} desired | {} updated | {} ready | {} available",
-            d.replicas, d.updated, d.ready, d.available
-        ),
+        format!("{} desired | {} updated | {} ready | {} available", d.replicas, d.updated, d.ready, d.available),
     );
     out.line("Strategy", &d.strategy);
     out.line("Image", &d.image);
     out.line("Limits", format!("cpu {}, memory {}", or_none(d.cpu_limit), or_none(d.memory_limit)));
-    out.line(
-        "Requests",
-        format!("cpu {}, memory {}", or_none(d.cpu_request), or_none(d.memory_request)),
-    );
+    out.line("Requests", format!("cpu {}, memory {}", or_none(d.cpu_request), or_none(d.memory_request)));
     for probe in &d.probes {
         out.line("Probe", probe);
     }

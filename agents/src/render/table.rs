@@ -31,16 +31,11 @@ impl Table {
             return empty.into();
         }
         let columns = self.rows[0].len();
-        let widths: Vec<usize> = (0..columns)
-            .map(|c| self.rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0))
-            .collect();
+        let widths: Vec<usize> =
+            (0..columns).map(|c| self.rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
         let line = |row: &Vec<String>| {
             let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-                if column < self.numbers_from {
-                    format!("{cell:width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
+                if column < self.numbers_from { format!("{cell:width$}") } else { format!("{cell:>width$}") }
             });
             cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
         };

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use datasets::scenarios::{self, Loaded};
 use proptest::prelude::*;
 use sim::diagnostic::Source;
-use sim::environment::{
-    AutoscalerSpec, Environment, Failure, Observation, Query, ResourceChange, Stage, Write,
-};
+use sim::environment::{AutoscalerSpec, Environment, Failure, Observation, Query, ResourceChange, Stage, Write};
 use sim::episode::Truth;
 use sim::time::SimDuration;
 use sim::units::{Bytes, Millicores};
@@ -50,14 +48,7 @@ budget: {time: 2h}
 slos: {components: [catalogue]}
 ";
 
-const COMPONENTS: [&str; 6] = [
-    "front-end",
-    "catalogue",
-    "catalogue-db",
-    "user",
-    "payment",
-    "carts",
-];
+const COMPONENTS: [&str; 6] = ["front-end", "catalogue", "catalogue-db", "user", "payment", "carts"];
 
 /// One thing that is done.
 #[derive(Clone, Debug)]
@@ -75,26 +66,16 @@ fn deed() -> impl Strategy<Value = Deed> {
         let name = component;
         let component = component.to_owned();
         Deed::Write(match which {
-            0 | 1 => Write::Scale {
-                component,
-                replicas: amount,
-            },
+            0 | 1 => Write::Scale { component, replicas: amount },
             2 => Write::SetResources(ResourceChange {
                 component,
                 cpu_limit: Some(Millicores(u64::from(amount) * 150 + 100)),
                 memory_limit: Some(Bytes::from_mebibytes(u64::from(amount) * 200 + 200)),
                 ..ResourceChange::default()
             }),
-            3 => Write::SetEnv {
-                component,
-                name: "A".into(),
-                value: Some(amount.to_string()),
-            },
+            3 => Write::SetEnv { component, name: "A".into(), value: Some(amount.to_string()) },
             4 => Write::Restart { component },
-            5 => Write::Rollback {
-                component,
-                revision: None,
-            },
+            5 => Write::Rollback { component, revision: None },
             6 => Write::DeleteDeployment { component },
             7 => Write::CreateDeployment { component },
             _ if amount == 0 => return Deed::DeletePod(name),
@@ -115,10 +96,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 fn chaos() -> Loaded {
-    let source = Source {
-        path: "chaos".into(),
-        text: SCENARIO.into(),
-    };
+    let source = Source { path: "chaos".into(), text: SCENARIO.into() };
     scenarios::load_source(&source, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
@@ -141,17 +119,14 @@ fn act(world: &mut Twin, deed: &Deed) {
 
 /// Names and states of pods.
 fn pods(world: &mut Twin, of: Option<&str>) -> Vec<(String, String)> {
-    match block_on(world.observe(&Query::ListPods {
-        component: of.map(Into::into),
-    })) {
+    match block_on(world.observe(&Query::ListPods { component: of.map(Into::into) })) {
         Ok(Observation::Pods(pods)) => pods.into_iter().map(|pod| (pod.name, pod.status)).collect(),
         other => panic!("{other:?}"),
     }
 }
 
 fn run(world: &mut Twin, seconds: u64) -> Truth {
-    block_on(world.advance(world.now() + SimDuration::from_secs(seconds)))
-        .expect("the twin is always there");
+    block_on(world.advance(world.now() + SimDuration::from_secs(seconds))).expect("the twin is always there");
     world.check_conservation().expect("no request is lost");
     block_on(world.truth()).expect("the twin is always there")
 }

@@ -23,14 +23,8 @@ fn a_seed_gives_the_same_log_again_and_on_two_threads_at_once() {
         let threads = [1, 2, 1, 2].map(|seed| scope.spawn(move || played(seed)));
         threads.map(|thread| thread.join().expect("it plays"))
     });
-    assert!(
-        at_once[0] == first && at_once[2] == first,
-        "on a busy machine the log is another one"
-    );
-    assert!(
-        at_once[1] == at_once[3] && at_once[1] != first,
-        "threads mix their worlds up"
-    );
+    assert!(at_once[0] == first && at_once[2] == first, "on a busy machine the log is another one");
+    assert!(at_once[1] == at_once[3] && at_once[1] != first, "threads mix their worlds up");
 }
 
 #[test]
@@ -57,19 +51,11 @@ fn policies_share_their_chance_until_the_first_write() {
         _ => None,
     });
     let written = written.expect("it scales");
-    let until = |episode: &Episode| -> Vec<Truth> {
-        episode
-            .truths()
-            .filter(|truth| truth.to <= written)
-            .cloned()
-            .collect()
-    };
+    let until =
+        |episode: &Episode| -> Vec<Truth> { episode.truths().filter(|truth| truth.to <= written).cloned().collect() };
     assert!(until(&idle).len() > 30 && until(&idle) == until(&curious));
     assert!(idle.truths().any(|truth| truth.client_sent > 200));
-    assert!(
-        !idle.truths().eq(curious.truths()),
-        "the write changes the world"
-    );
+    assert!(!idle.truths().eq(curious.truths()), "the write changes the world");
 }
 
 /// Everything that can be seen of a world and that its judge sees.
@@ -90,8 +76,7 @@ fn at(seconds: u64) -> SimTime {
 fn trace(world: &mut Twin, until: u64) -> Trace {
     let (mut truths, mut pods) = (Vec::new(), Vec::new());
     while world.now() < at(until) {
-        block_on(world.advance(world.now() + SimDuration::from_secs(5)))
-            .expect("the twin is always there");
+        block_on(world.advance(world.now() + SimDuration::from_secs(5))).expect("the twin is always there");
         truths.push(block_on(world.truth()).expect("the twin is always there"));
         let all = block_on(world.observe(&Query::ListPods { component: None }));
         pods.push(all.expect("pods can be listed"));
@@ -100,17 +85,9 @@ fn trace(world: &mut Twin, until: u64) -> Trace {
     let store = world.store();
     let samples = store.series().map(|series| {
         let samples = store.samples(series, i64::MIN, i64::MAX);
-        (
-            format!("{:?}", store.labels(series)),
-            samples.map(|s| (s.t_ms, s.value.to_bits())).collect(),
-        )
+        (format!("{:?}", store.labels(series)), samples.map(|s| (s.t_ms, s.value.to_bits())).collect())
     });
-    Trace {
-        truths,
-        journal,
-        pods,
-        samples: samples.collect(),
-    }
+    Trace { truths, journal, pods, samples: samples.collect() }
 }
 
 /// Stressed for ten seconds.
@@ -131,16 +108,10 @@ fn a_fork_goes_on_as_the_original_would() {
     // In turns, so that they would disturb each other if they shared anything that changes.
     let halfway = (trace(&mut fork, 160), trace(&mut original, 160));
     let end = (trace(&mut original, 200), trace(&mut fork, 200));
-    assert!(
-        halfway.0 == halfway.1 && end.0 == end.1,
-        "the fork went another way"
-    );
+    assert!(halfway.0 == halfway.1 && end.0 == end.1, "the fork went another way");
     let mut alone = world(1);
     let unforked = (trace(&mut alone, 160), trace(&mut alone, 200));
-    assert!(
-        unforked == (halfway.1, end.0),
-        "being forked changed the original"
-    );
+    assert!(unforked == (halfway.1, end.0), "being forked changed the original");
     assert!(unforked.1.truths.iter().all(|truth| truth.client_sent > 0));
     assert!(unforked.1.samples.len() > 100);
 }
@@ -152,8 +123,5 @@ fn futures_differ_from_each_other_and_repeat_themselves() {
     let (first, second) = (future(0), future(1));
     assert!(first == future(0), "a future does not repeat itself");
     assert!(first.truths != second.truths, "two futures are the same");
-    assert!(
-        first.truths != trace(&mut original.fork(), 200).truths,
-        "a future is the present"
-    );
+    assert!(first.truths != trace(&mut original.fork(), 200).truths, "a future is the present");
 }

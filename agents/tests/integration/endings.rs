@@ -5,9 +5,7 @@ use std::sync::Arc;
 use agents::episode::{self, Log, Setup};
 use agents::policy::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy, TaskView};
 use datasets::scenarios::{self, Loaded};
-use sim::environment::{
-    Action, Environment, Failure, LogQuery, Observation, Query, Stage, Unavailable, Write,
-};
+use sim::environment::{Action, Environment, Failure, LogQuery, Observation, Query, Stage, Unavailable, Write};
 use sim::episode::{EndReason, Entry, EpisodeEvent, Truth, WorldEvent};
 use sim::score::Judge;
 use sim::time::{SimDuration, SimTime};
@@ -24,11 +22,7 @@ impl Policy<AutonomicAgent> for Tireless {
     }
 
     fn decide<'a>(&'a mut self, _: &'a Percept<Heard>) -> Deciding<'a, Action> {
-        let look = Action::Observe(Query::Logs(LogQuery {
-            of: "catalogue".into(),
-            previous: false,
-            tail: 1,
-        }));
+        let look = Action::Observe(Query::Logs(LogQuery { of: "catalogue".into(), previous: false, tail: 1 }));
         Box::pin(std::future::ready(Decision::without_model(look)))
     }
 }
@@ -38,9 +32,7 @@ fn with(settings: &[(&str, &str)]) -> Loaded {
 }
 
 fn decisions(entries: &[Entry]) -> Vec<SimTime> {
-    let decided = entries
-        .iter()
-        .filter(|entry| matches!(entry.event, EpisodeEvent::Decision { .. }));
+    let decided = entries.iter().filter(|entry| matches!(entry.event, EpisodeEvent::Decision { .. }));
     decided.map(|entry| entry.t_ns).collect()
 }
 
@@ -50,21 +42,9 @@ fn an_episode_ends_for_the_stated_reason() {
     let tireless: fn() -> Player = || Box::new(Tireless);
     let table = [
         ("a report", &[][..], report, EndReason::Completed, 1),
-        (
-            "no step is left",
-            &[("budget.steps", "4")][..],
-            tireless,
-            EndReason::StepBudget,
-            4,
-        ),
+        ("no step is left", &[("budget.steps", "4")][..], tireless, EndReason::StepBudget, 4),
         // From 120 s on one step a second; at 127 s it is over.
-        (
-            "no time is left",
-            &[("budget.time", "127s")][..],
-            tireless,
-            EndReason::TimeBudget,
-            8,
-        ),
+        ("no time is left", &[("budget.time", "127s")][..], tireless, EndReason::TimeBudget, 8),
     ];
     for (name, settings, player, reason, steps) in table {
         let loaded = with(settings);
@@ -74,10 +54,7 @@ fn an_episode_ends_for_the_stated_reason() {
         assert_eq!(decisions(&episode.entries).len(), steps, "{name}");
         // The hold time passes all the same, and the episode is scored.
         let hold = loaded.scenario.value.hold;
-        assert!(
-            last.t_ns >= *decisions(&episode.entries).last().unwrap() + hold,
-            "{name}"
-        );
+        assert!(last.t_ns >= *decisions(&episode.entries).last().unwrap() + hold, "{name}");
         assert!(episode.score.levels.l1.is_some(), "{name}");
     }
 }
@@ -85,35 +62,21 @@ fn an_episode_ends_for_the_stated_reason() {
 #[test]
 fn a_heartbeat_goes_on_after_an_evaluation_that_used_up_its_steps() {
     let settings = [("budget.steps", "3")];
-    let loaded = scenarios::load("acv/low/pod-failure", &settings)
-        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let loaded = scenarios::load("acv/low/pod-failure", &settings).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let episode = Episode::play(&loaded, 1, Box::new(Tireless));
-    let begun = episode
-        .entries
-        .iter()
-        .filter(|e| matches!(e.event, EpisodeEvent::TaskStarted { .. }));
+    let begun = episode.entries.iter().filter(|e| matches!(e.event, EpisodeEvent::TaskStarted { .. }));
     assert_eq!(begun.count(), 3);
     assert_eq!(decisions(&episode.entries).len(), 9);
 }
 
 #[test]
 fn the_log_is_numbered_without_gaps_and_in_order_of_time() {
-    let episode = Episode::play(
-        &shipped("acv/low/pod-failure"),
-        1,
-        Box::new(agents::policy::runbook()),
-    );
+    let episode = Episode::play(&shipped("acv/low/pod-failure"), 1, Box::new(agents::policy::runbook()));
     let numbers = episode.entries.iter().map(|entry| entry.seq);
     assert!(numbers.eq(1..=episode.entries.len() as u64));
     assert!(episode.entries.is_sorted_by_key(|entry| entry.t_ns));
-    let rejected = episode
-        .entries
-        .iter()
-        .any(|e| matches!(e.event, EpisodeEvent::Answer { rejected: true, .. }));
-    assert!(
-        !rejected,
-        "the runbook asks for nothing that cannot be done"
-    );
+    let rejected = episode.entries.iter().any(|e| matches!(e.event, EpisodeEvent::Answer { rejected: true, .. }));
+    assert!(!rejected, "the runbook asks for nothing that cannot be done");
 }
 
 /// Which call fails, and at which one of its kind.
@@ -139,10 +102,7 @@ impl Mortal {
         if call != self.fails {
             return Ok(());
         }
-        self.calls_left = self
-            .calls_left
-            .checked_sub(1)
-            .ok_or_else(|| Unavailable("connection refused".into()))?;
+        self.calls_left = self.calls_left.checked_sub(1).ok_or_else(|| Unavailable("connection refused".into()))?;
         Ok(())
     }
 }
@@ -199,16 +159,8 @@ fn play_mortal(fails: Call, calls_left: u32) -> (Result<(), Unavailable>, Vec<En
     let scenario = Arc::new(loaded.scenario.value.clone());
     let distance = |a: &str, b: &str| loaded.app.distance(a, b);
     let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup {
-        judge: &judge,
-        task: TaskView::of(&scenario, &loaded.app),
-        credit: 0,
-    };
-    let mut world = Mortal {
-        twin: Twin::new(&loaded.app, &scenario, 1),
-        fails,
-        calls_left,
-    };
+    let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0 };
+    let mut world = Mortal { twin: Twin::new(&loaded.app, &scenario, 1), fails, calls_left };
     let mut player = steps(
         "- action: {observe: {describe: {component: gremlins}}}\n\
          - action: {write: {scale: {component: carts, replicas: 0}}}\n\
@@ -216,13 +168,7 @@ fn play_mortal(fails: Call, calls_left: u32) -> (Result<(), Unavailable>, Vec<En
          - action: {report: {healthy: true}}\n",
     );
     let mut log = Log::new(None);
-    let played = block_on(episode::play(
-        &mut world,
-        &setup,
-        player.as_mut(),
-        None,
-        &mut log,
-    ));
+    let played = block_on(episode::play(&mut world, &setup, player.as_mut(), None, &mut log));
     (played, log.into_entries())
 }
 
@@ -241,18 +187,9 @@ fn a_world_that_fails_makes_the_episode_void() {
     ];
     for (fails, calls_left) in table {
         let (played, entries) = play_mortal(fails, calls_left);
-        assert_eq!(
-            played,
-            Err(Unavailable("connection refused".into())),
-            "{fails:?} after {calls_left}"
-        );
-        let ended = entries
-            .iter()
-            .any(|entry| matches!(entry.event, EpisodeEvent::Ended { .. }));
-        assert!(
-            !ended,
-            "{fails:?} after {calls_left}: a void log does not end"
-        );
+        assert_eq!(played, Err(Unavailable("connection refused".into())), "{fails:?} after {calls_left}");
+        let ended = entries.iter().any(|entry| matches!(entry.event, EpisodeEvent::Ended { .. }));
+        assert!(!ended, "{fails:?} after {calls_left}: a void log does not end");
     }
 }
 
@@ -270,25 +207,12 @@ fn what_is_refused_voids_nothing() {
         .collect();
     let expected = [
         (true, "error: deployments.apps \"gremlins\" not found"),
-        (
-            true,
-            "error: carts is not yours: you may only change catalogue",
-        ),
+        (true, "error: carts is not yours: you may only change catalogue"),
         (false, "deployment.apps/catalogue restarted"),
     ];
     assert_eq!(answers, expected);
-    assert_eq!(
-        entries.last().unwrap().event,
-        EpisodeEvent::Ended {
-            reason: EndReason::Completed
-        }
-    );
-    assert!(
-        !entries
-            .iter()
-            .any(|e| matches!(e.event, EpisodeEvent::Branch(_))),
-        "there are no forks to play"
-    );
+    assert_eq!(entries.last().unwrap().event, EpisodeEvent::Ended { reason: EndReason::Completed });
+    assert!(!entries.iter().any(|e| matches!(e.event, EpisodeEvent::Branch(_))), "there are no forks to play");
     let think = SimDuration::SECOND;
     assert_eq!(decisions(&entries)[1], decisions(&entries)[0] + think);
 }

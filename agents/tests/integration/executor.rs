@@ -5,8 +5,7 @@ use std::sync::Arc;
 use agents::executor::Executor;
 use agents::policy::Reply;
 use sim::environment::{
-    Action, AppliedObject, AutoscalerSpec, Environment, Observation, Query, ResourceChange, Stage,
-    Write,
+    Action, AppliedObject, AutoscalerSpec, Environment, Observation, Query, ResourceChange, Stage, Write,
 };
 use sim::time::{SimDuration, SimTime};
 use sim::units::Millicores;
@@ -24,8 +23,7 @@ fn world() -> Twin {
 }
 
 fn execute(world: &mut Twin, agent: &str, write: &Write) -> Reply {
-    block_on(Executor::new(agent).execute(world, &Action::Write(write.clone())))
-        .expect("the twin is always there")
+    block_on(Executor::new(agent).execute(world, &Action::Write(write.clone()))).expect("the twin is always there")
 }
 
 fn see(world: &mut Twin, query: &Query) -> Observation {
@@ -33,12 +31,7 @@ fn see(world: &mut Twin, query: &Query) -> Observation {
 }
 
 fn pod_of(world: &mut Twin, component: &str) -> String {
-    match see(
-        world,
-        &Query::ListPods {
-            component: Some(component.into()),
-        },
-    ) {
+    match see(world, &Query::ListPods { component: Some(component.into()) }) {
         Observation::Pods(pods) => pods[0].name.clone(),
         other => panic!("{other:?}"),
     }
@@ -58,49 +51,26 @@ fn writes(world: &mut Twin, of: &str) -> Vec<Write> {
     );
     let apply = |manifest| Write::Apply(AppliedObject { manifest });
     vec![
-        Write::Scale {
-            component: component(),
-            replicas: 2,
-        },
+        Write::Scale { component: component(), replicas: 2 },
         Write::SetResources(ResourceChange {
             component: component(),
             cpu_limit: Some(Millicores(900)),
             ..ResourceChange::default()
         }),
-        Write::SetImage {
-            component: component(),
-            image: "weaveworksdemos/user:0.4.4".into(),
-        },
-        Write::SetEnv {
-            component: component(),
-            name: "A".into(),
-            value: Some("1".into()),
-        },
-        Write::Restart {
-            component: component(),
-        },
-        Write::Rollback {
-            component: component(),
-            revision: None,
-        },
+        Write::SetImage { component: component(), image: "weaveworksdemos/user:0.4.4".into() },
+        Write::SetEnv { component: component(), name: "A".into(), value: Some("1".into()) },
+        Write::Restart { component: component() },
+        Write::Rollback { component: component(), revision: None },
         Write::ApplyAutoscaler(AutoscalerSpec {
             component: component(),
             min_replicas: 1,
             max_replicas: 2,
             cpu_percent: 50,
         }),
-        Write::DeleteAutoscaler {
-            component: component(),
-        },
-        Write::CreateDeployment {
-            component: component(),
-        },
-        Write::DeleteDeployment {
-            component: component(),
-        },
-        Write::DeletePod {
-            pod: pod_of(world, of),
-        },
+        Write::DeleteAutoscaler { component: component() },
+        Write::CreateDeployment { component: component() },
+        Write::DeleteDeployment { component: component() },
+        Write::DeletePod { pod: pod_of(world, of) },
         apply(autoscaler),
         apply(service),
     ]
@@ -111,13 +81,9 @@ fn an_agent_changes_nothing_but_its_own_component() {
     let mut world = world();
     let everything = |world: &mut Twin| {
         let queries = [
-            Query::Describe {
-                component: "carts".into(),
-            },
+            Query::Describe { component: "carts".into() },
             Query::ListPods { component: None },
-            Query::RolloutHistory {
-                component: "carts".into(),
-            },
+            Query::RolloutHistory { component: "carts".into() },
         ];
         queries.map(|query| see(world, &query))
     };
@@ -142,9 +108,7 @@ fn an_agent_may_change_its_own_component_in_every_way() {
         };
         let expected = match write {
             Write::Rollback { .. } => Some("no rollout history found for deployment \"catalogue\""),
-            Write::DeleteAutoscaler { .. } => {
-                Some("horizontalpodautoscalers.autoscaling \"catalogue\" not found")
-            }
+            Write::DeleteAutoscaler { .. } => Some("horizontalpodautoscalers.autoscaling \"catalogue\" not found"),
             Write::CreateDeployment { .. } => Some("deployments.apps \"catalogue\" already exists"),
             _ => None,
         };
@@ -159,28 +123,11 @@ fn what_does_not_exist_is_refused_in_the_api_servers_words() {
         assert_eq!(reply, Reply::Rejected(format!("{object} not found")));
     };
     let nothing = || "gremlins".to_owned();
-    let scaled = execute(
-        &mut world,
-        "gremlins",
-        &Write::Scale {
-            component: nothing(),
-            replicas: 2,
-        },
-    );
+    let scaled = execute(&mut world, "gremlins", &Write::Scale { component: nothing(), replicas: 2 });
     not_found(scaled, "deployments.apps \"gremlins\"");
-    not_found(
-        execute(
-            &mut world,
-            "catalogue",
-            &Write::DeletePod { pod: nothing() },
-        ),
-        "pods \"gremlins\"",
-    );
-    let look = Action::Observe(Query::Describe {
-        component: nothing(),
-    });
-    let seen = block_on(Executor::new("catalogue").execute(&mut world, &look))
-        .expect("the twin is always there");
+    not_found(execute(&mut world, "catalogue", &Write::DeletePod { pod: nothing() }), "pods \"gremlins\"");
+    let look = Action::Observe(Query::Describe { component: nothing() });
+    let seen = block_on(Executor::new("catalogue").execute(&mut world, &look)).expect("the twin is always there");
     not_found(seen, "deployments.apps \"gremlins\"");
 }
 
@@ -189,9 +136,6 @@ fn waiting_and_talking_are_not_for_the_executor() {
     let mut world = world();
     let before = world.now();
     let wait = Action::Wait(SimDuration::from_secs(60));
-    assert_eq!(
-        block_on(Executor::new("catalogue").execute(&mut world, &wait)),
-        Ok(Reply::Noted)
-    );
+    assert_eq!(block_on(Executor::new("catalogue").execute(&mut world, &wait)), Ok(Reply::Noted));
     assert_eq!(world.now(), before);
 }

@@ -11,14 +11,8 @@ const CANARY: &str = "heliotrope";
 
 /// Each scenario with a fault, and the part of its file that names it where Chaos Mesh asks for a name.
 const SCENARIOS: [(&str, Option<&str>); 5] = [
-    (
-        "acv/low/pod-failure",
-        Some("metadata: {name: catalogue-pod-failure, namespace: chaos-mesh}"),
-    ),
-    (
-        "acv/low/cpu-stress",
-        Some("metadata: {name: catalogue-cpu-stress, namespace: chaos-mesh}"),
-    ),
+    ("acv/low/pod-failure", Some("metadata: {name: catalogue-pod-failure, namespace: chaos-mesh}")),
+    ("acv/low/cpu-stress", Some("metadata: {name: catalogue-cpu-stress, namespace: chaos-mesh}")),
     ("acv/low/fake-image", None),
     ("acv/low/bad-tag", None),
     ("acv/low/rising-traffic", None),
@@ -50,11 +44,7 @@ fn nosy() -> Player {
 /// The same world by other names.
 fn renamed(name: &str, metadata: Option<&str>) -> Loaded {
     let text = scenarios::find(name).expect("it ships").text;
-    let description = text
-        .lines()
-        .skip_while(|line| !line.starts_with("description"))
-        .nth(1)
-        .expect("it has one");
+    let description = text.lines().skip_while(|line| !line.starts_with("description")).nth(1).expect("it has one");
     let canary_name = format!("name: {CANARY}/{CANARY}");
     let name_line = format!("name: {name}");
     let canary_metadata = format!("metadata: {{name: {CANARY}, namespace: {CANARY}}}");
@@ -62,10 +52,7 @@ fn renamed(name: &str, metadata: Option<&str>) -> Loaded {
         (name_line.as_str(), canary_name.as_str()),
         (description, "  heliotrope"),
         // Only the judge knows what counts as the right answer, and what it is worth.
-        (
-            "task:",
-            "root_causes: [{component: carts, kinds: [bad-tag]}]\nprices: {core_request_s: 7.0}\ntask:",
-        ),
+        ("task:", "root_causes: [{component: carts, kinds: [bad-tag]}]\nprices: {core_request_s: 7.0}\ntask:"),
     ];
     changes.extend(metadata.map(|metadata| (metadata, canary_metadata.as_str())));
     changed(name, &changes)
@@ -82,14 +69,9 @@ fn names_and_truths_never_reach_an_agent() {
             let seen_by_other_names = Episode::play(&secret, 1, player());
             let texts: Vec<&str> = seen.texts().collect();
             assert!(texts.len() > 20, "{name}: only {} texts", texts.len());
-            assert!(
-                seen_by_other_names.texts().eq(texts),
-                "{name}: what an agent reads depends on a name"
-            );
+            assert!(seen_by_other_names.texts().eq(texts), "{name}: what an agent reads depends on a name");
             // `heliotrop` was asked for and may be said back.
-            let leak = seen_by_other_names
-                .texts()
-                .find(|text| text.contains(CANARY));
+            let leak = seen_by_other_names.texts().find(|text| text.contains(CANARY));
             assert_eq!(leak, None, "{name}");
         }
     }
@@ -101,15 +83,7 @@ fn no_text_says_the_kind_of_a_fault_or_that_there_is_one() {
     for (name, _) in SCENARIOS {
         let episode = Episode::play(&changed(name, &[]), 1, nosy());
         for text in episode.texts() {
-            let words = [
-                "pod-failure",
-                "cpu-stress",
-                "fake-image",
-                "bad-tag",
-                "rising-traffic",
-                "haos",
-                "inject",
-            ];
+            let words = ["pod-failure", "cpu-stress", "fake-image", "bad-tag", "rising-traffic", "haos", "inject"];
             let told = words.into_iter().find(|word| text.contains(word));
             assert_eq!(told, None, "{name}: {text}");
         }

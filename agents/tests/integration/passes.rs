@@ -8,13 +8,8 @@ use sim::scenario::Level;
 use crate::play::{Episode, player_of, shipped};
 
 /// The faults of the paper, in their forms on one service.
-const FAULTS: [&str; 5] = [
-    "acv/low/pod-failure",
-    "acv/low/fake-image",
-    "acv/low/bad-tag",
-    "acv/low/cpu-stress",
-    "acv/low/rising-traffic",
-];
+const FAULTS: [&str; 5] =
+    ["acv/low/pod-failure", "acv/low/fake-image", "acv/low/bad-tag", "acv/low/cpu-stress", "acv/low/rising-traffic"];
 
 /// Everything that is not as it should be, said at once.
 fn check(mistakes: &[String]) {
@@ -30,18 +25,12 @@ fn a_witness_passes_every_level_of_its_scenario() {
     let mut failed = Vec::new();
     for scenario in scenarios::shipped() {
         let loaded = shipped(&scenario);
-        for witness in scripts(&scenario)
-            .into_iter()
-            .filter(ShippedScript::is_witness)
-        {
+        for witness in scripts(&scenario).into_iter().filter(ShippedScript::is_witness) {
             for seed in 1..=3 {
                 let episode = Episode::play(&loaded, seed, player_of(witness.script.clone()));
                 let wrong = episode.levels().filter(|(_, outcome)| !outcome.passed);
                 failed.extend(wrong.map(|(level, outcome)| {
-                    format!(
-                        "{scenario} {} seed {seed}: {level:?}: {}",
-                        witness.name, outcome.why
-                    )
+                    format!("{scenario} {} seed {seed}: {level:?}: {}", witness.name, outcome.why)
                 }));
             }
         }
@@ -55,19 +44,13 @@ fn a_wrong_move_does_not_bring_the_result_that_was_asked_for() {
     let mut played = 0;
     for scenario in scenarios::shipped() {
         let loaded = shipped(&scenario);
-        for wrong in scripts(&scenario)
-            .into_iter()
-            .filter(|script| !script.is_witness())
-        {
+        for wrong in scripts(&scenario).into_iter().filter(|script| !script.is_witness()) {
             for seed in 1..=3 {
                 let episode = Episode::play(&loaded, seed, player_of(wrong.script.clone()));
                 played += 1;
                 let right = episode.results().filter(|(_, outcome)| outcome.passed);
                 passed.extend(right.map(|(level, outcome)| {
-                    format!(
-                        "{scenario} {} seed {seed}: {level:?}: {}",
-                        wrong.name, outcome.why
-                    )
+                    format!("{scenario} {} seed {seed}: {level:?}: {}", wrong.name, outcome.why)
                 }));
             }
         }
@@ -82,17 +65,10 @@ fn doing_nothing_brings_no_result_but_in_a_decoy() {
     for scenario in scenarios::shipped() {
         let loaded = shipped(&scenario);
         // Nothing is wrong there, and saying so is all that is asked.
-        let decoy = matches!(
-            loaded.scenario.value.task.goal,
-            Goal::CheckHealth | Goal::CheckPerformance
-        );
+        let decoy = matches!(loaded.scenario.value.task.goal, Goal::CheckHealth | Goal::CheckPerformance);
         let episode = Episode::play(&loaded, 1, Box::new(Noop));
-        let found = episode
-            .results()
-            .filter(|(_, outcome)| outcome.passed != decoy);
-        wrong.extend(
-            found.map(|(level, outcome)| format!("{scenario}: {level:?}: {}", outcome.why)),
-        );
+        let found = episode.results().filter(|(_, outcome)| outcome.passed != decoy);
+        wrong.extend(found.map(|(level, outcome)| format!("{scenario}: {level:?}: {}", outcome.why)));
     }
     check(&wrong);
 }
@@ -107,9 +83,7 @@ fn the_runbook_notices_finds_and_mends_the_papers_faults() {
             let asked: Vec<Level> = episode.levels().map(|(level, _)| level).collect();
             assert_eq!(asked, [Level::L3, Level::L4, Level::L5], "{scenario}");
             let wrong = episode.levels().filter(|(_, outcome)| !outcome.passed);
-            failed.extend(wrong.map(|(level, outcome)| {
-                format!("{scenario} seed {seed}: {level:?}: {}", outcome.why)
-            }));
+            failed.extend(wrong.map(|(level, outcome)| format!("{scenario} seed {seed}: {level:?}: {}", outcome.why)));
         }
     }
     check(&failed);

@@ -28,36 +28,20 @@ impl Episode {
         let scenario = Arc::new(loaded.scenario.value.clone());
         let distance = |a: &str, b: &str| loaded.app.distance(a, b);
         let judge = Judge::new(&scenario, &loaded.words, &distance);
-        let setup = Setup {
-            judge: &judge,
-            task: TaskView::of(&scenario, &loaded.app),
-            credit: 0,
-        };
+        let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0 };
         let mut world = Twin::new(&loaded.app, &scenario, seed);
         let mut log = Log::new(None);
         let forks = Some(Forks::<Twin>::of_world());
-        block_on(episode::play(
-            &mut world,
-            &setup,
-            player.as_mut(),
-            forks,
-            &mut log,
-        ))
-        .expect("the twin is always there");
+        block_on(episode::play(&mut world, &setup, player.as_mut(), forks, &mut log))
+            .expect("the twin is always there");
         world.check_conservation().expect("no request is lost");
         let score = score::score(&judge, log.entries());
-        Self {
-            entries: log.into_entries(),
-            score,
-        }
+        Self { entries: log.into_entries(), score }
     }
 
     /// The log as it is written, without its header.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let lines = self
-            .entries
-            .iter()
-            .map(|entry| serde_json::to_string(entry).expect("every entry is JSON") + "\n");
+        let lines = self.entries.iter().map(|entry| serde_json::to_string(entry).expect("every entry is JSON") + "\n");
         lines.collect::<String>().into_bytes()
     }
 
@@ -72,9 +56,7 @@ impl Episode {
     /// Every text that the agent read: its tasks and the answers to its steps.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match &entry.event {
-            EpisodeEvent::TaskStarted { text, .. } | EpisodeEvent::Answer { text, .. } => {
-                Some(text.as_str())
-            }
+            EpisodeEvent::TaskStarted { text, .. } | EpisodeEvent::Answer { text, .. } => Some(text.as_str()),
             _ => None,
         })
     }
@@ -82,14 +64,12 @@ impl Episode {
     /// The levels that the scenario asks for.
     pub(crate) fn levels(&self) -> impl Iterator<Item = (Level, &Outcome)> {
         let all = [Level::L1, Level::L2, Level::L3, Level::L4, Level::L5];
-        all.into_iter()
-            .filter_map(|level| Some((level, self.score.levels.get(level)?)))
+        all.into_iter().filter_map(|level| Some((level, self.score.levels.get(level)?)))
     }
 
     /// The levels that say that the world is as the task wants it.
     pub(crate) fn results(&self) -> impl Iterator<Item = (Level, &Outcome)> {
-        self.levels()
-            .filter(|(level, _)| matches!(level, Level::L1 | Level::L2 | Level::L5))
+        self.levels().filter(|(level, _)| matches!(level, Level::L1 | Level::L2 | Level::L5))
     }
 }
 
@@ -100,28 +80,19 @@ pub(crate) fn shipped(name: &str) -> Loaded {
 
 /// A shipped scenario whose text was changed: each part, which must be there, by another.
 pub(crate) fn changed(name: &str, changes: &[(&str, &str)]) -> Loaded {
-    let Source { path, mut text } =
-        scenarios::find(name).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let Source { path, mut text } = scenarios::find(name).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     for (old, new) in changes {
         assert!(text.contains(old), "`{old}` is not in {name}");
         text = text.replacen(old, new, 1);
     }
-    scenarios::load_source(&Source { path, text }, &[])
-        .unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    scenarios::load_source(&Source { path, text }, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
 /// A player of these steps, as YAML list items.
 pub(crate) fn steps(steps: &str) -> Player {
     let text = format!("apiVersion: sockpit/v1alpha1\nkind: Script\nsteps:\n{steps}");
-    let source = Source {
-        path: "steps".into(),
-        text,
-    };
-    player_of(
-        Script::load(&source)
-            .unwrap_or_else(|mistakes| panic!("{mistakes}"))
-            .value,
-    )
+    let source = Source { path: "steps".into(), text };
+    player_of(Script::load(&source).unwrap_or_else(|mistakes| panic!("{mistakes}")).value)
 }
 
 /// A player of a script.

@@ -15,17 +15,10 @@ pub fn arrival_rates(network: &Network) -> Vec<f64> {
         let next: Vec<f64> = (0..rates.len())
             .map(|to| {
                 let inside = network.stations.iter().zip(&rates);
-                outside(to)
-                    + inside
-                        .map(|(from, rate)| rate * from.routing[to])
-                        .sum::<f64>()
+                outside(to) + inside.map(|(from, rate)| rate * from.routing[to]).sum::<f64>()
             })
             .collect();
-        let change = rates
-            .iter()
-            .zip(&next)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f64::max);
+        let change = rates.iter().zip(&next).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         rates = next;
         if change < 1e-13 {
             return rates;
@@ -36,32 +29,19 @@ pub fn arrival_rates(network: &Network) -> Vec<f64> {
 /// Mean waiting time at each station, in seconds; infinite where more arrives than can be served.
 pub fn mean_waits(network: &Network) -> Vec<f64> {
     let rates = arrival_rates(network);
-    network
-        .stations
-        .iter()
-        .zip(rates)
-        .map(|(station, rate)| mean_wait(station, rate))
-        .collect()
+    network.stations.iter().zip(rates).map(|(station, rate)| mean_wait(station, rate)).collect()
 }
 
 /// Mean waiting time over all visits to all stations, in seconds.
 pub fn mean_wait_per_visit(network: &Network) -> f64 {
     let rates = arrival_rates(network);
-    let waiting: f64 = mean_waits(network)
-        .iter()
-        .zip(&rates)
-        .map(|(wait, rate)| wait * rate)
-        .sum();
+    let waiting: f64 = mean_waits(network).iter().zip(&rates).map(|(wait, rate)| wait * rate).sum();
     waiting / rates.iter().sum::<f64>()
 }
 
 /// Visits per job that enters.
 pub fn visits_per_job(network: &Network) -> f64 {
-    let entering: f64 = network
-        .stations
-        .iter()
-        .map(|station| station.arrival_rate)
-        .sum();
+    let entering: f64 = network.stations.iter().map(|station| station.arrival_rate).sum();
     arrival_rates(network).iter().sum::<f64>() / entering
 }
 

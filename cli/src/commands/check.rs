@@ -37,7 +37,8 @@ struct Report {
 #[derive(Serialize)]
 struct Check {
     /// `healthy`, `premise`, `noop`, `witness` or `wrong-move`.
-    check: &'static str,
+    #[serde(rename = "check")]
+    name: &'static str,
     passed: bool,
     /// What was asked and what was found.
     found: String,
@@ -115,7 +116,7 @@ fn play(loaded: &Loaded, scripts: &[Candidate], report: &mut Report) -> anyhow::
     } else {
         let passed = highest_level_passed(scenario, &noop);
         report.checks.push(Check {
-            check: "noop",
+            name: "noop",
             passed: !passed,
             found: format!("whoever does nothing {}: {}", does_pass(passed), levels(scenario, &noop)),
         });
@@ -169,7 +170,7 @@ fn healthy(loaded: &Loaded, seed: u64) -> anyhow::Result<Check> {
         let red = violated(&judge, &truths, fault_free);
         format!("without what goes wrong the objectives are not met through the last {hold}: {red}")
     };
-    Ok(Check { check: "healthy", passed, found })
+    Ok(Check { name: "healthy", passed, found })
 }
 
 fn truth_of(entry: &Entry) -> Option<&Truth> {
@@ -215,7 +216,7 @@ fn premise(scenario: &Scenario, noop: &EpisodeScore) -> Check {
     } else {
         format!("with the premise on {} the target is met already: {}", changed.join(", "), met.join("; "))
     };
-    Check { check: "premise", passed: met.is_empty(), found }
+    Check { name: "premise", passed: met.is_empty(), found }
 }
 
 fn script(loaded: &Loaded, candidate: &Candidate, seed: u64) -> anyhow::Result<Check> {
@@ -228,7 +229,7 @@ fn script(loaded: &Loaded, candidate: &Candidate, seed: u64) -> anyhow::Result<C
     };
     let found = format!("{} {}: {}", candidate.name, does_pass(passed), levels(scenario, &score));
     let check = if candidate.is_witness { "witness" } else { "wrong-move" };
-    Ok(Check { check, passed: passed == candidate.is_witness, found })
+    Ok(Check { name: check, passed: passed == candidate.is_witness, found })
 }
 
 fn does_pass(passed: bool) -> &'static str {
@@ -276,7 +277,7 @@ fn text(report: &Report) -> String {
     }];
     for check in &report.checks {
         let mark = if check.passed { "ok" } else { "FAILED" };
-        lines.push(format!("{mark:<8}{:<12}{}", check.check, check.found));
+        lines.push(format!("{mark:<8}{:<12}{}", check.name, check.found));
     }
     lines.extend(report.notes.iter().map(|note| format!("{:<20}{note}", "note")));
     lines.join("\n")

@@ -5,10 +5,8 @@ use std::time::Instant;
 
 use agents::render::Table;
 use rayon::prelude::*;
-use sim::score::{
-    self, EpisodeScore, LevelRates, Summary, Terms, Trials, mitigation_by_diagnosis,
-};
 use sim::score::statistics::MedianTime;
+use sim::score::{self, EpisodeScore, LevelRates, Summary, Terms, Trials, mitigation_by_diagnosis};
 use sim::slo::ClauseName;
 
 use crate::arguments::RunOptions;
@@ -113,13 +111,7 @@ fn text(summary: &Summary, scores: &[EpisodeScore]) -> String {
 
 fn levels(levels: &LevelRates) -> String {
     let mut table = Table::new(["LEVEL", "PASSED", "RATE", "95 % INTERVAL"]).numbers_from(1);
-    let rows = [
-        ("L1", levels.l1),
-        ("L2", levels.l2),
-        ("L3", levels.l3),
-        ("L4", levels.l4),
-        ("L5", levels.l5),
-    ];
+    let rows = [("L1", levels.l1), ("L2", levels.l2), ("L3", levels.l3), ("L4", levels.l4), ("L5", levels.l5)];
     for (name, rate) in rows {
         if let Some(rate) = rate {
             let share = f64::from(rate.passed) / f64::from(rate.of.max(1));
@@ -155,12 +147,7 @@ fn median(time: &MedianTime) -> String {
     };
     match time.median {
         None if time.censored == 0 => "nothing to time".into(),
-        _ => format!(
-            "{}   (95 %: {} … {}){never}",
-            seconds(time.median),
-            seconds(time.low),
-            seconds(time.high)
-        ),
+        _ => format!("{}   (95 %: {} … {}){never}", seconds(time.median), seconds(time.low), seconds(time.high)),
     }
 }
 

@@ -49,7 +49,8 @@ fn without_playing_only_the_file_is_checked() {
 /// Objectives that nothing can meet: the check says which, and by how much.
 #[test]
 fn a_scenario_whose_objectives_cannot_be_met_fails() {
-    let (_folder, path) = changed("slos: {components: [catalogue]}", "slos: {components: [catalogue], latency: {below: 1us}}");
+    let (_folder, path) =
+        changed("slos: {components: [catalogue]}", "slos: {components: [catalogue], latency: {below: 1us}}");
     let output = sockpit(&["scenario", "check", &path, "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

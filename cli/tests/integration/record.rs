@@ -32,9 +32,8 @@ fn logs_are_whole_and_the_same_to_the_byte_on_one_thread_and_two() {
     let one = record(&folder.path().join("one"), &["--threads", "1"]);
     let two = record(&folder.path().join("two"), &["--threads", "2"]);
     let names: Vec<&str> = one.keys().map(String::as_str).collect();
-    let expected = [
-        "seed-1.jsonl", "seed-1.score.json", "seed-2.jsonl", "seed-2.score.json", "seed-3.jsonl", "seed-3.score.json",
-    ];
+    let expected =
+        ["seed-1.jsonl", "seed-1.score.json", "seed-2.jsonl", "seed-2.score.json", "seed-3.jsonl", "seed-3.score.json"];
     assert_eq!(names, expected);
     assert!(one == two, "the files differ");
     for seed in 1..=3_u64 {
@@ -68,7 +67,8 @@ fn a_killed_run_leaves_what_it_wrote() {
     child.wait().unwrap();
     let files = files(folder.path());
     let mut finished = 0;
-    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".jsonl") && !text_is_empty(&files, name)) {
+    let is_log = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "jsonl");
+    for (name, text) in files.iter().filter(|(name, _)| is_log(name) && !text_is_empty(&files, name)) {
         let recording = read(text).unwrap();
         let last = recording.entries.last().map(|entry| &entry.event);
         let has_ended = !recording.truncated && matches!(last, Some(EpisodeEvent::Ended { .. }));

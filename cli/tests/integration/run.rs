@@ -8,8 +8,21 @@ use super::{json, keys, stdout};
 fn the_json_summary_has_exactly_the_promised_fields() {
     let summary = json(&["run", "acv/low/pod-failure", "--model", "noop", "--trials", "2", "--seed", "7", "--json"]);
     let mut promised = [
-        "scenario", "model", "trials", "seed", "levels", "reward", "ttd_s", "ttm_s", "steps", "rounds", "tokens_in",
-        "tokens_out", "cost_usd", "void", "wall_s",
+        "scenario",
+        "model",
+        "trials",
+        "seed",
+        "levels",
+        "reward",
+        "ttd_s",
+        "ttm_s",
+        "steps",
+        "rounds",
+        "tokens_in",
+        "tokens_out",
+        "cost_usd",
+        "void",
+        "wall_s",
     ];
     let mut found = keys(&summary);
     promised.sort_unstable();

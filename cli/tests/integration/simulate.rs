@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::{json, keys, stdout};
 
 /// A short measurement of a small load. Upstream's catalogue is not asked for readiness in its first three minutes.
-const SHORT: [&str; 9] =
-    ["simulate", "--settle", "5m", "--warm-up", "10s", "--duration", "60s", "--users", "10"];
+const SHORT: [&str; 9] = ["simulate", "--settle", "5m", "--warm-up", "10s", "--duration", "60s", "--users", "10"];
 
 fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
     SHORT.iter().chain(more).copied().collect()
@@ -25,8 +24,20 @@ fn the_json_object_has_the_promised_fields() {
     assert_eq!(keys(&figures["services"]).len(), 14);
     let front_end = &figures["services"]["front-end"];
     for promised in [
-        "rps", "error_rate", "p50_ms", "p90_ms", "p99_ms", "mean_ms", "cpu_m", "memory_mib", "throttled_ratio",
-        "replicas_ready", "rps_all", "caller_p50_ms", "caller_p99_ms", "p99_prometheus_ms",
+        "rps",
+        "error_rate",
+        "p50_ms",
+        "p90_ms",
+        "p99_ms",
+        "mean_ms",
+        "cpu_m",
+        "memory_mib",
+        "throttled_ratio",
+        "replicas_ready",
+        "rps_all",
+        "caller_p50_ms",
+        "caller_p99_ms",
+        "p99_prometheus_ms",
     ] {
         assert!(front_end[promised].is_number(), "{promised}: {front_end}");
     }

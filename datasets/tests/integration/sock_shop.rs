@@ -80,9 +80,20 @@ fn every_service_has_the_name_and_port_that_its_callers_use() {
     assert_eq!(
         found,
         [
-            "carts:80", "carts-db:27017", "catalogue:80", "catalogue-db:3306", "front-end:80", "orders:80",
-            "orders-db:27017", "payment:80", "queue-master:80", "rabbitmq:5672", "session-db:6379", "shipping:80",
-            "user:80", "user-db:27017",
+            "carts:80",
+            "carts-db:27017",
+            "catalogue:80",
+            "catalogue-db:3306",
+            "front-end:80",
+            "orders:80",
+            "orders-db:27017",
+            "payment:80",
+            "queue-master:80",
+            "rabbitmq:5672",
+            "session-db:6379",
+            "shipping:80",
+            "user:80",
+            "user-db:27017",
         ]
     );
     assert!(set.services.iter().all(|s| s.selector["name"] == s.meta.name));

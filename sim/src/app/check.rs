@@ -40,7 +40,8 @@ fn image(app: &App, document: &Document, field: &str, container: &Container) -> 
     match app.profile.image(reference) {
         Ok(image) if image.runs.len() > 1 && image.service_in(&container.name).is_none() => {
             let services = image.runs.join("`, `");
-            let message = format!("`{reference}` can run `{services}`, and container `{}` has the name of none", container.name);
+            let message =
+                format!("`{reference}` can run `{services}`, and container `{}` has the name of none", container.name);
             Some(document.error(field, message).help("give the container the name of the service that it runs"))
         }
         Ok(_) => None,
@@ -52,7 +53,8 @@ fn image(app: &App, document: &Document, field: &str, container: &Container) -> 
         }
         Err(MissingImage::Repository) => {
             let known = app.profile.images.iter().map(|image| image.image.as_str());
-            let near = nearest(reference, known).map_or_else(String::new, |near| format!("did you mean `{near}`? Otherwise "));
+            let near =
+                nearest(reference, known).map_or_else(String::new, |near| format!("did you mean `{near}`? Otherwise "));
             let help = format!(
                 "{near}add it to `images` in {PROFILE_FILE}, with the service that it `runs`; without `runs` it starts and serves nothing"
             );
@@ -65,7 +67,8 @@ fn runs_something(app: &App, document: &Document, deployment: &Deployment) -> Ve
     let listeners: Vec<_> = app.listeners(deployment).collect();
     let knows_all = deployment.template.containers.iter().all(|c| app.profile.image(&c.image).is_ok());
     if listeners.is_empty() && knows_all {
-        let message = format!("`{}` runs no service of the profile: its pods start and answer nothing", deployment.meta.name);
+        let message =
+            format!("`{}` runs no service of the profile: its pods start and answer nothing", deployment.meta.name);
         let help = format!("if it is part of the application, describe its service in {PROFILE_FILE}");
         return vec![document.warning("metadata.name", message).help(help)];
     }
@@ -87,7 +90,10 @@ fn memory(app: &App, document: &Document, deployment: &Deployment, listener: &Li
     let limit = listener.container.resources.limits.memory?;
     (service.memory.base >= limit).then(|| {
         let field = format!("{}.resources.limits.memory", container_field(deployment, listener.container));
-        let message = format!("{limit} is less than the {} that `{}` needs: it will be OOMKilled", service.memory.base, service.name);
+        let message = format!(
+            "{limit} is less than the {} that `{}` needs: it will be OOMKilled",
+            service.memory.base, service.name
+        );
         document.warning(&field, message).help(format!("raise the limit above {}", service.memory.base))
     })
 }
@@ -103,17 +109,26 @@ fn probes(app: &App, document: &Document, deployment: &Deployment, listener: &Li
     let mut found = Vec::new();
     for (kind, probe) in probes.into_iter().filter_map(|(kind, probe)| Some((kind, probe.as_ref()?))) {
         let field = format!("{}.{kind}", container_field(deployment, container));
-        let (ProbeAction::HttpGet { port, .. } | ProbeAction::TcpSocket { port } | ProbeAction::Grpc { port }) = probe.action else {
+        let (ProbeAction::HttpGet { port, .. } | ProbeAction::TcpSocket { port } | ProbeAction::Grpc { port }) =
+            probe.action
+        else {
             continue;
         };
         if port != listener.port {
-            let message = format!("it probes port {port}, and `{}` listens on {}: the probe will fail", service.name, listener.port);
+            let message = format!(
+                "it probes port {port}, and `{}` listens on {}: the probe will fail",
+                service.name, listener.port
+            );
             found.push(document.warning(&field, message).help(format!("probe port {}", listener.port)));
         } else if let ProbeAction::HttpGet { path, .. } = &probe.action
             && app.programs.endpoint(listener.service, &format!("GET {path}")).is_none()
         {
             let message = format!("`{}` will answer `GET {path}` with 404: the probe will fail", service.name);
-            found.push(document.warning(&field, message).help(format!("probe an endpoint of its profile, or add this one to {PROFILE_FILE}")));
+            found.push(
+                document
+                    .warning(&field, message)
+                    .help(format!("probe an endpoint of its profile, or add this one to {PROFILE_FILE}")),
+            );
         }
     }
     found
@@ -121,13 +136,16 @@ fn probes(app: &App, document: &Document, deployment: &Deployment, listener: &Li
 
 /// Whether those who call a service find it.
 fn reachable(app: &App, profile: &Located<Profile>, service: ServiceIx, name: &str) -> Option<Diagnostic> {
-    let callers: Vec<_> = app.graph.needed_by(service).iter().map(|ix| app.programs.services[ix.index()].name.as_str()).collect();
+    let callers: Vec<_> =
+        app.graph.needed_by(service).iter().map(|ix| app.programs.services[ix.index()].name.as_str()).collect();
     let callers = callers.join("`, `");
     let field = format!("services.{name}");
     let address = &app.addresses[service.index()];
     if address.deployments.is_empty() {
         return Some(if callers.is_empty() {
-            profile.warning(&field, format!("no Deployment runs `{name}`")).help("add its Deployment, or remove the service")
+            profile
+                .warning(&field, format!("no Deployment runs `{name}`"))
+                .help("add its Deployment, or remove the service")
         } else {
             profile
                 .error(&field, format!("no Deployment runs `{name}`, called by `{callers}`"))
@@ -139,8 +157,13 @@ fn reachable(app: &App, profile: &Located<Profile>, service: ServiceIx, name: &s
     }
     let dns_name = &app.programs.services[service.index()].address;
     let Some(kube_service) = address.kube_service else {
-        let message = format!("there is no Kubernetes Service `{dns_name}`: calls of `{callers}` to `{name}` will fail");
-        return Some(profile.warning(&field, message).help(format!("add a Service named `{dns_name}`, or set `address` to the one that leads to it")));
+        let message =
+            format!("there is no Kubernetes Service `{dns_name}`: calls of `{callers}` to `{name}` will fail");
+        return Some(
+            profile
+                .warning(&field, message)
+                .help(format!("add a Service named `{dns_name}`, or set `address` to the one that leads to it")),
+        );
     };
     let kube = &app.kube_services[kube_service.index()];
     if kube.leads_to == Some(service) {
@@ -152,16 +175,28 @@ fn reachable(app: &App, profile: &Located<Profile>, service: ServiceIx, name: &s
     let selects_it = app.selected(object).any(|d| app.listeners(d).any(|listener| listener.service == service));
     Some(match kube.leads_to {
         _ if selects_it => document
-            .warning("spec.ports", format!("no port leads to {port}, where `{name}` listens: connections will be refused"))
+            .warning(
+                "spec.ports",
+                format!("no port leads to {port}, where `{name}` listens: connections will be refused"),
+            )
             .help(format!("set a `targetPort` to {port}")),
         Some(other) => {
             let other = &app.programs.services[other.index()].name;
             document
-                .warning("spec.selector", format!("it leads to `{other}`, and calls of `{callers}` to `{name}` go there"))
-                .help(format!("select the pods of `{}`, or set `address` of `{name}` in {PROFILE_FILE}", app.component_of(service)))
+                .warning(
+                    "spec.selector",
+                    format!("it leads to `{other}`, and calls of `{callers}` to `{name}` go there"),
+                )
+                .help(format!(
+                    "select the pods of `{}`, or set `address` of `{name}` in {PROFILE_FILE}",
+                    app.component_of(service)
+                ))
         }
         None => document
-            .warning("spec.selector", format!("it selects no pod that runs `{name}`: calls of `{callers}` will be refused"))
+            .warning(
+                "spec.selector",
+                format!("it selects no pod that runs `{name}`: calls of `{callers}` will be refused"),
+            )
             .help(format!("select the pods of `{}`", app.component_of(service))),
     })
 }

@@ -80,15 +80,9 @@ pub struct LogNormal {
 impl LogNormal {
     /// With mean `mean` > 0 and standard deviation `cv` * `mean`, `cv` >= 0.
     pub fn from_mean_cv(mean: f64, cv: f64) -> Self {
-        debug_assert!(
-            mean > 0.0 && cv >= 0.0,
-            "log-normal with mean {mean}, cv {cv}"
-        );
+        debug_assert!(mean > 0.0 && cv >= 0.0, "log-normal with mean {mean}, cv {cv}");
         let variance = libm::log1p(cv * cv);
-        Self {
-            mu: libm::log(mean) - variance / 2.0,
-            sigma: variance.sqrt(),
-        }
+        Self { mu: libm::log(mean) - variance / 2.0, sigma: variance.sqrt() }
     }
 
     /// One value.
@@ -111,27 +105,15 @@ pub struct Gamma {
 impl Gamma {
     /// With the given `shape` > 0 and `mean` > 0; the coefficient of variation is 1/sqrt(`shape`).
     pub fn from_shape_mean(shape: f64, mean: f64) -> Self {
-        debug_assert!(
-            shape > 0.0 && mean > 0.0,
-            "gamma with shape {shape}, mean {mean}"
-        );
+        debug_assert!(shape > 0.0 && mean > 0.0, "gamma with shape {shape}, mean {mean}");
         let d = if shape < 1.0 { shape + 1.0 } else { shape } - 1.0 / 3.0;
-        Self {
-            shape,
-            scale: mean / shape,
-            d,
-            c: 1.0 / (9.0 * d).sqrt(),
-        }
+        Self { shape, scale: mean / shape, d, c: 1.0 / (9.0 * d).sqrt() }
     }
 
     /// One value (Marsaglia and Tsang, "A simple method for generating gamma variables", 2000).
     pub fn sample(self, draw: &mut Draw) -> f64 {
         // Their section 6: below shape 1, a value of shape + 1 times the shape-th root of a uniform.
-        let boost = if self.shape < 1.0 {
-            libm::pow(draw.uniform_above_zero(), 1.0 / self.shape)
-        } else {
-            1.0
-        };
+        let boost = if self.shape < 1.0 { libm::pow(draw.uniform_above_zero(), 1.0 / self.shape) } else { 1.0 };
         loop {
             let x = draw.normal();
             let root = 1.0 + self.c * x;
@@ -202,9 +184,7 @@ mod tests {
     /// One value from each of N sequential keys, as the twin draws, in ascending order.
     fn sorted(seed: u64, mut sample: impl FnMut(&mut Draw) -> f64) -> Vec<f64> {
         let purpose = Key::root(seed).with_str("test");
-        let mut values: Vec<_> = (0..N as u64)
-            .map(|i| sample(&mut purpose.with(i).draw()))
-            .collect();
+        let mut values: Vec<_> = (0..N as u64).map(|i| sample(&mut purpose.with(i).draw())).collect();
         values.sort_by(f64::total_cmp);
         values
     }
@@ -215,9 +195,7 @@ mod tests {
         let n = sorted.len() as f64;
         let largest = sorted.iter().enumerate().fold(0.0_f64, |largest, (i, &x)| {
             let f = cdf(x);
-            largest
-                .max((f - i as f64 / n).abs())
-                .max(((i + 1) as f64 / n - f).abs())
+            largest.max((f - i as f64 / n).abs()).max(((i + 1) as f64 / n - f).abs())
         });
         largest * n.sqrt()
     }
@@ -246,44 +224,26 @@ mod tests {
         for seed in 1..=3 {
             let ours = sorted(seed, &sample);
             let exact = against_function(&ours, &cdf);
-            assert!(
-                exact < 1.95,
-                "{name}, seed {seed}: {exact} from the exact distribution"
-            );
+            assert!(exact < 1.95, "{name}, seed {seed}: {exact} from the exact distribution");
             let theirs = against_sample(&ours, &sorted(seed + 100, &reference));
-            assert!(
-                theirs < 1.95,
-                "{name}, seed {seed}: {theirs} from rand_distr"
-            );
+            assert!(theirs < 1.95, "{name}, seed {seed}: {theirs} from rand_distr");
         }
     }
 
     #[test]
     fn uniform_is_uniform() {
         check("uniform", Draw::uniform, |x| x, rand::RngExt::random);
-        check(
-            "between",
-            |d| d.between(2.0, 6.0),
-            |x| (x - 2.0) / 4.0,
-            |d| d.uniform() * 4.0 + 2.0,
-        );
+        check("between", |d| d.between(2.0, 6.0), |x| (x - 2.0) / 4.0, |d| d.uniform() * 4.0 + 2.0);
     }
 
     #[test]
     fn exponential_is_exponential() {
-        check(
-            "exponential",
-            Draw::exponential,
-            |x| -libm::expm1(-x),
-            |d| Exp1.sample(d),
-        );
+        check("exponential", Draw::exponential, |x| -libm::expm1(-x), |d| Exp1.sample(d));
     }
 
     #[test]
     fn normal_is_normal() {
-        check("normal", Draw::normal, normal_cdf, |d| {
-            StandardNormal.sample(d)
-        });
+        check("normal", Draw::normal, normal_cdf, |d| StandardNormal.sample(d));
     }
 
     #[test]
@@ -321,10 +281,9 @@ mod tests {
             exponential += beyond(&sorted(seed, Draw::exponential), 8.5);
             normal += beyond(&sorted(seed, Draw::normal), 3.7);
         }
-        for (name, count, p) in [
-            ("exponential", exponential, libm::exp(-8.5)),
-            ("normal", normal, 2.0 * normal_cdf(-3.7)),
-        ] {
+        for (name, count, p) in
+            [("exponential", exponential, libm::exp(-8.5)), ("normal", normal, 2.0 * normal_cdf(-3.7))]
+        {
             let expected = 20.0 * N as f64 * p;
             let z = (count as f64 - expected) / expected.sqrt();
             assert!(z.abs() < 4.0, "{name}: {count} beyond, {expected} expected");
@@ -342,19 +301,14 @@ mod tests {
         for i in 0..60_000 {
             counts[purpose.with(i).draw().below(6) as usize] += 1;
         }
-        assert!(
-            counts.iter().all(|count| count.abs_diff(10_000) < 400),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| count.abs_diff(10_000) < 400), "{counts:?}");
         assert_eq!(Key::root(0).draw().below(1), 0);
     }
 
     #[test]
     fn bernoulli_and_weights_have_their_shares() {
         let purpose = Key::root(9);
-        let hits = (0..N as u64)
-            .filter(|&i| purpose.with(i).draw().bernoulli(0.3))
-            .count();
+        let hits = (0..N as u64).filter(|&i| purpose.with(i).draw().bernoulli(0.3)).count();
         assert!((hits as f64 / N as f64 - 0.3).abs() < 0.004, "{hits}");
         assert!(!Key::root(0).draw().bernoulli(0.0) && Key::root(0).draw().bernoulli(1.0));
 
@@ -364,17 +318,8 @@ mod tests {
             counts[weighted.choose(&mut purpose.with(i).draw())] += 1;
         }
         assert_eq!(counts[0] + counts[2] + counts[4], 0);
-        assert!(
-            (counts[1] as f64 / N as f64 - 0.25).abs() < 0.004,
-            "{counts:?}"
-        );
-        for bad in [
-            vec![],
-            vec![0.0],
-            vec![-1.0, 2.0],
-            vec![f64::NAN],
-            vec![f64::INFINITY],
-        ] {
+        assert!((counts[1] as f64 / N as f64 - 0.25).abs() < 0.004, "{counts:?}");
+        for bad in [vec![], vec![0.0], vec![-1.0, 2.0], vec![f64::NAN], vec![f64::INFINITY]] {
             assert_eq!(Weighted::new(bad), None);
         }
     }

@@ -36,11 +36,7 @@ pub(super) fn exponential(draw: &mut Draw) -> f64 {
     let bits = draw.bits();
     let layer = (bits & 0xff) as usize;
     let x = (bits >> 11) as f64 * UNIT * EXPONENTIAL.x[layer];
-    if x < EXPONENTIAL.x[layer + 1] {
-        x
-    } else {
-        exponential_edge(draw, layer, x)
-    }
+    if x < EXPONENTIAL.x[layer + 1] { x } else { exponential_edge(draw, layer, x) }
 }
 
 /// The 1 in 50 that lies in the tail or at the curved end of a layer.
@@ -68,11 +64,7 @@ pub(super) fn normal(draw: &mut Draw) -> f64 {
     let bits = draw.bits();
     let layer = (bits & 0xff) as usize;
     let x = (bits >> 11) as f64 * UNIT * NORMAL.x[layer];
-    let size = if x < NORMAL.x[layer + 1] {
-        x
-    } else {
-        normal_edge(draw, layer, x)
-    };
+    let size = if x < NORMAL.x[layer + 1] { x } else { normal_edge(draw, layer, x) };
     // The sign as a bit, since a branch would be mispredicted half of the time.
     f64::from_bits(size.to_bits() | (bits & 0x100) << 55)
 }
@@ -115,10 +107,7 @@ fn under_curve(table: &Table, layer: usize, u: f64, density: f64) -> bool {
 }
 
 const fn exponential_table() -> Table {
-    let mut table = Table {
-        x: [0.0; LAYERS + 1],
-        f: [1.0; LAYERS + 1],
-    };
+    let mut table = Table { x: [0.0; LAYERS + 1], f: [1.0; LAYERS + 1] };
     table.x[1] = EXPONENTIAL_R;
     table.f[1] = exp(-EXPONENTIAL_R);
     table.x[0] = EXPONENTIAL_AREA / table.f[1];
@@ -133,10 +122,7 @@ const fn exponential_table() -> Table {
 }
 
 const fn normal_table() -> Table {
-    let mut table = Table {
-        x: [0.0; LAYERS + 1],
-        f: [1.0; LAYERS + 1],
-    };
+    let mut table = Table { x: [0.0; LAYERS + 1], f: [1.0; LAYERS + 1] };
     table.x[1] = NORMAL_R;
     table.f[1] = exp(-0.5 * NORMAL_R * NORMAL_R);
     table.x[0] = NORMAL_AREA / table.f[1];
@@ -209,15 +195,9 @@ mod tests {
     fn tables_agree_with_libm() {
         for i in 0..=LAYERS {
             let x = EXPONENTIAL.x[i];
-            assert!(
-                (EXPONENTIAL.f[i] / libm::exp(-x) - 1.0).abs() < 1e-12,
-                "{i}"
-            );
+            assert!((EXPONENTIAL.f[i] / libm::exp(-x) - 1.0).abs() < 1e-12, "{i}");
             let x = NORMAL.x[i];
-            assert!(
-                (NORMAL.f[i] / libm::exp(-0.5 * x * x) - 1.0).abs() < 1e-12,
-                "{i}"
-            );
+            assert!((NORMAL.f[i] / libm::exp(-0.5 * x * x) - 1.0).abs() < 1e-12, "{i}");
         }
     }
 }

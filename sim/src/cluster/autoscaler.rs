@@ -47,21 +47,8 @@ impl Autoscaler {
         }
     }
 
-    fn condition(
-        &mut self,
-        kind: &'static str,
-        holds: bool,
-        reason: &'static str,
-        message: String,
-        now: SimTime,
-    ) {
-        let condition = Condition {
-            kind,
-            status: status(holds),
-            reason,
-            message,
-            updated: now,
-        };
+    fn condition(&mut self, kind: &'static str, holds: bool, reason: &'static str, message: String, now: SimTime) {
+        let condition = Condition { kind, status: status(holds), reason, message, updated: now };
         set_condition(&mut self.conditions, condition);
     }
 }
@@ -69,23 +56,14 @@ impl Autoscaler {
 impl Cluster {
     /// Creates an autoscaler, or gives the one of that name a new specification.
     pub(super) fn add_autoscaler(&mut self, spec: HorizontalPodAutoscaler, host: &mut dyn Host) {
-        if let Some(existing) = self
-            .autoscalers
-            .values_mut()
-            .find(|a| a.spec.meta.name == spec.meta.name)
-        {
+        if let Some(existing) = self.autoscalers.values_mut().find(|a| a.spec.meta.name == spec.meta.name) {
             existing.spec = spec;
             return;
         }
         let index = AutoscalerIx(self.created.autoscalers);
         self.created.autoscalers += 1;
-        let autoscaler = Autoscaler {
-            spec,
-            conditions: Vec::new(),
-            desired: 0,
-            current_percent: None,
-            history: History::default(),
-        };
+        let autoscaler =
+            Autoscaler { spec, conditions: Vec::new(), desired: 0, current_percent: None, history: History::default() };
         self.autoscalers.insert(index, autoscaler);
         host.schedule(host.now() + super::WATCH_LATENCY, Event::Autoscale(index));
     }
@@ -105,41 +83,26 @@ impl Cluster {
         let target = match self.scale_target(autoscaler) {
             Ok(target) => target,
             Err(why) => {
-                let message = format!(
-                    "the HPA controller was unable to get the target's current scale: {why}"
-                );
+                let message = format!("the HPA controller was unable to get the target's current scale: {why}");
                 autoscaler.condition("AbleToScale", false, "FailedGetScale", message, now);
                 self.warn(autoscaler, "FailedGetScale", why, host);
                 return;
             }
         };
         let found = "the HPA controller was able to get the target's current scale";
-        autoscaler.condition(
-            "AbleToScale",
-            true,
-            "SucceededGetScale",
-            found.to_owned(),
-            now,
-        );
+        autoscaler.condition("AbleToScale", true, "SucceededGetScale", found.to_owned(), now);
         let current = self.deployments[&target].spec.replicas;
         autoscaler.history.begin(now, current);
         let (minimum, maximum) = (autoscaler.spec.min_replicas, autoscaler.spec.max_replicas);
         let wanted = if current == 0 && minimum != 0 {
-            let message =
-                "scaling is disabled since the replica count of the target is zero".to_owned();
+            let message = "scaling is disabled since the replica count of the target is zero".to_owned();
             autoscaler.condition("ScalingActive", false, "ScalingDisabled", message, now);
             autoscaler.desired = 0;
             return;
         } else if current > maximum {
-            Some((
-                maximum,
-                "Current number of replicas above Spec.MaxReplicas".to_owned(),
-            ))
+            Some((maximum, "Current number of replicas above Spec.MaxReplicas".to_owned()))
         } else if current < minimum {
-            Some((
-                minimum,
-                "Current number of replicas below Spec.MinReplicas".to_owned(),
-            ))
+            Some((minimum, "Current number of replicas below Spec.MinReplicas".to_owned()))
         } else {
             self.follow_metrics(autoscaler, target, current, host)
         };
@@ -164,10 +127,7 @@ impl Cluster {
         let proposal = match self.propose(autoscaler, target, current, now) {
             Ok(proposal) => proposal,
             Err(failure) => {
-                let message = format!(
-                    "the HPA was unable to compute the replica count: {}",
-                    failure.error
-                );
+                let message = format!("the HPA was unable to compute the replica count: {}", failure.error);
                 autoscaler.condition("ScalingActive", false, failure.reason, message, now);
                 self.warn(autoscaler, failure.reason, failure.error.clone(), host);
                 let message = format!(
@@ -178,10 +138,7 @@ impl Cluster {
                 return None;
             }
         };
-        let message = format!(
-            "the HPA was able to successfully calculate a replica count from {}",
-            proposal.metric
-        );
+        let message = format!("the HPA was able to successfully calculate a replica count from {}", proposal.metric);
         autoscaler.condition("ScalingActive", true, "ValidMetricFound", message, now);
         let reason = if proposal.replicas > current {
             format!("{} above target", proposal.metric)
@@ -207,45 +164,21 @@ impl Cluster {
         let message = format!("the HPA controller was able to update the target scale to {to}");
         autoscaler.condition("AbleToScale", true, "SucceededRescale", message, host.now());
         autoscaler.history.rescaled(host.now(), from, to);
-        let (about, message) = (
-            autoscaler.subject(),
-            format!("New size: {to}; reason: {why}"),
-        );
-        self.record(
-            host,
-            Source::Autoscaler,
-            &about,
-            Severity::Normal,
-            "SuccessfulRescale",
-            message,
-        );
+        let (about, message) = (autoscaler.subject(), format!("New size: {to}; reason: {why}"));
+        self.record(host, Source::Autoscaler, &about, Severity::Normal, "SuccessfulRescale", message);
     }
 
     fn warn(&mut self, autoscaler: &Autoscaler, reason: &str, message: String, host: &dyn Host) {
-        self.record(
-            host,
-            Source::Autoscaler,
-            &autoscaler.subject(),
-            Severity::Warning,
-            reason,
-            message,
-        );
+        self.record(host, Source::Autoscaler, &autoscaler.subject(), Severity::Warning, reason, message);
     }
 
     /// The Deployment that it scales. Only the group of `apiVersion` counts.
     fn scale_target(&self, autoscaler: &Autoscaler) -> Result<DeploymentIx, String> {
         let target = &autoscaler.spec.target;
-        let group = target
-            .api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group);
+        let group = target.api_version.split_once('/').map_or("", |(group, _)| group);
         if (group, &*target.kind) != ("apps", "Deployment") {
-            return Err(format!(
-                "no matches for kind \"{}\" in group \"{group}\"",
-                target.kind
-            ));
+            return Err(format!("no matches for kind \"{}\" in group \"{group}\"", target.kind));
         }
-        self.find_deployment(&target.name)
-            .ok_or_else(|| format!("deployments.apps \"{}\" not found", target.name))
+        self.find_deployment(&target.name).ok_or_else(|| format!("deployments.apps \"{}\" not found", target.name))
     }
 }

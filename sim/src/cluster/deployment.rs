@@ -74,18 +74,9 @@ impl Cluster {
         let Some(set) = self.replica_sets.get(&ix) else {
             return PodCounts::default();
         };
-        let min_ready = self
-            .deployments
-            .get(&set.deployment)
-            .map(|d| d.spec.min_ready)
-            .unwrap_or_default();
+        let min_ready = self.deployments.get(&set.deployment).map(|d| d.spec.min_ready).unwrap_or_default();
         let mut counts = PodCounts::default();
-        for pod in set
-            .pods
-            .iter()
-            .map(|pod| &self.pods[pod])
-            .filter(|pod| pod.is_active())
-        {
+        for pod in set.pods.iter().map(|pod| &self.pods[pod]).filter(|pod| pod.is_active()) {
             counts.current += 1;
             counts.ready += u32::from(pod.ready);
             counts.available += u32::from(pod.is_available(now, min_ready));
@@ -95,19 +86,10 @@ impl Cluster {
 
     fn family(&self, ix: DeploymentIx) -> Family {
         let template = &self.deployments[&ix].spec.template;
-        let sets = || {
-            self.replica_sets
-                .iter()
-                .filter(|(_, set)| set.deployment == ix)
-        };
+        let sets = || self.replica_sets.iter().filter(|(_, set)| set.deployment == ix);
         // The oldest of equal ones, as `FindNewReplicaSet` sorts them.
-        let new = sets()
-            .find(|(_, set)| *set.template == *template)
-            .map(|(ix, _)| *ix);
-        let old = sets()
-            .map(|(ix, _)| *ix)
-            .filter(|ix| Some(*ix) != new)
-            .collect();
+        let new = sets().find(|(_, set)| *set.template == *template).map(|(ix, _)| *ix);
+        let old = sets().map(|(ix, _)| *ix).filter(|ix| Some(*ix) != new).collect();
         Family { new, old }
     }
 
@@ -139,10 +121,7 @@ impl Cluster {
             for set in family.old {
                 self.scale_replica_set(set, 0, host);
             }
-        } else if matches!(
-            self.deployments[&ix].spec.strategy,
-            Strategy::RollingUpdate { .. }
-        ) {
+        } else if matches!(self.deployments[&ix].spec.strategy, Strategy::RollingUpdate { .. }) {
             self.scale_proportionally(ix, &family, host);
         }
     }
@@ -160,9 +139,7 @@ impl Cluster {
     fn is_saturated(&self, family: &Family, wanted: u32, now: SimTime) -> bool {
         family.new.is_some_and(|new| {
             let set = &self.replica_sets[&new];
-            set.desired_replicas == wanted
-                && set.replicas == wanted
-                && self.pod_counts(new, now).available == wanted
+            set.desired_replicas == wanted && set.replicas == wanted && self.pod_counts(new, now).available == wanted
         })
     }
 
@@ -171,17 +148,9 @@ impl Cluster {
     fn scale_proportionally(&mut self, ix: DeploymentIx, family: &Family, host: &mut dyn Host) {
         let deployment = &self.deployments[&ix];
         let wanted = deployment.spec.replicas;
-        let allowed = if wanted > 0 {
-            i64::from(deployment.max_replicas())
-        } else {
-            0
-        };
+        let allowed = if wanted > 0 { i64::from(deployment.max_replicas()) } else { 0 };
         let mut sets: Vec<_> = family.all().filter(|set| self.size(*set) > 0).collect();
-        let to_add = allowed
-            - sets
-                .iter()
-                .map(|set| i64::from(self.size(*set)))
-                .sum::<i64>();
+        let to_add = allowed - sets.iter().map(|set| i64::from(self.size(*set))).sum::<i64>();
         // Ties: growth goes to the newer, shrinking to the older.
         sets.sort_by_key(|set| {
             let age = if to_add > 0 { u32::MAX - set.0 } else { set.0 };
@@ -213,11 +182,7 @@ impl Cluster {
         // Rounded to the nearest, in integers.
         let before = i64::from(set.max_replicas).max(1);
         let share = (2 * size * allowed + before) / (2 * before) - size;
-        if to_add > 0 {
-            share.min(open)
-        } else {
-            share.max(open)
-        }
+        if to_add > 0 { share.min(open) } else { share.max(open) }
     }
 
     /// `rolloutRolling`: first grow the new one, then shrink the old ones.
@@ -231,13 +196,8 @@ impl Cluster {
         }
         let unavailable = self.deployments[&ix].fenceposts().1;
         let min_available = wanted - unavailable;
-        let new_unavailable = self
-            .size(new)
-            .saturating_sub(self.pod_counts(new, host.now()).available);
-        let spare = self
-            .total_size(&family)
-            .saturating_sub(min_available)
-            .saturating_sub(new_unavailable);
+        let new_unavailable = self.size(new).saturating_sub(self.pod_counts(new, host.now()).available);
+        let spare = self.total_size(&family).saturating_sub(min_available).saturating_sub(new_unavailable);
         self.clean_up_unhealthy(&family.old, spare, host);
         self.scale_down_old(&family, min_available, host);
     }
@@ -260,9 +220,7 @@ impl Cluster {
         let mut left = spare;
         for &set in old {
             let size = self.size(set);
-            let unhealthy = size
-                .saturating_sub(self.pod_counts(set, host.now()).available)
-                .min(left);
+            let unhealthy = size.saturating_sub(self.pod_counts(set, host.now()).available).min(left);
             if unhealthy > 0 {
                 left -= unhealthy;
                 self.scale_replica_set(set, size - unhealthy, host);
@@ -273,18 +231,10 @@ impl Cluster {
     /// Shrinks the old ones as far as availability allows (`scaleDownOldReplicaSetsForRollingUpdate`).
     fn scale_down_old(&mut self, family: &Family, min_available: u32, host: &mut dyn Host) {
         let now = host.now();
-        let available: u32 = family
-            .all()
-            .map(|set| self.pod_counts(set, now).available)
-            .sum();
-        let new_unavailable = family.new.map_or(0, |new| {
-            self.size(new)
-                .saturating_sub(self.pod_counts(new, now).available)
-        });
-        let spare = self
-            .total_size(family)
-            .saturating_sub(min_available)
-            .saturating_sub(new_unavailable);
+        let available: u32 = family.all().map(|set| self.pod_counts(set, now).available).sum();
+        let new_unavailable =
+            family.new.map_or(0, |new| self.size(new).saturating_sub(self.pod_counts(new, now).available));
+        let spare = self.total_size(family).saturating_sub(min_available).saturating_sub(new_unavailable);
         let mut left = available.saturating_sub(min_available).min(spare);
         for &set in &family.old {
             let size = self.size(set);
@@ -303,12 +253,7 @@ impl Cluster {
         for &set in &family.old {
             scaled |= self.scale_replica_set(set, 0, host);
         }
-        if scaled
-            || family
-                .old
-                .iter()
-                .any(|set| !self.replica_sets[set].pods.is_empty())
-        {
+        if scaled || family.old.iter().any(|set| !self.replica_sets[set].pods.is_empty()) {
             return;
         }
         let new = self.ensure_new_replica_set(ix, &mut family, host);
@@ -332,19 +277,9 @@ impl Cluster {
             return false;
         }
         let direction = if size > before { "up" } else { "down" };
-        let message = format!(
-            "Scaled {direction} replica set {} from {before} to {size}",
-            set.name
-        );
+        let message = format!("Scaled {direction} replica set {} from {before} to {size}", set.name);
         let about = deployment.subject();
-        self.record(
-            host,
-            Source::DeploymentController,
-            &about,
-            Severity::Normal,
-            "ScalingReplicaSet",
-            message,
-        );
+        self.record(host, Source::DeploymentController, &about, Severity::Normal, "ScalingReplicaSet", message);
         self.touch(Work::ReplicaSet(ix), host);
         self.touch(Work::Deployment(owner), host);
         true

@@ -54,44 +54,21 @@ impl Service {
     /// while they end (KEP-1669).
     fn routable(&self) -> Vec<PodIx> {
         let pick = |which: fn(&Endpoint) -> bool| -> Vec<_> {
-            self.endpoints
-                .iter()
-                .filter(|e| which(e))
-                .map(|e| e.pod)
-                .collect()
+            self.endpoints.iter().filter(|e| which(e)).map(|e| e.pod).collect()
         };
         let ready = pick(|e| e.is_ready());
-        if ready.is_empty() {
-            pick(|e| e.serving)
-        } else {
-            ready
-        }
+        if ready.is_empty() { pick(|e| e.serving) } else { ready }
     }
 }
 
 impl Cluster {
     /// Creates a Service, or gives the one of that name a new specification.
-    pub(super) fn add_service(
-        &mut self,
-        spec: manifest::Service,
-        index: Option<KubeServiceIx>,
-        host: &mut dyn Host,
-    ) {
-        let same = |s: &Service| {
-            s.spec.meta.name == spec.meta.name && s.spec.meta.namespace == spec.meta.namespace
-        };
-        let position = self
-            .services
-            .iter()
-            .position(same)
-            .unwrap_or(self.services.len());
+    pub(super) fn add_service(&mut self, spec: manifest::Service, index: Option<KubeServiceIx>, host: &mut dyn Host) {
+        let same = |s: &Service| s.spec.meta.name == spec.meta.name && s.spec.meta.namespace == spec.meta.namespace;
+        let position = self.services.iter().position(same).unwrap_or(self.services.len());
         match self.services.get_mut(position) {
             Some(service) => service.spec = spec,
-            None => self.services.push(Service {
-                spec,
-                index,
-                endpoints: Vec::new(),
-            }),
+            None => self.services.push(Service { spec, index, endpoints: Vec::new() }),
         }
         self.program_proxies(host);
         self.touch(Work::Endpoints(position as u32), host);
@@ -102,12 +79,7 @@ impl Cluster {
         let service = &self.services[position];
         let endpoint = |(ix, pod): (&PodIx, &Pod)| {
             let (address, terminating) = (pod.address?, pod.deleted.is_some());
-            service.selects(pod).then_some(Endpoint {
-                pod: *ix,
-                address,
-                serving: pod.ready,
-                terminating,
-            })
+            service.selects(pod).then_some(Endpoint { pod: *ix, address, serving: pod.ready, terminating })
         };
         let endpoints: Vec<_> = self.pods.iter().filter_map(endpoint).collect();
         if endpoints != service.endpoints {
@@ -123,17 +95,9 @@ impl Cluster {
             if node.proxy.due.is_some() {
                 continue;
             }
-            let chance = node
-                .key
-                .with_str("kube-proxy")
-                .with(now.0)
-                .draw()
-                .below(SPREAD_OF_DELAY.0);
+            let chance = node.key.with_str("kube-proxy").with(now.0).draw().below(SPREAD_OF_DELAY.0);
             let heard = now + LEAST_DELAY + SimDuration(chance);
-            let at = node
-                .proxy
-                .written
-                .map_or(heard, |written| heard.max(written + MIN_SYNC_PERIOD));
+            let at = node.proxy.written.map_or(heard, |written| heard.max(written + MIN_SYNC_PERIOD));
             node.proxy.due = Some(at);
             host.schedule(at, Event::ProgramProxy(NodeIx(index as u32)));
         }
@@ -144,18 +108,8 @@ impl Cluster {
         let mut rules = BTreeMap::new();
         for service in &self.services {
             let Some(index) = service.index else { continue };
-            let route = |pod| Route {
-                pod,
-                listener: self.listener(&service.spec, pod),
-            };
-            rules.insert(
-                index,
-                service
-                    .routable()
-                    .into_iter()
-                    .map(route)
-                    .collect::<Vec<_>>(),
-            );
+            let route = |pod| Route { pod, listener: self.listener(&service.spec, pod) };
+            rules.insert(index, service.routable().into_iter().map(route).collect::<Vec<_>>());
         }
         let proxy = &mut self.nodes[node.index()].proxy;
         proxy.due = None;
@@ -172,11 +126,7 @@ impl Cluster {
 
     /// Tells the data plane about a change of processes behind a pod's address.
     pub(super) fn processes_changed(&mut self, pod: PodIx, host: &mut dyn Host) {
-        for service in self
-            .services
-            .iter()
-            .filter(|s| self.pods.get(&pod).is_some_and(|p| s.selects(p)))
-        {
+        for service in self.services.iter().filter(|s| self.pods.get(&pod).is_some_and(|p| s.selects(p))) {
             let Some(index) = service.index else { continue };
             let listener = self.listener(&service.spec, pod);
             for (node, Node { proxy, .. }) in self.nodes.iter_mut().enumerate() {
@@ -201,11 +151,7 @@ impl Cluster {
         let pod = self.pods.get(&pod)?;
         service.ports.iter().find_map(|port| {
             let number = target_port(&port.target_port, pod)?;
-            let listens = |index: &usize| {
-                pod.kubelet.containers[*index]
-                    .program
-                    .is_some_and(|p| p.port == number)
-            };
+            let listens = |index: &usize| pod.kubelet.containers[*index].program.is_some_and(|p| p.port == number);
             let index = (0..pod.kubelet.containers.len()).find(listens)?;
             pod.kubelet.containers[index].newest_process()
         })
@@ -213,12 +159,7 @@ impl Cluster {
 }
 
 fn set_backends(node: NodeIx, service: KubeServiceIx, routes: &[Route], host: &mut dyn Host) {
-    let backends: Vec<_> = routes
-        .iter()
-        .map(|route| Backend {
-            container: route.listener,
-        })
-        .collect();
+    let backends: Vec<_> = routes.iter().map(|route| Backend { container: route.listener }).collect();
     host.set_backends(node, service, &backends);
 }
 
@@ -228,10 +169,7 @@ fn target_port(port: &PortRef, pod: &Pod) -> Option<u16> {
         PortRef::Number(number) => Some(*number),
         PortRef::Name(name) => {
             let ports = pod.template.containers.iter().flat_map(|c| &c.ports);
-            ports
-                .filter(|p| p.name.as_ref() == Some(name))
-                .map(|p| p.port)
-                .next()
+            ports.filter(|p| p.name.as_ref() == Some(name)).map(|p| p.port).next()
         }
     }
 }

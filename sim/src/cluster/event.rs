@@ -33,10 +33,7 @@ pub enum Event {
     Autoscale(AutoscalerIx),
 }
 
-const _: () = assert!(
-    size_of::<Event>() <= 12,
-    "the world's queue moves events around"
-);
+const _: () = assert!(size_of::<Event>() <= 12, "the world's queue moves events around");
 
 /// An object that waits for its controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -108,11 +108,7 @@ impl PodWorker {
     /// For a pod of this template, of which no kubelet knows yet.
     pub(super) fn new(template: &PodTemplate) -> Self {
         Self {
-            containers: template
-                .containers
-                .iter()
-                .map(|_| Container::default())
-                .collect(),
+            containers: template.containers.iter().map(|_| Container::default()).collect(),
             stage: Stage::Bare,
             current: None,
             steps: VecDeque::new(),
@@ -156,11 +152,7 @@ impl Cluster {
 
     /// The wait after a failed sync is over, unless another sync came in between.
     pub(super) fn resync(&mut self, ix: PodIx, host: &mut dyn Host) {
-        if self
-            .pods
-            .get(&ix)
-            .is_some_and(|pod| pod.kubelet.resync == host.now())
-        {
+        if self.pods.get(&ix).is_some_and(|pod| pod.kubelet.resync == host.now()) {
             self.wake(ix, host);
         }
     }
@@ -268,12 +260,7 @@ impl Cluster {
         let Some(node) = pod.node() else { return };
         let worker = &mut pod.kubelet;
         if worker.failed {
-            let jitter = pod
-                .key
-                .with_str("resync")
-                .with(worker.syncs)
-                .draw()
-                .uniform();
+            let jitter = pod.key.with_str("resync").with(worker.syncs).draw().uniform();
             let wait = RESYNC + RESYNC.scaled(jitter / 2.0);
             // The kubelet looks for due pods once a second.
             worker.resync = next_tick(self.nodes[node.index()].relist_phase(), host.now() + wait);
@@ -289,14 +276,7 @@ impl Cluster {
         &self.pods[&ix].template.containers[index].name
     }
 
-    fn record_pod(
-        &mut self,
-        host: &dyn Host,
-        ix: PodIx,
-        severity: Severity,
-        reason: &str,
-        message: String,
-    ) {
+    fn record_pod(&mut self, host: &dyn Host, ix: PodIx, severity: Severity, reason: &str, message: String) {
         let about = self.pods[&ix].subject();
         self.record(host, Source::Kubelet, &about, severity, reason, message);
     }
@@ -323,8 +303,7 @@ fn plan(pod: &Pod) -> VecDeque<Step> {
             Process::None => None,
             Process::Exited(exit) => Some(exit.finished),
             Process::Running { .. } => {
-                let Some(reason) = kill_reason(container, &pod.template.containers[index].image)
-                else {
+                let Some(reason) = kill_reason(container, &pod.template.containers[index].image) else {
                     continue;
                 };
                 kills.push(Step::Kill(index, reason));

@@ -70,22 +70,14 @@ impl Series {
     fn next(before: Option<Self>, reading: Reading) -> Self {
         match before {
             Some(before) if before.last.at == reading.at => before,
-            Some(before) if before.last.process == reading.process => Self {
-                last: reading,
-                previous: Some(before.last),
-            },
+            Some(before) if before.last.process == reading.process => {
+                Self { last: reading, previous: Some(before.last) }
+            }
             _ => {
                 let age = reading.at.since(reading.started);
                 let is_fresh = (FRESH_CONTAINER..RESOLUTION).contains(&age);
-                let start = Reading {
-                    at: reading.started,
-                    cpu: SimDuration::ZERO,
-                    ..reading
-                };
-                Self {
-                    last: reading,
-                    previous: is_fresh.then_some(start),
-                }
+                let start = Reading { at: reading.started, cpu: SimDuration::ZERO, ..reading };
+                Self { last: reading, previous: is_fresh.then_some(start) }
             }
         }
     }
@@ -96,12 +88,7 @@ impl Series {
         // Quantities round up to the millicore.
         let cpu = u128::from((self.last.cpu - previous.cpu).0) * 1000;
         let cpu = Millicores(cpu.div_ceil(u128::from(window.0.max(1))) as u64);
-        Some(PodMetrics {
-            at: self.last.at,
-            window,
-            cpu,
-            memory: self.last.memory,
-        })
+        Some(PodMetrics { at: self.last.at, window, cpu, memory: self.last.memory })
     }
 }
 
@@ -109,30 +96,17 @@ impl Cluster {
     /// Kubelets begin to read, metrics-server begins to ask, each at its own phase.
     pub(super) fn start_metrics(&mut self, host: &mut dyn Host) {
         for index in 0..self.nodes.len() {
-            let wait = self.nodes[index]
-                .key
-                .with_str("housekeeping")
-                .draw()
-                .below(HOUSEKEEPING.0);
-            host.schedule(
-                host.now() + SimDuration(wait),
-                Event::SampleUsage(NodeIx(index as u32)),
-            );
+            let wait = self.nodes[index].key.with_str("housekeeping").draw().below(HOUSEKEEPING.0);
+            host.schedule(host.now() + SimDuration(wait), Event::SampleUsage(NodeIx(index as u32)));
         }
-        let wait = self
-            .key
-            .with_str("metrics-server")
-            .draw()
-            .below(RESOLUTION.0);
+        let wait = self.key.with_str("metrics-server").draw().below(RESOLUTION.0);
         host.schedule(host.now() + SimDuration(wait), Event::ScrapeUsage);
     }
 
     /// A kubelet reads the counters of its containers.
     pub(super) fn sample_usage(&mut self, node: NodeIx, host: &mut dyn Host) {
         let now = host.now();
-        self.metrics
-            .readings
-            .retain(|(pod, _), _| self.pods.get(pod).is_some_and(|p| p.node() != Some(node)));
+        self.metrics.readings.retain(|(pod, _), _| self.pods.get(pod).is_some_and(|p| p.node() != Some(node)));
         for (process, (ix, index)) in &self.containers {
             let Some(pod) = self.pods.get(ix).filter(|pod| pod.node() == Some(node)) else {
                 continue;
@@ -141,19 +115,10 @@ impl Cluster {
                 continue;
             };
             let usage = host.usage(*process);
-            let reading = Reading {
-                at: now,
-                process: *process,
-                started,
-                cpu: usage.cpu,
-                memory: usage.working_set,
-            };
+            let reading = Reading { at: now, process: *process, started, cpu: usage.cpu, memory: usage.working_set };
             self.metrics.readings.insert((*ix, *index), reading);
         }
-        let key = self.nodes[node.index()]
-            .key
-            .with_str("housekeeping")
-            .with(now.0);
+        let key = self.nodes[node.index()].key.with_str("housekeeping").with(now.0);
         let wait = HOUSEKEEPING + SimDuration(key.draw().below(HOUSEKEEPING_SPREAD.0));
         host.schedule(now + wait, Event::SampleUsage(node));
     }
@@ -161,9 +126,8 @@ impl Cluster {
     /// metrics-server takes what the kubelets have.
     pub(super) fn scrape_usage(&mut self, host: &mut dyn Host) {
         let before = std::mem::take(&mut self.metrics.series);
-        let next = |(key, reading): (&(PodIx, usize), &Reading)| {
-            (*key, Series::next(before.get(key).copied(), *reading))
-        };
+        let next =
+            |(key, reading): (&(PodIx, usize), &Reading)| (*key, Series::next(before.get(key).copied(), *reading));
         self.metrics.series = self.metrics.readings.iter().map(next).collect();
         host.schedule(host.now() + RESOLUTION, Event::ScrapeUsage);
     }

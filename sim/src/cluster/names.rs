@@ -13,22 +13,14 @@ const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 pub(super) fn template_hash(template: &PodTemplate) -> String {
     let digest = format!("{template:?}")
         .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
-    digest
-        .to_string()
-        .bytes()
-        .map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()]))
-        .collect()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    digest.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()
 }
 
 /// The five letters behind a pod's `generateName`.
 pub(super) fn random_suffix(key: Key) -> String {
     let mut draw = key.draw();
-    (0..5)
-        .map(|_| char::from(ALPHABET[draw.below(ALPHABET.len() as u64) as usize]))
-        .collect()
+    (0..5).map(|_| char::from(ALPHABET[draw.below(ALPHABET.len() as u64) as usize])).collect()
 }
 
 /// A UID in the form of a UUID.

@@ -71,21 +71,13 @@ impl Deployment {
     /// Pods above and below the wanted number that a rollout may have
     /// (`ResolveFenceposts`: surge rounds up, unavailable down; both zero would never move).
     pub(super) fn fenceposts(&self) -> (u32, u32) {
-        let Strategy::RollingUpdate {
-            max_surge,
-            max_unavailable,
-        } = self.spec.strategy
-        else {
+        let Strategy::RollingUpdate { max_surge, max_unavailable } = self.spec.strategy else {
             return (0, 0);
         };
         let wanted = self.spec.replicas;
         let surge = max_surge.of_rounded_up(wanted);
         let unavailable = max_unavailable.of_rounded_down(wanted);
-        let unavailable = if surge == 0 && unavailable == 0 {
-            1
-        } else {
-            unavailable
-        };
+        let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
         (surge, unavailable.min(wanted))
     }
 
@@ -98,17 +90,11 @@ impl Deployment {
     /// Deployment, or else the first.
     pub(super) fn main_container(&self) -> usize {
         let containers = &self.spec.template.containers;
-        containers
-            .iter()
-            .position(|c| c.name == self.name())
-            .unwrap_or(0)
+        containers.iter().position(|c| c.name == self.name()).unwrap_or(0)
     }
 
     pub(super) fn subject(&self) -> Subject {
-        Subject {
-            object: format!("deployment/{}", self.name()),
-            component: Some(self.name().to_owned()),
-        }
+        Subject { object: format!("deployment/{}", self.name()), component: Some(self.name().to_owned()) }
     }
 }
 
@@ -136,10 +122,7 @@ pub(super) struct ReplicaSet {
 
 impl ReplicaSet {
     pub(super) fn subject(&self) -> Subject {
-        Subject {
-            object: format!("replicaset/{}", self.name),
-            component: Some(self.component.clone()),
-        }
+        Subject { object: format!("replicaset/{}", self.name), component: Some(self.component.clone()) }
     }
 }
 
@@ -202,22 +185,13 @@ impl Address {
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let host = self.host + 2;
-        write!(
-            f,
-            "10.{}.{}.{}",
-            244 + host / 254,
-            self.node.0,
-            host % 254 + u32::from(host >= 254)
-        )
+        write!(f, "10.{}.{}.{}", 244 + host / 254, self.node.0, host % 254 + u32::from(host >= 254))
     }
 }
 
 impl Pod {
     pub(super) fn subject(&self) -> Subject {
-        Subject {
-            object: format!("pod/{}", self.name),
-            component: Some(self.component.clone()),
-        }
+        Subject { object: format!("pod/{}", self.name), component: Some(self.component.clone()) }
     }
 
     /// Whether it counts towards its `ReplicaSet`'s replicas.
@@ -262,10 +236,7 @@ impl Requests {
             .containers
             .iter()
             .map(each)
-            .fold(Self::default(), |sum, (cpu, memory)| Self {
-                cpu: sum.cpu + cpu,
-                memory: sum.memory + memory,
-            })
+            .fold(Self::default(), |sum, (cpu, memory)| Self { cpu: sum.cpu + cpu, memory: sum.memory + memory })
     }
 }
 

@@ -68,10 +68,7 @@ pub(super) fn probe(kind: &str, probe: &Probe) -> String {
 pub(super) fn strategy(strategy: &Strategy) -> String {
     match strategy {
         Strategy::Recreate => "Recreate".to_owned(),
-        Strategy::RollingUpdate {
-            max_surge,
-            max_unavailable,
-        } => {
+        Strategy::RollingUpdate { max_surge, max_unavailable } => {
             format!("{max_unavailable} max unavailable, {max_surge} max surge")
         }
     }

@@ -5,9 +5,7 @@ mod views;
 
 use std::collections::BTreeMap;
 
-use crate::environment::{
-    Description, EventView, LogQuery, NodeView, PodView, Rejected, ReplicaSetView, Usage,
-};
+use crate::environment::{Description, EventView, LogQuery, NodeView, PodView, Rejected, ReplicaSetView, Usage};
 use crate::ids::{DeploymentIx, NodeIx};
 use crate::manifest::is_subset;
 use crate::time::SimTime;
@@ -25,12 +23,7 @@ impl Cluster {
     /// `kubectl get pods`, in the order of their names.
     pub fn list_pods(&self, now: SimTime, component: Option<&str>) -> Vec<PodView> {
         let is_asked = |pod: &&Pod| component.is_none_or(|component| pod.component == component);
-        let mut pods: Vec<_> = self
-            .pods
-            .values()
-            .filter(is_asked)
-            .map(|pod| self.pod_view(pod, now))
-            .collect();
+        let mut pods: Vec<_> = self.pods.values().filter(is_asked).map(|pod| self.pod_view(pod, now)).collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name));
         pods
     }
@@ -42,20 +35,14 @@ impl Cluster {
     pub fn describe(&self, now: SimTime, component: &str) -> Result<Description, Rejected> {
         let ix = self.deployment(component)?;
         let deployment = &self.deployments[&ix];
-        let mut pods: Vec<_> = self
-            .pods
-            .values()
-            .filter(|pod| pod.component == component)
-            .collect();
+        let mut pods: Vec<_> = self.pods.values().filter(|pod| pod.component == component).collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name));
         let mut replica_sets = self.replica_set_views(ix, now);
         replica_sets.reverse();
         let labels = &deployment.spec.template.labels;
         let namespace = &deployment.spec.meta.namespace;
         let leads_here = |s: &&Service| {
-            s.spec.meta.namespace == *namespace
-                && !s.spec.selector.is_empty()
-                && is_subset(&s.spec.selector, labels)
+            s.spec.meta.namespace == *namespace && !s.spec.selector.is_empty() && is_subset(&s.spec.selector, labels)
         };
         Ok(Description {
             deployment: deployment_view(deployment),
@@ -63,11 +50,7 @@ impl Cluster {
             containers: pods.iter().map(|pod| container_views(pod)).collect(),
             pods: pods.iter().map(|pod| self.pod_view(pod, now)).collect(),
             service: self.services.iter().find(leads_here).map(service_view),
-            autoscaler: self
-                .autoscalers
-                .values()
-                .find(|a| a.spec.target.name == component)
-                .map(autoscaler_view),
+            autoscaler: self.autoscalers.values().find(|a| a.spec.target.name == component).map(autoscaler_view),
             events: self.list_events(now, Some(component)),
         })
     }
@@ -81,11 +64,7 @@ impl Cluster {
     ///
     /// # Errors
     /// There is no such Deployment.
-    pub fn rollout_history(
-        &self,
-        now: SimTime,
-        component: &str,
-    ) -> Result<Vec<ReplicaSetView>, Rejected> {
+    pub fn rollout_history(&self, now: SimTime, component: &str) -> Result<Vec<ReplicaSetView>, Rejected> {
         Ok(self.replica_set_views(self.deployment(component)?, now))
     }
 
@@ -98,20 +77,12 @@ impl Cluster {
             Some(pod) => &self.pods[&pod],
             None => self.pod_for_logs(&query.of)?,
         };
-        let index = pod
-            .template
-            .containers
-            .iter()
-            .position(|c| c.name == pod.component)
-            .unwrap_or(0);
+        let index = pod.template.containers.iter().position(|c| c.name == pod.component).unwrap_or(0);
         let name = &pod.template.containers[index].name;
         let container = &pod.kubelet.containers[index];
         let lines = if query.previous {
             container.previous_log.as_ref().ok_or_else(|| {
-                Rejected(format!(
-                    "previous terminated container \"{name}\" in pod \"{}\" not found",
-                    pod.name
-                ))
+                Rejected(format!("previous terminated container \"{name}\" in pod \"{}\" not found", pod.name))
             })?
         } else {
             match &container.shown.state {
@@ -120,10 +91,7 @@ impl Cluster {
                         "ErrImagePull" | "ImagePullBackOff" => "trying and failing to pull image",
                         reason => reason,
                     };
-                    let message = format!(
-                        "container \"{name}\" in pod \"{}\" is waiting to start: {why}",
-                        pod.name
-                    );
+                    let message = format!("container \"{name}\" in pod \"{}\" is waiting to start: {why}", pod.name);
                     return Err(Rejected(message));
                 }
                 _ => &container.log,
@@ -136,14 +104,7 @@ impl Cluster {
     /// Of a Deployment, the pod whose log is shown: a ready one, a running one, or any.
     fn pod_for_logs(&self, component: &str) -> Result<&Pod, Rejected> {
         let pods = self.pods.values().filter(|pod| pod.component == component);
-        let best = pods.max_by_key(|pod| {
-            (
-                pod.is_active(),
-                pod.ready,
-                pod.phase,
-                std::cmp::Reverse(pod.created),
-            )
-        });
+        let best = pods.max_by_key(|pod| (pod.is_active(), pod.ready, pod.phase, std::cmp::Reverse(pod.created)));
         best.ok_or_else(|| {
             let is_known = self.find_deployment(component).is_some();
             Rejected(if is_known {
@@ -156,10 +117,7 @@ impl Cluster {
 
     /// `kubectl top pods`, of those that metrics-server knows, in the order of their names.
     pub fn usage(&self, component: Option<&str>) -> Vec<Usage> {
-        let pods = self
-            .pods
-            .iter()
-            .filter(|(_, pod)| component.is_none_or(|c| pod.component == c));
+        let pods = self.pods.iter().filter(|(_, pod)| component.is_none_or(|c| pod.component == c));
         let mut usage: Vec<_> = pods
             .filter_map(|(ix, pod)| {
                 let metrics = self.pod_metrics(*ix)?;
@@ -202,18 +160,12 @@ impl Cluster {
                 memory: used.map(|(_, memory)| *memory),
             }
         };
-        self.nodes
-            .iter()
-            .zip(self.requested())
-            .enumerate()
-            .map(view)
-            .collect()
+        self.nodes.iter().zip(self.requested()).enumerate().map(view).collect()
     }
 
     /// The Deployment of this name.
     pub(super) fn deployment(&self, name: &str) -> Result<DeploymentIx, Rejected> {
-        self.find_deployment(name)
-            .ok_or_else(|| Rejected(format!("deployments.apps \"{name}\" not found")))
+        self.find_deployment(name).ok_or_else(|| Rejected(format!("deployments.apps \"{name}\" not found")))
     }
 }
 

@@ -85,10 +85,7 @@ impl Recorder {
         message: String,
     ) {
         let object = Key::root(source as u64).with_str(&about.object);
-        let bucket = self.buckets.entry(object).or_insert(Bucket {
-            tokens: BURST,
-            filled: now,
-        });
+        let bucket = self.buckets.entry(object).or_insert(Bucket { tokens: BURST, filled: now });
         let refills = now.since(bucket.filled).0 / REFILL.0;
         bucket.tokens = (bucket.tokens + refills).min(BURST);
         bucket.filled += REFILL * refills;
@@ -145,20 +142,10 @@ mod tests {
     #[test]
     fn alike_events_count_and_floods_are_cut() {
         let mut recorder = Recorder::default();
-        let about = Subject {
-            object: "pod/a".into(),
-            component: Some("a".into()),
-        };
+        let about = Subject { object: "pod/a".into(), component: Some("a".into()) };
         for second in 0..100 {
             let now = SimTime::ZERO + SimDuration::from_secs(second * 10);
-            recorder.record(
-                now,
-                Source::Kubelet,
-                &about,
-                Severity::Warning,
-                "Unhealthy",
-                "no".into(),
-            );
+            recorder.record(now, Source::Kubelet, &about, Severity::Warning, "Unhealthy", "no".into());
         }
         let now = SimTime::ZERO + SimDuration::from_secs(1000);
         let events = recorder.list(now, Some("a"));

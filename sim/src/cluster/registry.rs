@@ -57,23 +57,10 @@ impl Registry {
             let program = |name: &String| {
                 let service = profile.services.keys().position(|key| key == name)?;
                 let port = profile.services[name].port;
-                Some((
-                    name.clone(),
-                    Program {
-                        service: ServiceIx(service as u32),
-                        port,
-                    },
-                ))
+                Some((name.clone(), Program { service: ServiceIx(service as u32), port }))
             };
             let programs = image.runs.iter().filter_map(program).collect();
-            registry.add(
-                &image.image,
-                &image.tags,
-                Image {
-                    programs,
-                    size: image.size,
-                },
-            );
+            registry.add(&image.image, &image.tags, Image { programs, size: image.size });
         }
         registry
     }
@@ -90,18 +77,10 @@ impl Registry {
             return Err(Missing::Malformed);
         }
         let (repository, tag) = split(reference);
-        let entries = self
-            .repositories
-            .get(repository)
-            .ok_or(Missing::Repository)?;
-        let named = entries
-            .iter()
-            .find(|(tags, _)| tags.iter().any(|t| t == tag));
+        let entries = self.repositories.get(repository).ok_or(Missing::Repository)?;
+        let named = entries.iter().find(|(tags, _)| tags.iter().any(|t| t == tag));
         let any = || entries.iter().find(|(tags, _)| tags.is_empty());
-        named
-            .or_else(any)
-            .map(|(_, image)| image)
-            .ok_or(Missing::Tag)
+        named.or_else(any).map(|(_, image)| image).ok_or(Missing::Tag)
     }
 }
 
@@ -110,20 +89,13 @@ impl Image {
     pub(crate) fn program(&self, container: &str) -> Option<Program> {
         match self.programs.as_slice() {
             [(_, only)] => Some(*only),
-            several => several
-                .iter()
-                .find(|(name, _)| name == container)
-                .map(|(_, program)| *program),
+            several => several.iter().find(|(name, _)| name == container).map(|(_, program)| *program),
         }
     }
 
     /// How long a node pulls that has none of the image's layers, or all of them.
     pub(crate) fn pull_time(&self, present: bool) -> SimDuration {
-        if present {
-            RESOLVE
-        } else {
-            RESOLVE + SimDuration::from_secs_f64(self.size.0 as f64 / BYTES_PER_SECOND)
-        }
+        if present { RESOLVE } else { RESOLVE + SimDuration::from_secs_f64(self.size.0 as f64 / BYTES_PER_SECOND) }
     }
 }
 
@@ -166,8 +138,7 @@ fn split(reference: &str) -> (&str, &str) {
 fn qualified(reference: &str) -> String {
     let (repository, tag) = split(reference);
     let first = repository.split('/').next().unwrap_or(repository);
-    let has_registry =
-        repository.contains('/') && (first.contains(['.', ':']) || first == "localhost");
+    let has_registry = repository.contains('/') && (first.contains(['.', ':']) || first == "localhost");
     let prefix = match (has_registry, repository.contains('/')) {
         (true, _) => "",
         (false, true) => "docker.io/",
@@ -181,19 +152,12 @@ fn is_reference(text: &str) -> bool {
     let (repository, tag) = split(text);
     let path_ok = |part: &str| {
         !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-:".contains(&b))
-            && part
-                .bytes()
-                .next()
-                .is_some_and(|b| b.is_ascii_alphanumeric())
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-:".contains(&b))
+            && part.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
     };
     let tag_ok = !tag.is_empty()
         && tag.len() <= 128
-        && tag
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         && !tag.starts_with(['.', '-']);
     repository.split('/').all(path_ok) && tag_ok
 }
@@ -205,10 +169,7 @@ mod tests {
     #[test]
     fn references_are_found_as_a_registry_does() {
         let mut registry = Registry::default();
-        let image = |size| Image {
-            programs: Vec::new(),
-            size: Bytes(size),
-        };
+        let image = |size| Image { programs: Vec::new(), size: Bytes(size) };
         registry.add("weaveworksdemos/catalogue", &["0.3.5".into()], image(1));
         registry.add("weaveworksdemos/catalogue", &["fake".into()], image(2));
         registry.add("mongo", &[], image(3));
@@ -225,11 +186,7 @@ mod tests {
             ("mongo:", Err(Missing::Malformed)),
             ("a b", Err(Missing::Malformed)),
         ] {
-            assert_eq!(
-                registry.find(reference).map(|i| i.size.0),
-                found,
-                "{reference}"
-            );
+            assert_eq!(registry.find(reference).map(|i| i.size.0), found, "{reference}");
         }
         assert_eq!(qualified("mongo"), "docker.io/library/mongo:latest");
         assert_eq!(qualified("localhost:5000/a:1"), "localhost:5000/a:1");

@@ -46,12 +46,7 @@ impl Cluster {
         let Some(set) = self.replica_sets.get(&ix) else {
             return;
         };
-        let mut active: Vec<_> = set
-            .pods
-            .iter()
-            .copied()
-            .filter(|pod| self.pods[pod].is_active())
-            .collect();
+        let mut active: Vec<_> = set.pods.iter().copied().filter(|pod| self.pods[pod].is_active()).collect();
         let wanted = set.replicas as usize;
         if active.len() < wanted {
             self.create_pods(ix, wanted - active.len(), host);
@@ -88,11 +83,7 @@ impl Cluster {
         let mut labels = set.template.labels.clone();
         labels.insert("pod-template-hash".to_owned(), set.hash.clone());
         let pod = Pod {
-            namespace: self.deployments[&set.deployment]
-                .spec
-                .meta
-                .namespace
-                .clone(),
+            namespace: self.deployments[&set.deployment].spec.meta.namespace.clone(),
             component: set.component.clone(),
             owner: ix,
             template: Arc::clone(&set.template),
@@ -118,14 +109,7 @@ impl Cluster {
         let (about, owner) = (set.subject(), set.deployment);
         let message = format!("Created pod: {}", pod.name);
         self.pods.insert(index, pod);
-        self.record(
-            host,
-            Source::ReplicaSetController,
-            &about,
-            Severity::Normal,
-            "SuccessfulCreate",
-            message,
-        );
+        self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulCreate", message);
         self.touch(Work::Deployment(owner), host);
         self.enqueue_for_scheduling(index, host);
     }
@@ -138,14 +122,7 @@ impl Cluster {
             }
             let message = format!("Deleted pod: {}", self.pods[&pod].name);
             let about = self.replica_sets[&ix].subject();
-            self.record(
-                host,
-                Source::ReplicaSetController,
-                &about,
-                Severity::Normal,
-                "SuccessfulDelete",
-                message,
-            );
+            self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulDelete", message);
             self.delete_pod(pod, host);
         }
     }
@@ -158,10 +135,7 @@ impl Cluster {
             return;
         };
         let mut siblings: BTreeMap<NodeIx, u32> = BTreeMap::new();
-        let active = self
-            .pods
-            .values()
-            .filter(|p| p.is_active() && p.component == *component);
+        let active = self.pods.values().filter(|p| p.is_active() && p.component == *component);
         for node in active.filter_map(Pod::node) {
             *siblings.entry(node).or_default() += 1;
         }
@@ -173,16 +147,8 @@ impl Cluster {
                 pod.phase,
                 pod.ready,
                 Reverse(siblings),
-                if pod.ready {
-                    now.since(pod.ready_since).0.checked_ilog2()
-                } else {
-                    None
-                },
-                if pod.ready {
-                    pod.uid.clone()
-                } else {
-                    String::new()
-                },
+                if pod.ready { now.since(pod.ready_since).0.checked_ilog2() } else { None },
+                if pod.ready { pod.uid.clone() } else { String::new() },
                 Reverse(pod.kubelet.restarts()),
                 now.since(pod.created).0.checked_ilog2(),
                 Reverse(*ix),
@@ -230,9 +196,7 @@ impl Cluster {
             return;
         };
         let owner = pod.owner;
-        let services: Vec<_> = (0..self.services.len())
-            .filter(|s| self.services[*s].selects(pod))
-            .collect();
+        let services: Vec<_> = (0..self.services.len()).filter(|s| self.services[*s].selects(pod)).collect();
         if let Some(set) = self.replica_sets.get(&owner) {
             let deployment = set.deployment;
             self.touch(Work::ReplicaSet(owner), host);

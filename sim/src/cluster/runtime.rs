@@ -158,13 +158,7 @@ pub(crate) trait Host {
     fn kill(&mut self, container: ContainerIx);
     fn remove_address(&mut self, container: ContainerIx);
     fn set_backends(&mut self, node: NodeIx, service: KubeServiceIx, backends: &[Backend]);
-    fn probe(
-        &mut self,
-        token: u32,
-        container: ContainerIx,
-        target: ProbeTarget<'_>,
-        timeout: SimDuration,
-    );
+    fn probe(&mut self, token: u32, container: ContainerIx, target: ProbeTarget<'_>, timeout: SimDuration);
     fn usage(&mut self, container: ContainerIx) -> ContainerUsage;
 }
 
@@ -201,19 +195,11 @@ impl<E: Copy + From<Event>, R: ContainerRuntime<E>> Host for Machines<'_, E, R> 
     }
 
     fn set_backends(&mut self, node: NodeIx, service: KubeServiceIx, backends: &[Backend]) {
-        self.runtime
-            .set_backends(self.now, self.queue, node, service, backends);
+        self.runtime.set_backends(self.now, self.queue, node, service, backends);
     }
 
-    fn probe(
-        &mut self,
-        token: u32,
-        container: ContainerIx,
-        target: ProbeTarget<'_>,
-        timeout: SimDuration,
-    ) {
-        self.runtime
-            .probe(self.now, self.queue, token, container, target, timeout);
+    fn probe(&mut self, token: u32, container: ContainerIx, target: ProbeTarget<'_>, timeout: SimDuration) {
+        self.runtime.probe(self.now, self.queue, token, container, target, timeout);
     }
 
     fn usage(&mut self, container: ContainerIx) -> ContainerUsage {

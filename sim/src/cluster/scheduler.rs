@@ -92,20 +92,13 @@ impl Load {
 }
 
 fn assumed_requests(pod: &Pod) -> Requests {
-    pod.template
-        .containers
-        .iter()
-        .fold(Requests::default(), |sum, container| {
-            let r = &container.resources;
-            Requests {
-                cpu: sum.cpu + r.requests.cpu.or(r.limits.cpu).unwrap_or(ASSUMED_CPU),
-                memory: sum.memory
-                    + r.requests
-                        .memory
-                        .or(r.limits.memory)
-                        .unwrap_or(ASSUMED_MEMORY),
-            }
-        })
+    pod.template.containers.iter().fold(Requests::default(), |sum, container| {
+        let r = &container.resources;
+        Requests {
+            cpu: sum.cpu + r.requests.cpu.or(r.limits.cpu).unwrap_or(ASSUMED_CPU),
+            memory: sum.memory + r.requests.memory.or(r.limits.memory).unwrap_or(ASSUMED_MEMORY),
+        }
+    })
 }
 
 impl Cluster {
@@ -192,12 +185,7 @@ impl Cluster {
         }
         let scores = self.scores(pod, &fitting, loads);
         let best = scores.iter().copied().max().unwrap_or(0);
-        let best: Vec<_> = fitting
-            .iter()
-            .zip(&scores)
-            .filter(|(_, s)| **s == best)
-            .map(|(n, _)| *n)
-            .collect();
+        let best: Vec<_> = fitting.iter().zip(&scores).filter(|(_, s)| **s == best).map(|(n, _)| *n).collect();
         let pick = pod.key.with_str("node").draw().below(best.len() as u64);
         Ok(NodeIx(best[pick as usize] as u32))
     }
@@ -206,23 +194,15 @@ impl Cluster {
         let siblings: Vec<_> = fitting
             .iter()
             .map(|node| {
-                let here = |p: &&Pod| {
-                    p.is_active()
-                        && p.component == pod.component
-                        && p.node() == Some(NodeIx(*node as u32))
-                };
+                let here =
+                    |p: &&Pod| p.is_active() && p.component == pod.component && p.node() == Some(NodeIx(*node as u32));
                 self.pods.values().filter(here).count()
             })
             .collect();
         let spread = spread_scores(&siblings);
         let ask = assumed_requests(pod);
-        let resources = fitting
-            .iter()
-            .map(|node| resource_score(&self.nodes[*node], &loads[*node], ask));
-        resources
-            .zip(spread)
-            .map(|(resources, spread)| resources + 2 * spread)
-            .collect()
+        let resources = fitting.iter().map(|node| resource_score(&self.nodes[*node], &loads[*node], ask));
+        resources.zip(spread).map(|(resources, spread)| resources + 2 * spread).collect()
     }
 
     fn refusal(&self, refusals: &BTreeMap<&'static str, u32>) -> String {
@@ -230,24 +210,17 @@ impl Cluster {
         if total == 0 {
             return "no nodes available to schedule pods".to_owned();
         }
-        let mut reasons: Vec<_> = refusals
-            .iter()
-            .map(|(reason, count)| format!("{count} {reason}"))
-            .collect();
+        let mut reasons: Vec<_> = refusals.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         reasons.sort();
         // Nodes that lack only resources could be helped by evicting somebody, of lower priority.
         let hopeless = refusals.get(SELECTOR_MISMATCH).copied().unwrap_or(0);
         let short = total as u32 - hopeless;
         let mut preemption = Vec::new();
         if short > 0 {
-            preemption.push(format!(
-                "{short} No preemption victims found for incoming pod"
-            ));
+            preemption.push(format!("{short} No preemption victims found for incoming pod"));
         }
         if hopeless > 0 {
-            preemption.push(format!(
-                "{hopeless} Preemption is not helpful for scheduling"
-            ));
+            preemption.push(format!("{hopeless} Preemption is not helpful for scheduling"));
         }
         preemption.sort();
         format!(
@@ -266,21 +239,9 @@ impl Cluster {
         pod.bound = Some((node, host.now()));
         pod.unschedulable = None;
         let about = pod.subject();
-        let target = format!(
-            "{}/{} to {}",
-            pod.namespace,
-            pod.name,
-            self.nodes[node.index()].spec.name
-        );
+        let target = format!("{}/{} to {}", pod.namespace, pod.name, self.nodes[node.index()].spec.name);
         let message = format!("Successfully assigned {target}");
-        self.record(
-            host,
-            Source::Scheduler,
-            &about,
-            Severity::Normal,
-            "Scheduled",
-            message,
-        );
+        self.record(host, Source::Scheduler, &about, Severity::Normal, "Scheduled", message);
         host.schedule(host.now() + super::WATCH_LATENCY, Event::Wake(ix));
     }
 
@@ -290,26 +251,10 @@ impl Cluster {
         };
         pod.unschedulable = Some(message.clone());
         let about = pod.subject();
-        let count = self
-            .scheduling
-            .unschedulable
-            .get(&ix)
-            .map_or(0, |a| a.count)
-            + 1;
-        let attempts = Attempts {
-            count,
-            last: host.now(),
-            hopeful: false,
-        };
+        let count = self.scheduling.unschedulable.get(&ix).map_or(0, |a| a.count) + 1;
+        let attempts = Attempts { count, last: host.now(), hopeful: false };
         self.scheduling.unschedulable.insert(ix, attempts);
-        self.record(
-            host,
-            Source::Scheduler,
-            &about,
-            Severity::Warning,
-            "FailedScheduling",
-            message,
-        );
+        self.record(host, Source::Scheduler, &about, Severity::Warning, "FailedScheduling", message);
     }
 }
 
@@ -340,18 +285,11 @@ fn resource_score(node: &Node, load: &Load, ask: Requests) -> i64 {
     let cpu = load.assumed.cpu + ask.cpu;
     let memory = load.assumed.memory + ask.memory;
     let share = |used: u64, of: u64| {
-        if of == 0 {
-            1.0
-        } else {
-            (used as f64 / of as f64).min(1.0)
-        }
+        if of == 0 { 1.0 } else { (used as f64 / of as f64).min(1.0) }
     };
     let cpu = share(cpu.0, node.spec.allocatable_cpu.0);
     let memory = share(memory.0, node.spec.allocatable_memory.0);
-    let least = i64::midpoint(
-        ((1.0 - cpu) * MAX_SCORE) as i64,
-        ((1.0 - memory) * MAX_SCORE) as i64,
-    );
+    let least = i64::midpoint(((1.0 - cpu) * MAX_SCORE) as i64, ((1.0 - memory) * MAX_SCORE) as i64);
     // With two resources the standard deviation is half the difference.
     let balanced = ((1.0 - (cpu - memory).abs() / 2.0) * MAX_SCORE) as i64;
     least + balanced
@@ -360,21 +298,9 @@ fn resource_score(node: &Node, load: &Load, ask: Requests) -> i64 {
 /// `PodTopologySpread` over host names: the fewer pods of the same owner, the better.
 fn spread_scores(siblings: &[usize]) -> Vec<i64> {
     let weight = libm::log(siblings.len() as f64 + 2.0);
-    let raw: Vec<_> = siblings
-        .iter()
-        .map(|n| libm::round(*n as f64 * weight + MAX_SKEW - 1.0) as i64)
-        .collect();
-    let (least, most) = (
-        raw.iter().min().copied().unwrap_or(0),
-        raw.iter().max().copied().unwrap_or(0),
-    );
+    let raw: Vec<_> = siblings.iter().map(|n| libm::round(*n as f64 * weight + MAX_SKEW - 1.0) as i64).collect();
+    let (least, most) = (raw.iter().min().copied().unwrap_or(0), raw.iter().max().copied().unwrap_or(0));
     raw.iter()
-        .map(|score| {
-            if most == 0 {
-                MAX_SCORE as i64
-            } else {
-                MAX_SCORE as i64 * (most + least - score) / most
-            }
-        })
+        .map(|score| if most == 0 { MAX_SCORE as i64 } else { MAX_SCORE as i64 * (most + least - score) / most })
         .collect()
 }

@@ -6,8 +6,8 @@ use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::environment::{AppliedObject, AutoscalerSpec, Rejected, ResourceChange, Write};
 use crate::ids::DeploymentIx;
 use crate::manifest::{
-    self, Behavior, EnvValue, EnvVar, HorizontalPodAutoscaler, MetricTarget, ObjectMeta, ObjectSet,
-    PodTemplate, ScaleTarget,
+    self, Behavior, EnvValue, EnvVar, HorizontalPodAutoscaler, MetricTarget, ObjectMeta, ObjectSet, PodTemplate,
+    ScaleTarget,
 };
 use crate::time::SimDuration;
 
@@ -19,28 +19,14 @@ const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 impl Cluster {
     /// Performs one write.
-    pub(super) fn perform(
-        &mut self,
-        write: &Write,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
+    pub(super) fn perform(&mut self, write: &Write, host: &mut dyn Host) -> Result<String, Rejected> {
         match write {
-            Write::Scale {
-                component,
-                replicas,
-            } => self.scale(component, *replicas, host),
+            Write::Scale { component, replicas } => self.scale(component, *replicas, host),
             Write::SetResources(change) => self.set_resources(change, host),
             Write::SetImage { component, image } => self.set_image(component, image, host),
-            Write::SetEnv {
-                component,
-                name,
-                value,
-            } => self.set_env(component, name, value.as_deref(), host),
+            Write::SetEnv { component, name, value } => self.set_env(component, name, value.as_deref(), host),
             Write::Restart { component } => self.restart(component, host),
-            Write::Rollback {
-                component,
-                revision,
-            } => {
+            Write::Rollback { component, revision } => {
                 let deployment = self.deployment(component)?;
                 self.undo(deployment, *revision, host)
             }
@@ -49,9 +35,7 @@ impl Cluster {
             Write::CreateDeployment { component } => self.create_deployment(component, host),
             Write::DeleteDeployment { component } => self.delete_deployment(component, host),
             Write::DeletePod { pod } => {
-                let index = self
-                    .find_pod(pod)
-                    .ok_or_else(|| Rejected(format!("pods \"{pod}\" not found")))?;
+                let index = self.find_pod(pod).ok_or_else(|| Rejected(format!("pods \"{pod}\" not found")))?;
                 self.delete_pod(index, host);
                 Ok(format!("pod \"{pod}\" deleted"))
             }
@@ -59,12 +43,7 @@ impl Cluster {
         }
     }
 
-    fn scale(
-        &mut self,
-        component: &str,
-        replicas: u32,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
+    fn scale(&mut self, component: &str, replicas: u32, host: &mut dyn Host) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
         validation::replicas(replicas)?;
         if let Some(deployment) = self.deployments.get_mut(&index) {
@@ -74,11 +53,7 @@ impl Cluster {
         Ok(format!("deployment.apps/{component} scaled"))
     }
 
-    fn set_resources(
-        &mut self,
-        change: &ResourceChange,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
+    fn set_resources(&mut self, change: &ResourceChange, host: &mut dyn Host) -> Result<String, Rejected> {
         let component = &change.component;
         let index = self.deployment(component)?;
         if change.cpu_request.is_none()
@@ -97,17 +72,10 @@ impl Cluster {
         resources.limits.memory = change.memory_limit.or(resources.limits.memory);
         validation::resources(component, main, resources)?;
         self.change_template(index, template, host);
-        Ok(format!(
-            "deployment.apps/{component} resource requirements updated"
-        ))
+        Ok(format!("deployment.apps/{component} resource requirements updated"))
     }
 
-    fn set_image(
-        &mut self,
-        component: &str,
-        image: &str,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
+    fn set_image(&mut self, component: &str, image: &str, host: &mut dyn Host) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
         let (mut template, main) = self.template(index);
         validation::image(component, main, image)?;
@@ -132,10 +100,7 @@ impl Cluster {
         match (value, env.iter().position(|v| v.name == name)) {
             (Some(value), Some(position)) => env[position].value = EnvValue::Text(value.to_owned()),
             (Some(value), None) => {
-                env.push(EnvVar {
-                    name: name.to_owned(),
-                    value: EnvValue::Text(value.to_owned()),
-                });
+                env.push(EnvVar { name: name.to_owned(), value: EnvValue::Text(value.to_owned()) });
             }
             (None, Some(position)) => {
                 env.remove(position);
@@ -149,18 +114,12 @@ impl Cluster {
     fn restart(&mut self, component: &str, host: &mut dyn Host) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
         if self.deployments[&index].spec.paused {
-            return Err(Rejected(
-                "can't restart paused deployment (run rollout resume first)".to_owned(),
-            ));
+            return Err(Rejected("can't restart paused deployment (run rollout resume first)".to_owned()));
         }
         let (mut template, _) = self.template(index);
         // The annotation has whole seconds.
         let stamp = (host.now().0 / SimDuration::SECOND.0).to_string();
-        if template
-            .annotations
-            .insert(RESTARTED_AT.to_owned(), stamp.clone())
-            == Some(stamp)
-        {
+        if template.annotations.insert(RESTARTED_AT.to_owned(), stamp.clone()) == Some(stamp) {
             return Err(Rejected(format!(
                 "failed to create patch for {component}: if restart has already been triggered within the past \
                  second, please wait before attempting to trigger another"
@@ -170,23 +129,12 @@ impl Cluster {
         Ok(format!("deployment.apps/{component} restarted"))
     }
 
-    fn apply_autoscaler(
-        &mut self,
-        spec: &AutoscalerSpec,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
+    fn apply_autoscaler(&mut self, spec: &AutoscalerSpec, host: &mut dyn Host) -> Result<String, Rejected> {
         let namespace = "default".to_owned();
-        let existing = self
-            .autoscalers
-            .values()
-            .find(|a| a.spec.target.name == spec.component);
+        let existing = self.autoscalers.values().find(|a| a.spec.target.name == spec.component);
         let name = existing.map_or(&*spec.component, |a| a.name()).to_owned();
         let autoscaler = HorizontalPodAutoscaler {
-            meta: ObjectMeta {
-                name,
-                namespace,
-                ..ObjectMeta::default()
-            },
+            meta: ObjectMeta { name, namespace, ..ObjectMeta::default() },
             target: ScaleTarget {
                 api_version: "apps/v1".to_owned(),
                 kind: "Deployment".to_owned(),
@@ -200,11 +148,7 @@ impl Cluster {
         self.put_autoscaler(autoscaler, host)
     }
 
-    fn put_autoscaler(
-        &mut self,
-        mut spec: HorizontalPodAutoscaler,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
+    fn put_autoscaler(&mut self, mut spec: HorizontalPodAutoscaler, host: &mut dyn Host) -> Result<String, Rejected> {
         validation::autoscaler(&spec)?;
         spec.meta.namespace = self.namespace_of(spec.meta.namespace);
         let name = spec.meta.name.clone();
@@ -214,73 +158,37 @@ impl Cluster {
             None => "created",
         };
         self.add_autoscaler(spec, host);
-        Ok(format!(
-            "horizontalpodautoscaler.autoscaling/{name} {outcome}"
-        ))
+        Ok(format!("horizontalpodautoscaler.autoscaling/{name} {outcome}"))
     }
 
     fn delete_autoscaler(&mut self, component: &str) -> Result<String, Rejected> {
-        let is_meant =
-            |a: &super::Autoscaler| a.spec.target.name == component || a.name() == component;
-        let found = self
-            .autoscalers
-            .iter()
-            .find(|(_, a)| is_meant(a))
-            .map(|(ix, _)| *ix);
+        let is_meant = |a: &super::Autoscaler| a.spec.target.name == component || a.name() == component;
+        let found = self.autoscalers.iter().find(|(_, a)| is_meant(a)).map(|(ix, _)| *ix);
         let Some(autoscaler) = found.and_then(|ix| self.autoscalers.remove(&ix)) else {
-            return Err(Rejected(format!(
-                "horizontalpodautoscalers.autoscaling \"{component}\" not found"
-            )));
+            return Err(Rejected(format!("horizontalpodautoscalers.autoscaling \"{component}\" not found")));
         };
-        Ok(format!(
-            "horizontalpodautoscaler.autoscaling \"{}\" deleted",
-            autoscaler.name()
-        ))
+        Ok(format!("horizontalpodautoscaler.autoscaling \"{}\" deleted", autoscaler.name()))
     }
 
-    fn create_deployment(
-        &mut self,
-        component: &str,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
-        let manifest = self
-            .manifests
-            .deployments
-            .iter()
-            .find(|d| d.meta.name == component);
+    fn create_deployment(&mut self, component: &str, host: &mut dyn Host) -> Result<String, Rejected> {
+        let manifest = self.manifests.deployments.iter().find(|d| d.meta.name == component);
         let Some(manifest) = manifest.cloned() else {
-            return Err(Rejected(format!(
-                "the path \"{component}.yaml\" does not exist"
-            )));
+            return Err(Rejected(format!("the path \"{component}.yaml\" does not exist")));
         };
         if self.find_deployment(component).is_some() {
-            return Err(Rejected(format!(
-                "deployments.apps \"{component}\" already exists"
-            )));
+            return Err(Rejected(format!("deployments.apps \"{component}\" already exists")));
         }
         self.add_deployment(manifest, host);
         Ok(format!("deployment.apps/{component} created"))
     }
 
     /// The Deployment goes, and then, as its dependents, its `ReplicaSet`s and their pods.
-    fn delete_deployment(
-        &mut self,
-        component: &str,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
+    fn delete_deployment(&mut self, component: &str, host: &mut dyn Host) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
-        let sets: Vec<_> = self
-            .replica_sets
-            .iter()
-            .filter(|(_, set)| set.deployment == index)
-            .map(|(ix, _)| *ix)
-            .collect();
+        let sets: Vec<_> =
+            self.replica_sets.iter().filter(|(_, set)| set.deployment == index).map(|(ix, _)| *ix).collect();
         self.deployments.remove(&index);
-        let pods: Vec<_> = sets
-            .iter()
-            .filter_map(|ix| self.replica_sets.remove(ix))
-            .flat_map(|s| s.pods)
-            .collect();
+        let pods: Vec<_> = sets.iter().filter_map(|ix| self.replica_sets.remove(ix)).flat_map(|s| s.pods).collect();
         for pod in pods {
             self.delete_pod(pod, host);
         }
@@ -289,58 +197,29 @@ impl Cluster {
 
     /// `kubectl apply` of one Service or autoscaler.
     fn apply(&mut self, object: &AppliedObject, host: &mut dyn Host) -> Result<String, Rejected> {
-        let source = Source {
-            path: "manifest".to_owned(),
-            text: object.manifest.clone(),
-        };
+        let source = Source { path: "manifest".to_owned(), text: object.manifest.clone() };
         let (objects, _) = manifest::read_objects(&source).map_err(|mistakes| {
             let each = |d: &Diagnostic| {
-                let place = if d.field.is_empty() {
-                    format!("line {}", d.line)
-                } else {
-                    d.field.clone()
-                };
-                let help = if d.help.is_empty() {
-                    String::new()
-                } else {
-                    format!(" ({})", d.help)
-                };
+                let place = if d.field.is_empty() { format!("line {}", d.line) } else { d.field.clone() };
+                let help = if d.help.is_empty() { String::new() } else { format!(" ({})", d.help) };
                 format!("{place}: {}{help}", d.message)
             };
-            let errors: Vec<_> = mistakes
-                .0
-                .iter()
-                .filter(|d| d.severity == Severity::Error)
-                .map(each)
-                .collect();
+            let errors: Vec<_> = mistakes.0.iter().filter(|d| d.severity == Severity::Error).map(each).collect();
             Rejected(format!("error validating data: {}", errors.join("; ")))
         })?;
-        let ObjectSet {
-            services,
-            autoscalers,
-            deployments,
-            config_maps,
-            secrets,
-            namespaces,
-            ..
-        } = objects;
+        let ObjectSet { services, autoscalers, deployments, config_maps, secrets, namespaces, .. } = objects;
         let others = deployments.len() + config_maps.len() + secrets.len() + namespaces.len();
         match (services.as_slice(), autoscalers.as_slice(), others) {
             ([service], [], 0) => Ok(self.put_service(service.clone(), host)),
             ([], [autoscaler], 0) => self.put_autoscaler(autoscaler.clone(), host),
-            _ => Err(Rejected(
-                "only one object of kind Service or HorizontalPodAutoscaler can be applied"
-                    .to_owned(),
-            )),
+            _ => Err(Rejected("only one object of kind Service or HorizontalPodAutoscaler can be applied".to_owned())),
         }
     }
 
     fn put_service(&mut self, mut spec: manifest::Service, host: &mut dyn Host) -> String {
         let name = spec.meta.name.clone();
         spec.meta.namespace = self.namespace_of(spec.meta.namespace);
-        let same = |s: &&super::Service| {
-            s.spec.meta.name == name && s.spec.meta.namespace == spec.meta.namespace
-        };
+        let same = |s: &&super::Service| s.spec.meta.name == name && s.spec.meta.namespace == spec.meta.namespace;
         let outcome = match self.services.iter().find(same) {
             Some(existing) if existing.spec == spec => "unchanged",
             Some(_) => "configured",
@@ -351,27 +230,12 @@ impl Cluster {
     }
 
     /// Pauses or resumes a Deployment's rollouts.
-    pub(super) fn pause(
-        &mut self,
-        component: &str,
-        paused: bool,
-        host: &mut dyn Host,
-    ) -> Result<String, Rejected> {
+    pub(super) fn pause(&mut self, component: &str, paused: bool, host: &mut dyn Host) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
         let verb = if paused { "paused" } else { "resumed" };
-        let Some(deployment) = self
-            .deployments
-            .get_mut(&index)
-            .filter(|d| d.spec.paused != paused)
-        else {
-            let state = if paused {
-                "already paused"
-            } else {
-                "not paused"
-            };
-            return Err(Rejected(format!(
-                "deployments.apps \"{component}\" is {state}"
-            )));
+        let Some(deployment) = self.deployments.get_mut(&index).filter(|d| d.spec.paused != paused) else {
+            let state = if paused { "already paused" } else { "not paused" };
+            return Err(Rejected(format!("deployments.apps \"{component}\" is {state}")));
         };
         deployment.spec.paused = paused;
         self.touch(Work::Deployment(index), host);
@@ -381,10 +245,7 @@ impl Cluster {
     /// A copy of a Deployment's template, and which of its containers is meant by the component.
     fn template(&self, index: DeploymentIx) -> (PodTemplate, usize) {
         let deployment = &self.deployments[&index];
-        (
-            deployment.spec.template.clone(),
-            deployment.main_container(),
-        )
+        (deployment.spec.template.clone(), deployment.main_container())
     }
 
     /// The namespace that an object goes to: one without goes to that of the context, which is the

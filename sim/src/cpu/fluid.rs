@@ -27,13 +27,7 @@ pub(super) struct Fluid {
 
 impl Fluid {
     pub(super) fn new(now: SimTime) -> Self {
-        Self {
-            attained: 0,
-            usage: 0,
-            synced: now,
-            rate: FULL_SPEED,
-            bursts: Vec::new(),
-        }
+        Self { attained: 0, usage: 0, synced: now, rate: FULL_SPEED, bursts: Vec::new() }
     }
 
     pub(super) fn threads(&self) -> u32 {
@@ -47,11 +41,7 @@ impl Fluid {
     /// Threads and what is left of their bursts, when the group gets a limit.
     pub(super) fn dissolve(&mut self, now: SimTime) -> Vec<(u32, Work)> {
         self.sync(now);
-        self.bursts
-            .iter()
-            .rev()
-            .map(|burst| (burst.thread, burst.finish - self.attained))
-            .collect()
+        self.bursts.iter().rev().map(|burst| (burst.thread, burst.finish - self.attained)).collect()
     }
 
     /// CPU time of all threads.
@@ -82,8 +72,7 @@ impl Fluid {
     pub(super) fn stop(&mut self, now: SimTime, thread: u32) {
         self.sync(now);
         let at = self.bursts.iter().position(|burst| burst.thread == thread);
-        self.bursts
-            .remove(at.expect("a live thread is in its group"));
+        self.bursts.remove(at.expect("a live thread is in its group"));
     }
 
     /// Takes out the threads whose bursts are done. A burst ends at the first nanosecond at which it is
@@ -98,8 +87,6 @@ impl Fluid {
 
     pub(super) fn due(&self) -> SimTime {
         let first = self.bursts.last();
-        first.map_or(SimTime::NEVER, |first| {
-            self.synced + time_for(first.finish - self.attained, self.rate)
-        })
+        first.map_or(SimTime::NEVER, |first| self.synced + time_for(first.finish - self.attained, self.rate))
     }
 }

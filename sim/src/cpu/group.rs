@@ -37,13 +37,7 @@ macro_rules! either {
 }
 
 impl Threads {
-    fn new(
-        now: SimTime,
-        quota: Option<Quota>,
-        phase: SimDuration,
-        cores: u32,
-        kernel: Kernel,
-    ) -> Self {
+    fn new(now: SimTime, quota: Option<Quota>, phase: SimDuration, cores: u32, kernel: Kernel) -> Self {
         match quota {
             Some(quota) => Self::Limited(Box::new(Limited::new(now, cores, quota, phase, kernel))),
             None => Self::Unlimited(Fluid::new(now)),
@@ -61,14 +55,7 @@ impl Group {
         kernel: Kernel,
     ) -> Self {
         let threads = Threads::new(now, quota, phase, cores, kernel);
-        Self {
-            weight,
-            threads,
-            former_usage: 0,
-            runnable: 0,
-            runnable_synced: now,
-            due: SimTime::NEVER,
-        }
+        Self { weight, threads, former_usage: 0, runnable: 0, runnable_synced: now, due: SimTime::NEVER }
     }
 
     pub(super) fn due(&self) -> SimTime {
@@ -139,11 +126,7 @@ impl Group {
 
     /// A contender's speed. Without contenders it is full, so that whoever comes first need not be told.
     pub(super) fn set_rate(&mut self, now: SimTime, rate: u64) {
-        let rate = if self.contenders() == 0 {
-            FULL_SPEED
-        } else {
-            rate
-        };
+        let rate = if self.contenders() == 0 { FULL_SPEED } else { rate };
         if rate != either!(&self.threads, threads => threads.rate()) {
             either!(&mut self.threads, threads => threads.set_rate(now, rate));
             self.changed();

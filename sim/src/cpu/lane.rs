@@ -148,9 +148,7 @@ impl Lane {
         let eligible = |runner: &Runner| runner.vruntime * count <= sum;
         let runners = self.runners.iter().enumerate();
         let key = |&(i, runner): &(usize, &Runner)| (runner.deadline, running && i == 0);
-        let best = runners
-            .filter(|(_, runner)| eligible(runner))
-            .min_by_key(key);
+        let best = runners.filter(|(_, runner)| eligible(runner)).min_by_key(key);
         best.map_or(0, |(i, _)| i)
     }
 
@@ -180,35 +178,18 @@ impl Lane {
 
     /// Puts a thread in at the average (`place_entity`), or, if it went to sleep here with more service
     /// than its due, as much behind as it still owes, up to a limit (`update_entity_lag`).
-    pub(super) fn enqueue(
-        &mut self,
-        thread: u32,
-        left: Work,
-        slept: Option<Work>,
-        now: SimTime,
-        kernel: &Kernel,
-    ) {
+    pub(super) fn enqueue(&mut self, thread: u32, left: Work, slept: Option<Work>, now: SimTime, kernel: &Kernel) {
         let average = self.average();
         let most = average + work(kernel.tick.max(kernel.slice * 2));
         let vruntime = slept.map_or(average, |vruntime| vruntime.clamp(average, most));
         let deadline = vruntime + work(kernel.slice);
-        self.runners.push(Runner {
-            thread,
-            left,
-            vruntime,
-            deadline,
-            ran: now,
-        });
+        self.runners.push(Runner { thread, left, vruntime, deadline, ran: now });
     }
 
     /// The running thread is done with its burst; who it is and its vruntime.
     pub(super) fn depart(&mut self, now: SimTime) -> (u32, Work) {
         let first = self.runners.remove(0);
-        let departure = Departure {
-            at: now,
-            vruntime: first.vruntime,
-            deadline: first.deadline,
-        };
+        let departure = Departure { at: now, vruntime: first.vruntime, deadline: first.deadline };
         self.activity = Activity::Leaving(departure);
         self.base = first.vruntime;
         (first.thread, first.vruntime)
@@ -216,21 +197,8 @@ impl Lane {
 
     /// The thread that has just finished goes on with another burst, as if nothing had happened.
     pub(super) fn carry_on(&mut self, departure: Departure, thread: u32, left: Work) {
-        let Departure {
-            at: ran,
-            vruntime,
-            deadline,
-        } = departure;
-        self.runners.insert(
-            0,
-            Runner {
-                thread,
-                left,
-                vruntime,
-                deadline,
-                ran,
-            },
-        );
+        let Departure { at: ran, vruntime, deadline } = departure;
+        self.runners.insert(0, Runner { thread, left, vruntime, deadline, ran });
         self.activity = Activity::Running;
     }
 
@@ -245,11 +213,7 @@ impl Lane {
     /// Takes a thread from another processor into an empty lane.
     pub(super) fn take_over(&mut self, runner: Runner, beyond: Work, kernel: &Kernel) {
         let vruntime = self.base + beyond;
-        self.runners.push(Runner {
-            vruntime,
-            deadline: vruntime + work(kernel.slice),
-            ..runner
-        });
+        self.runners.push(Runner { vruntime, deadline: vruntime + work(kernel.slice), ..runner });
     }
 
     /// Every thread stops where it is (`throttle_cfs_rq`).
@@ -279,11 +243,7 @@ impl Lane {
                 let first = &self.runners[0];
                 let finish = self.synced + time_for(first.left, rate);
                 let spent = self.synced + time_for(self.runtime, rate);
-                let mut due = if spent < finish {
-                    finish.min(kernel.tick_after(self.synced, spent))
-                } else {
-                    finish
-                };
+                let mut due = if spent < finish { finish.min(kernel.tick_after(self.synced, spent)) } else { finish };
                 if self.runners.len() > 1 {
                     due = due.min(kernel.tick_after(self.synced, self.synced));
                 }

@@ -87,13 +87,7 @@ fn bits(mut word: u64) -> impl Iterator<Item = usize> {
 }
 
 impl Limited {
-    pub(super) fn new(
-        now: SimTime,
-        cores: u32,
-        quota: Quota,
-        phase: SimDuration,
-        kernel: Kernel,
-    ) -> Self {
+    pub(super) fn new(now: SimTime, cores: u32, quota: Quota, phase: SimDuration, kernel: Kernel) -> Self {
         Self {
             kernel,
             pool: Pool::new(quota, phase),
@@ -105,11 +99,7 @@ impl Limited {
             running: 0,
             rate: FULL_SPEED,
             usage: 0,
-            frozen: FrozenTime {
-                total: 0,
-                lanes: 0,
-                synced: now,
-            },
+            frozen: FrozenTime { total: 0, lanes: 0, synced: now },
             due: SimTime::NEVER,
         }
     }
@@ -152,13 +142,8 @@ impl Limited {
 
     /// CPU time of all threads.
     pub(super) fn usage(&self, now: SimTime) -> Work {
-        let running = bits(self.busy)
-            .map(|ix| &self.lanes[ix])
-            .filter(|lane| lane.is_running());
-        self.usage
-            + running
-                .map(|lane| done(lane.synced, now, self.rate).min(lane.runners[0].left))
-                .sum::<Work>()
+        let running = bits(self.busy).map(|ix| &self.lanes[ix]).filter(|lane| lane.is_running());
+        self.usage + running.map(|lane| done(lane.synced, now, self.rate).min(lane.runners[0].left)).sum::<Work>()
     }
 
     /// All threads with what is left of their bursts, when the group stops being limited.
@@ -222,12 +207,8 @@ impl Limited {
         self.settle(now);
         for ix in bits(self.busy) {
             if let Activity::Leaving(departure) = self.lanes[ix].activity {
-                let sleeper = self
-                    .sleepers
-                    .iter()
-                    .rposition(|sleeper| sleeper.lane as usize == ix);
-                self.sleepers
-                    .remove(sleeper.expect("a departure leaves a sleeper"));
+                let sleeper = self.sleepers.iter().rposition(|sleeper| sleeper.lane as usize == ix);
+                self.sleepers.remove(sleeper.expect("a departure leaves a sleeper"));
                 self.lanes[ix].carry_on(departure, thread, left);
                 self.lane_changed(ix);
                 self.find_due();
@@ -248,10 +229,7 @@ impl Limited {
     pub(super) fn stop(&mut self, now: SimTime, thread: u32) {
         self.settle(now);
         let place = self.lanes.iter().enumerate().find_map(|(ix, lane)| {
-            let at = lane
-                .runners
-                .iter()
-                .position(|runner| runner.thread == thread)?;
+            let at = lane.runners.iter().position(|runner| runner.thread == thread)?;
             Some((ix, at))
         });
         let (ix, at) = place.expect("a live thread is in its group");
@@ -278,11 +256,7 @@ impl Limited {
         self.settle(if must_leave { SimTime(now.0 + 1) } else { now });
         let due = bits(self.busy).filter(|&ix| self.lanes[ix].due <= now);
         let due: u64 = due.map(|ix| 1 << ix).sum();
-        let first = if due.is_power_of_two() {
-            0
-        } else {
-            self.kernel.first_to_tick(now, self.lanes.len())
-        };
+        let first = if due.is_power_of_two() { 0 } else { self.kernel.first_to_tick(now, self.lanes.len()) };
         let from_first = u64::MAX << first;
         for ix in bits(due & from_first).chain(bits(due & !from_first)) {
             self.lane_event(ix, now, finished);
@@ -307,10 +281,7 @@ impl Limited {
                 let (thread, vruntime) = self.lanes[ix].depart(now);
                 finished(thread);
                 self.threads -= 1;
-                self.sleepers.push_back(Sleeper {
-                    lane: ix as u32,
-                    vruntime,
-                });
+                self.sleepers.push_back(Sleeper { lane: ix as u32, vruntime });
                 self.lane_changed(ix);
             }
             Activity::Running => self.tick(ix, now),
@@ -322,10 +293,7 @@ impl Limited {
         self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
         if self.account(ix, now) && self.lanes[ix].runners.len() > 1 {
             self.lanes[ix].reschedule(now);
-            let free = self
-                .lanes
-                .iter()
-                .position(|lane| lane.is_free() && !lane.is_throttled);
+            let free = self.lanes.iter().position(|lane| lane.is_free() && !lane.is_throttled);
             if let Some(free) = free {
                 self.pull(free, now);
             }
@@ -340,8 +308,7 @@ impl Limited {
             let somebody_is_frozen = !self.throttled.is_empty();
             let lane = &mut self.lanes[ix];
             if lane.runners.is_empty() {
-                self.pool
-                    .give_back(now, &mut lane.runtime, somebody_is_frozen);
+                self.pool.give_back(now, &mut lane.runtime, somebody_is_frozen);
                 self.pull(ix, now);
             } else {
                 lane.reschedule(now);
@@ -369,16 +336,7 @@ impl Limited {
 
     /// Frozen lanes are paid in the order in which they froze, and go on if that clears their debt.
     fn distribute(&mut self, now: SimTime) {
-        let Self {
-            kernel,
-            pool,
-            lanes,
-            throttled,
-            frozen,
-            busy,
-            rate,
-            ..
-        } = self;
+        let Self { kernel, pool, lanes, throttled, frozen, busy, rate, .. } = self;
         throttled.retain(|&ix| {
             let lane = &mut lanes[ix as usize];
             pool.pay(&mut lane.runtime);
@@ -414,8 +372,7 @@ impl Limited {
     /// cleared up whenever something else happens.
     fn find_due(&mut self) {
         let mut due = self.pool.due();
-        let (mut running, mut leaves, mut can_wait) =
-            (0, SimTime::NEVER, self.throttled.is_empty());
+        let (mut running, mut leaves, mut can_wait) = (0, SimTime::NEVER, self.throttled.is_empty());
         for lane in bits(self.busy).map(|ix| &self.lanes[ix]) {
             due = due.min(lane.due);
             match lane.activity {

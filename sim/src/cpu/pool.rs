@@ -49,11 +49,7 @@ impl Pool {
 
     /// When one of its timers fires.
     pub(super) fn due(&self) -> SimTime {
-        if self.runs {
-            self.period_timer.min(self.slack_timer)
-        } else {
-            self.slack_timer
-        }
+        if self.runs { self.period_timer.min(self.slack_timer) } else { self.slack_timer }
     }
 
     /// Fills a processor's `local` runtime up to a slice, as far as there is something
@@ -90,9 +86,7 @@ impl Pool {
             *local -= amount;
             self.runtime += amount;
             let is_worth_it = somebody_is_frozen && self.runtime > work(SLICE);
-            if is_worth_it
-                && self.slack_timer == SimTime::NEVER
-                && !self.refills_within(now, SLACK_DELAY + NEAR_REFILL)
+            if is_worth_it && self.slack_timer == SimTime::NEVER && !self.refills_within(now, SLACK_DELAY + NEAR_REFILL)
             {
                 self.slack_timer = now + SLACK_DELAY;
             }

@@ -28,9 +28,7 @@ pub(super) fn water_fill(cores: u64, claims: &mut [Claim]) {
         // Capped in this round: those whose proportional share would cover all their threads.
         let mut satisfied = 0;
         for c in claims.iter_mut().filter(|c| c.rate == 0 && c.runners > 0) {
-            if u128::from(c.weight) * u128::from(left)
-                >= u128::from(c.runners) * u128::from(weights)
-            {
+            if u128::from(c.weight) * u128::from(left) >= u128::from(c.runners) * u128::from(weights) {
                 c.rate = FULL_SPEED;
                 satisfied += c.runners;
             }
@@ -51,21 +49,12 @@ mod tests {
     use super::*;
 
     fn check(cores: u64, groups: &[(u64, u64)], cores_each: &[f64]) {
-        let mut claims: Vec<Claim> = groups
-            .iter()
-            .map(|&(weight, runners)| Claim {
-                weight,
-                runners,
-                rate: 0,
-            })
-            .collect();
+        let mut claims: Vec<Claim> =
+            groups.iter().map(|&(weight, runners)| Claim { weight, runners, rate: 0 }).collect();
         water_fill(cores, &mut claims);
         for (claim, expected) in claims.iter().zip(cores_each) {
             let got = claim.rate as f64 / FULL_SPEED as f64 * claim.runners as f64;
-            assert!(
-                (got - expected).abs() < 1e-8,
-                "{groups:?}: {claims:?}, expected {expected}"
-            );
+            assert!((got - expected).abs() < 1e-8, "{groups:?}: {claims:?}, expected {expected}");
             assert!(got <= *expected, "rounded up: {claims:?}");
         }
     }
@@ -76,11 +65,7 @@ mod tests {
         check(2, &[(300, 2), (100, 2)], &[1.5, 0.5]);
         check(2, &[(300, 1), (100, 2)], &[1.0, 1.0]);
         check(4, &[(1000, 1), (300, 3), (100, 9)], &[1.0, 2.25, 0.75]);
-        check(
-            4,
-            &[(1000, 1), (1000, 1), (1, 1), (1, 2)],
-            &[1.0, 1.0, 1.0, 1.0],
-        );
+        check(4, &[(1000, 1), (1000, 1), (1, 1), (1, 2)], &[1.0, 1.0, 1.0, 1.0]);
         check(1, &[(2, 1), (2, 0), (1, 1)], &[2.0 / 3.0, 0.0, 1.0 / 3.0]);
     }
 }

@@ -15,10 +15,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// After every event: what an empty store answers.
-    pub(super) const NEVER: Self = Self {
-        time: SimTime::NEVER,
-        sequence: u64::MAX,
-    };
+    pub(super) const NEVER: Self = Self { time: SimTime::NEVER, sequence: u64::MAX };
 
     /// Both words as one number, so that a comparison is two instructions and no branch.
     #[inline]
@@ -45,12 +42,7 @@ pub(super) trait Node: Copy {
 /// Puts `node` where it belongs on the path from `hole` to the root; `placed` hears of every node
 /// that moved and of its new index.
 #[inline]
-pub(super) fn sift_up<N: Node>(
-    nodes: &mut [N],
-    mut hole: usize,
-    node: N,
-    mut placed: impl FnMut(&N, usize),
-) {
+pub(super) fn sift_up<N: Node>(nodes: &mut [N], mut hole: usize, node: N, mut placed: impl FnMut(&N, usize)) {
     while hole > 0 {
         let parent = (hole - 1) / 4;
         if !node.stamp().before(nodes[parent].stamp()) {
@@ -66,12 +58,7 @@ pub(super) fn sift_up<N: Node>(
 
 /// Puts `node` where it belongs below `hole`; `placed` as for [`sift_up`].
 #[inline]
-pub(super) fn sift_down<N: Node>(
-    nodes: &mut [N],
-    mut hole: usize,
-    node: N,
-    mut placed: impl FnMut(&N, usize),
-) {
+pub(super) fn sift_down<N: Node>(nodes: &mut [N], mut hole: usize, node: N, mut placed: impl FnMut(&N, usize)) {
     while let Some(child) = earliest_child(nodes, hole) {
         if !nodes[child].stamp().before(node.stamp()) {
             break;
@@ -125,10 +112,7 @@ impl<E: Copy> Node for OneShot<E> {
 
 impl<E> Default for OneShots<E> {
     fn default() -> Self {
-        Self {
-            nodes: Vec::new(),
-            vacant: false,
-        }
+        Self { nodes: Vec::new(), vacant: false }
     }
 }
 

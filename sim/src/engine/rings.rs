@@ -27,19 +27,13 @@ pub(super) struct Rings<E> {
 
 impl<E> Default for Rings<E> {
     fn default() -> Self {
-        Self {
-            rings: Vec::new(),
-            heads: IndexedHeap::default(),
-        }
+        Self { rings: Vec::new(), heads: IndexedHeap::default() }
     }
 }
 
 impl<E: Copy> Rings<E> {
     pub(super) fn add(&mut self, delay: SimDuration) -> DelayIx {
-        self.rings.push(Ring {
-            delay,
-            pending: VecDeque::new(),
-        });
+        self.rings.push(Ring { delay, pending: VecDeque::new() });
         DelayIx(self.heads.add_slot())
     }
 

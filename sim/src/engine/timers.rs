@@ -55,9 +55,7 @@ impl IndexedHeap {
     }
 
     pub(super) fn stamp(&self, slot: u32) -> Option<Stamp> {
-        self.nodes
-            .get(self.positions[slot as usize] as usize)
-            .map(|node| node.stamp)
+        self.nodes.get(self.positions[slot as usize] as usize).map(|node| node.stamp)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -115,11 +113,7 @@ pub(super) struct Timers<E> {
 
 impl<E> Default for Timers<E> {
     fn default() -> Self {
-        Self {
-            heap: IndexedHeap::default(),
-            events: Vec::new(),
-            free: Vec::new(),
-        }
+        Self { heap: IndexedHeap::default(), events: Vec::new(), free: Vec::new() }
     }
 }
 

@@ -66,10 +66,7 @@ pub async fn all<W: Environment + Stage>(mut make: impl FnMut() -> W, subject: &
 ///
 /// # Errors
 /// It failed, or the component does not serve after the time to settle.
-pub async fn settled<W: Environment + Stage>(
-    mut make: impl FnMut() -> W,
-    subject: &Subject,
-) -> Result<W, Violation> {
+pub async fn settled<W: Environment + Stage>(mut make: impl FnMut() -> W, subject: &Subject) -> Result<W, Violation> {
     let mut world = make();
     world.prepare().await?;
     wait(&mut world, subject.settle).await?;
@@ -166,7 +163,9 @@ pub async fn writes_show_at_once<W: Environment>(world: &mut W, subject: &Subjec
     act(world, Write::SetResources(change)).await?;
     let found = describe(world, subject).await?.deployment;
     rule(found.cpu_limit == Some(cpu_limit), || format!("a limit that was set is {:?}", found.cpu_limit))?;
-    rule(found.cpu_request == before.cpu_request, || format!("a limit changed the request to {:?}", found.cpu_request))?;
+    rule(found.cpu_request == before.cpu_request, || {
+        format!("a limit changed the request to {:?}", found.cpu_request)
+    })?;
 
     act(world, Write::SetImage { component: component(), image: subject.image.clone() }).await?;
     let found = describe(world, subject).await?.deployment;

@@ -126,10 +126,7 @@ impl ChaosSelector {
     /// hit the whole namespace, which no scenario of a single cause means.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         !self.label_selectors.is_empty()
-            && self
-                .label_selectors
-                .iter()
-                .all(|(key, value)| labels.get(key) == Some(value))
+            && self.label_selectors.iter().all(|(key, value)| labels.get(key) == Some(value))
     }
 }
 
@@ -139,9 +136,7 @@ impl ChaosManifest {
 
     pub(super) fn fault_kind(&self) -> Option<FaultKind> {
         match self.kind {
-            ChaosKind::PodChaos if self.spec.action.as_deref() == Some("pod-failure") => {
-                Some(FaultKind::PodFailure)
-            }
+            ChaosKind::PodChaos if self.spec.action.as_deref() == Some("pod-failure") => Some(FaultKind::PodFailure),
             ChaosKind::StressChaos if self.cpu().is_some() => Some(FaultKind::CpuStress),
             ChaosKind::PodChaos | ChaosKind::StressChaos => None,
         }
@@ -194,12 +189,7 @@ mod tests {
             "start: 60s\nseverity: 0.5\ninject:\n  chaos-mesh:\n    apiVersion: chaos-mesh.org/v1alpha1\n    kind: {kind}\n    \
              metadata: {{name: x, namespace: chaos-mesh}}\n    spec: {spec}\n"
         );
-        crate::input::parse(&Source {
-            path: "f.yaml".into(),
-            text,
-        })
-        .unwrap()
-        .value
+        crate::input::parse(&Source { path: "f.yaml".into(), text }).unwrap().value
     }
 
     #[test]
@@ -216,27 +206,14 @@ mod tests {
             labels: BTreeMap::from([("name".into(), "catalogue".into())]),
             choice: Choice::Count(1),
         };
-        assert_eq!(
-            stress.effect(),
-            Some(Effect::CpuStress {
-                targets,
-                workers: 2,
-                load: 0.25
-            })
-        );
+        assert_eq!(stress.effect(), Some(Effect::CpuStress { targets, workers: 2, load: 0.25 }));
     }
 
     #[test]
     fn only_pod_failure_is_played_of_pod_chaos() {
         let selector = "selector: {labelSelectors: {name: catalogue}}";
-        for (action, kind) in [
-            ("pod-failure", Some(FaultKind::PodFailure)),
-            ("container-kill", None),
-        ] {
-            let fault = fault(
-                &format!("{{action: {action}, mode: all, {selector}}}"),
-                "PodChaos",
-            );
+        for (action, kind) in [("pod-failure", Some(FaultKind::PodFailure)), ("container-kill", None)] {
+            let fault = fault(&format!("{{action: {action}, mode: all, {selector}}}"), "PodChaos");
             assert_eq!(fault.kind(), kind, "{action}");
             assert_eq!(fault.effect().is_some(), kind.is_some(), "{action}");
             assert_eq!(fault.ends_at(), None);
@@ -247,20 +224,12 @@ mod tests {
     fn modes_with_a_value_need_a_number() {
         for (mode, choice) in [
             ("mode: fixed, value: \"2\"", Some(Choice::Count(2))),
-            (
-                "mode: fixed-percent, value: \"50\"",
-                Some(Choice::Percent(50)),
-            ),
+            ("mode: fixed-percent, value: \"50\"", Some(Choice::Percent(50))),
             ("mode: fixed, value: some", None),
             ("mode: fixed", None),
         ] {
-            let fault = fault(
-                &format!("{{action: pod-failure, {mode}, selector: {{}}}}"),
-                "PodChaos",
-            );
-            let crate::fault::Injection::ChaosMesh(manifest) = fault.inject else {
-                panic!("not Chaos Mesh")
-            };
+            let fault = fault(&format!("{{action: pod-failure, {mode}, selector: {{}}}}"), "PodChaos");
+            let crate::fault::Injection::ChaosMesh(manifest) = fault.inject else { panic!("not Chaos Mesh") };
             assert_eq!(manifest.spec.choice(), choice, "{mode}");
         }
     }

@@ -252,8 +252,7 @@ impl<'de> MapAccess<'de> for Mapping<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
         let entry = self.value.take().expect("serde asks for a value only after its key");
-        seed.deserialize(Reader(&entry.value))
-            .map_err(|e| e.at(&entry.value).within(Segment::Key(entry.key.clone())))
+        seed.deserialize(Reader(&entry.value)).map_err(|e| e.at(&entry.value).within(Segment::Key(entry.key.clone())))
     }
 }
 
@@ -355,11 +354,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
         self.content().and_then(|content| content.deserialize_seq(visitor)).map_err(|e| self.locate(e))
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Failure> {
         self.content().and_then(|content| content.mapping(fields, visitor)).map_err(|e| self.locate(e))
     }
 }

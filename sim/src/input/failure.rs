@@ -19,11 +19,21 @@ pub(crate) struct Failure {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum What {
-    UnknownField { field: String, known: &'static [&'static str] },
+    UnknownField {
+        field: String,
+        known: &'static [&'static str],
+    },
     MissingField(&'static str),
-    UnknownVariant { variant: String, known: &'static [&'static str] },
+    UnknownVariant {
+        variant: String,
+        known: &'static [&'static str],
+    },
     /// A value of another type than expected.
-    Wrong { found: String, expected: String, help: String },
+    Wrong {
+        found: String,
+        expected: String,
+        help: String,
+    },
     /// What a type's own check says: `what is wrong: what to do`.
     Other(String),
 }
@@ -69,9 +79,7 @@ impl Failure {
         let place = self.at.as_ref().map_or(&root.place, |spot| &spot.place);
         let (mut path, mut line) = (self.path(), place.line);
         let (message, help) = match &*self.what {
-            What::UnknownField { field, known } => {
-                (format!("unknown field `{field}`"), suggestion(field, known))
-            }
+            What::UnknownField { field, known } => (format!("unknown field `{field}`"), suggestion(field, known)),
             What::MissingField(field) => {
                 let parent = root.nearest(&path);
                 let written_empty = parent.get(field).filter(|n| n.is_null());
@@ -86,9 +94,7 @@ impl Failure {
             What::UnknownVariant { variant, known } => {
                 (format!("unknown value `{variant}`"), suggestion(variant, known))
             }
-            What::Wrong { found, expected, help } => {
-                (format!("expected {expected}, found {found}"), help.clone())
-            }
+            What::Wrong { found, expected, help } => (format!("expected {expected}, found {found}"), help.clone()),
             What::Other(text) => split_help(text),
         };
         Diagnostic::error(&*place.path, line, path.to_string(), message).help(help)

@@ -25,7 +25,10 @@ pub(crate) enum Value {
     /// Stands for something mistaken or missing that was already reported: it reads as whatever
     /// type is asked for, so that reading can go on behind it.
     Hole,
-    Scalar { text: String, kind: Kind },
+    Scalar {
+        text: String,
+        kind: Kind,
+    },
     Sequence(Vec<Node>),
     Mapping(Vec<Entry>),
 }
@@ -198,12 +201,9 @@ mod tests {
 
     #[test]
     fn a_field_path_prints_and_parses_back() {
-        for text in [
-            "spec.template.spec.containers[0].image",
-            "metadata.labels[\"app.kubernetes.io/name\"]",
-            "[3][1].x",
-            "",
-        ] {
+        for text in
+            ["spec.template.spec.containers[0].image", "metadata.labels[\"app.kubernetes.io/name\"]", "[3][1].x", ""]
+        {
             assert_eq!(FieldPath::parse(text).to_string(), text);
         }
     }

@@ -197,11 +197,7 @@ fn target_ports(service: &Service, document: &Document, selected: &[&Deployment]
 /// An autoscaler whose target does not exist is accepted by Kubernetes, and never scales. Of the target's
 /// `apiVersion` the controller looks at the group only (`pkg/controller/podautoscaler/horizontal.go`,
 /// `reconcileAutoscaler`).
-fn scale_target(
-    autoscaler: &HorizontalPodAutoscaler,
-    document: &Document,
-    objects: &[Read],
-) -> Vec<Diagnostic> {
+fn scale_target(autoscaler: &HorizontalPodAutoscaler, document: &Document, objects: &[Read]) -> Vec<Diagnostic> {
     const FIELD: &str = "spec.scaleTargetRef";
     let super::ScaleTarget { api_version, kind, name } = &autoscaler.target;
     let namespace = &autoscaler.meta.namespace;
@@ -210,9 +206,8 @@ fn scale_target(
         let message = format!("the twin has no {kind} of `{api_version}`: it can never scale (FailedGetScale)");
         return vec![document.warning(FIELD, message).help("write a Deployment of `apps/v1`")];
     }
-    let is_target = |r: &&Read| {
-        r.identity.kind == "Deployment" && r.identity.name == *name && r.identity.namespace == *namespace
-    };
+    let is_target =
+        |r: &&Read| r.identity.kind == "Deployment" && r.identity.name == *name && r.identity.namespace == *namespace;
     let deployment = match objects.iter().find(is_target).map(|r| &r.object) {
         Some(Object::Deployment(deployment)) => deployment,
         // Broken: that has been said.
@@ -270,9 +265,7 @@ fn missing_requests(
 fn references(deployment: &Deployment, document: &Document, objects: &[Read]) -> Vec<Diagnostic> {
     let namespace = &deployment.meta.namespace;
     let exists = |kind: &str, name: &str| {
-        objects.iter().any(|r| {
-            r.identity.kind == kind && r.identity.name == name && r.identity.namespace == *namespace
-        })
+        objects.iter().any(|r| r.identity.kind == kind && r.identity.name == name && r.identity.namespace == *namespace)
     };
     let mut found = Vec::new();
     for (i, container) in deployment.template.containers.iter().enumerate() {

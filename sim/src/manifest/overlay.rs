@@ -50,8 +50,7 @@ pub(super) fn apply(documents: &mut Vec<Document>, overlay: Vec<Document>) -> Ve
 }
 
 fn nothing_to_change(patch: &Document, wanted: &Identity, documents: &[Document]) -> Diagnostic {
-    let names: Vec<_> =
-        documents.iter().map(identity).filter(|i| i.kind == wanted.kind).map(|i| i.name).collect();
+    let names: Vec<_> = documents.iter().map(identity).filter(|i| i.kind == wanted.kind).map(|i| i.name).collect();
     let help = match nearest(&wanted.name, names.iter().map(String::as_str)) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "name a Deployment of the application, or write a whole one".to_owned(),

@@ -41,7 +41,10 @@ pub(super) enum Object {
     ConfigMap(ConfigMap),
     Secret(Secret),
     /// A workload whose pods, with these labels, the twin does not run, or one that is broken.
-    Workload { pod_labels: Labels, broken: bool },
+    Workload {
+        pod_labels: Labels,
+        broken: bool,
+    },
     /// Without effect in the twin, or broken.
     Other,
 }
@@ -77,13 +80,44 @@ const WORKLOADS: [(&str, &str); 7] = [
 
 /// Other kinds of Kubernetes itself, which have no effect in the twin.
 const WITHOUT_EFFECT: [&str; 38] = [
-    "APIService", "Binding", "CSIDriver", "CSINode", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding",
-    "ControllerRevision", "CustomResourceDefinition", "EndpointSlice", "Endpoints", "Event", "FlowSchema", "Ingress",
-    "IngressClass", "Lease", "LimitRange", "MutatingWebhookConfiguration", "NetworkPolicy", "Node", "PersistentVolume",
-    "PersistentVolumeClaim", "PodDisruptionBudget", "PodSecurityPolicy", "PodTemplate", "PriorityClass",
-    "PriorityLevelConfiguration", "ResourceQuota", "Role", "RoleBinding", "RuntimeClass", "ServiceAccount",
-    "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
-    "VolumeAttachment", "VolumeSnapshot",
+    "APIService",
+    "Binding",
+    "CSIDriver",
+    "CSINode",
+    "CertificateSigningRequest",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ControllerRevision",
+    "CustomResourceDefinition",
+    "EndpointSlice",
+    "Endpoints",
+    "Event",
+    "FlowSchema",
+    "Ingress",
+    "IngressClass",
+    "Lease",
+    "LimitRange",
+    "MutatingWebhookConfiguration",
+    "NetworkPolicy",
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "PodDisruptionBudget",
+    "PodSecurityPolicy",
+    "PodTemplate",
+    "PriorityClass",
+    "PriorityLevelConfiguration",
+    "ResourceQuota",
+    "Role",
+    "RoleBinding",
+    "RuntimeClass",
+    "ServiceAccount",
+    "StorageClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
+    "VolumeAttachment",
+    "VolumeSnapshot",
 ];
 
 /// The documents of a file with the items of `List`s in the place of the lists.

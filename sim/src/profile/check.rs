@@ -42,7 +42,12 @@ struct Check<'a> {
 impl Check<'_> {
     fn profile(&mut self) {
         let profile = &self.located.value;
-        self.is(profile.api_version == "sockpit/v1alpha1", "apiVersion", "is not `sockpit/v1alpha1`", "write `apiVersion: sockpit/v1alpha1`");
+        self.is(
+            profile.api_version == "sockpit/v1alpha1",
+            "apiVersion",
+            "is not `sockpit/v1alpha1`",
+            "write `apiVersion: sockpit/v1alpha1`",
+        );
         self.is(profile.kind == "Profile", "kind", "is not `Profile`", "write `kind: Profile`");
         self.attributes();
         self.images();
@@ -87,7 +92,11 @@ impl Check<'_> {
                 let both_any = earlier.tags.is_empty() && image.tags.is_empty();
                 if earlier.image == image.image && (both_any || same_tag.is_some()) {
                     let tag = same_tag.map_or_else(String::new, |tag| format!(":{tag}"));
-                    self.error(&format!("{field}.image"), format!("`{}{tag}` is listed twice", image.image), "remove one of them");
+                    self.error(
+                        &format!("{field}.image"),
+                        format!("`{}{tag}` is listed twice", image.image),
+                        "remove one of them",
+                    );
                 }
             }
             for (j, service) in image.runs.iter().enumerate() {
@@ -108,7 +117,11 @@ impl Check<'_> {
             let mut circle: Vec<_> = circle.iter().map(|ix| names[ix.index()].as_str()).collect();
             circle.push(circle[0]);
             let message = format!("services call each other in a circle: {}", circle.join(" -> "));
-            self.error(&member("services", circle[0]), message, "remove one of these calls, or make it a message (`publish`)");
+            self.error(
+                &member("services", circle[0]),
+                message,
+                "remove one of these calls, or make it a message (`publish`)",
+            );
         }
         self.circles_of_waiting();
     }
@@ -122,7 +135,8 @@ impl Check<'_> {
                 let last = path[path.len() - 1];
                 for next in services.get(last).into_iter().flat_map(|s| &s.runtime.waits_for) {
                     if next == start && path.iter().all(|name| *name >= start.as_str()) {
-                        let message = format!("starts wait for each other in a circle: {} -> {next}", path.join(" -> "));
+                        let message =
+                            format!("starts wait for each other in a circle: {} -> {next}", path.join(" -> "));
                         let field = format!("{}.runtime.waits_for", member("services", start));
                         self.error(&field, message, "let one of them start without the other");
                         return;
@@ -138,7 +152,11 @@ impl Check<'_> {
     fn dashboards(&mut self) {
         for (name, query) in &self.located.value.dashboards {
             if let Err(why) = promql_parser::parser::parse(&query.replace("$component", "component")) {
-                self.error(&member("dashboards", name), format!("not PromQL: {why}"), "mend the query; `$component` stands for a component's name");
+                self.error(
+                    &member("dashboards", name),
+                    format!("not PromQL: {why}"),
+                    "mend the query; `$component` stands for a component's name",
+                );
             }
         }
     }
@@ -176,7 +194,12 @@ impl Check<'_> {
     }
 
     fn positive(&mut self, field: &str, value: f64) {
-        self.is(value > 0.0 && value.is_finite(), field, &format!("{value} is not a positive number"), "use a number above 0");
+        self.is(
+            value > 0.0 && value.is_finite(),
+            field,
+            &format!("{value} is not a positive number"),
+            "use a number above 0",
+        );
     }
 
     fn is(&mut self, holds: bool, field: &str, message: &str, help: &str) {
@@ -207,7 +230,11 @@ fn suggestion<'c>(kind: &str, word: &str, candidates: impl Iterator<Item = &'c s
 
 /// The field of a mapping's entry.
 fn member(field: &str, key: &str) -> String {
-    if key.is_empty() || key.contains(['.', '[', ' ']) { format!("{field}[\"{key}\"]") } else { format!("{field}.{key}") }
+    if key.is_empty() || key.contains(['.', '[', ' ']) {
+        format!("{field}[\"{key}\"]")
+    } else {
+        format!("{field}.{key}")
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! From the profile's steps to the tables of [`Programs`].
 
-use super::{
-    Await, Burst, Call, Client, Consumer, Endpoint, EndpointKind, EndpointName, Law, MAX_BRANCHES,
-    NONE, Op,
-};
+use super::{Await, Burst, Call, Client, Consumer, Endpoint, EndpointKind, EndpointName, Law, MAX_BRANCHES, NONE, Op};
 use super::{Programs, Service};
 use crate::chance::LogNormal;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
@@ -16,24 +13,11 @@ impl Programs {
     /// # Errors
     /// Names that lead nowhere, and parallel steps that are too wide.
     pub fn compile(profile: &Profile) -> Result<Self, Diagnostics> {
-        let mut compiler = Compiler {
-            profile,
-            out: Self::default(),
-            pending: Vec::new(),
-            field: String::new(),
-            found: Vec::new(),
-        };
+        let mut compiler =
+            Compiler { profile, out: Self::default(), pending: Vec::new(), field: String::new(), found: Vec::new() };
         compiler.out.attributes.clone_from(&profile.attributes);
-        compiler.out.user_classes = profile
-            .user_classes
-            .iter()
-            .map(|(n, c)| (n.clone(), c.clone()))
-            .collect();
-        compiler.out.levels = profile
-            .levels
-            .iter()
-            .map(|(n, l)| (n.clone(), l.clone()))
-            .collect();
+        compiler.out.user_classes = profile.user_classes.iter().map(|(n, c)| (n.clone(), c.clone())).collect();
+        compiler.out.levels = profile.levels.iter().map(|(n, l)| (n.clone(), l.clone())).collect();
         compiler.out.client_overhead = profile.client.overhead;
         for (name, service) in &profile.services {
             compiler.declare(name, service);
@@ -41,11 +25,7 @@ impl Programs {
         for (ix, (name, service)) in profile.services.iter().enumerate() {
             compiler.define(ServiceIx(ix as u32), name, service);
         }
-        if compiler.found.is_empty() {
-            Ok(compiler.out)
-        } else {
-            Err(Diagnostics(compiler.found))
-        }
+        if compiler.found.is_empty() { Ok(compiler.out) } else { Err(Diagnostics(compiler.found)) }
     }
 }
 
@@ -92,14 +72,8 @@ impl<'a> Compiler<'a> {
                 endpoint.route.as_deref(),
             );
         }
-        let scrape = metrics
-            .filter(|m| {
-                !service
-                    .endpoints
-                    .iter()
-                    .any(|e| e.request == format!("GET {}", m.path))
-            })
-            .map(|m| {
+        let scrape =
+            metrics.filter(|m| !service.endpoints.iter().any(|e| e.request == format!("GET {}", m.path))).map(|m| {
                 let scrape = Endpoint {
                     service: ix,
                     kind: EndpointKind::Scrape,
@@ -143,20 +117,12 @@ impl<'a> Compiler<'a> {
         service.scrape = service.scrape.or_else(|| {
             let listed = first_endpoint..self.out.endpoints.len() as u32;
             let path = format!("GET {}", service.metrics.as_ref()?.path);
-            listed
-                .into_iter()
-                .find(|&e| self.out.endpoint_names[e as usize].request == path)
-                .map(EndpointIx)
+            listed.into_iter().find(|&e| self.out.endpoint_names[e as usize].request == path).map(EndpointIx)
         });
         self.out.services[ix.index()].ack = self.out.endpoint(ix, "ack");
     }
 
-    fn add_endpoint(
-        &mut self,
-        endpoint: Endpoint,
-        request: &str,
-        route: Option<&str>,
-    ) -> EndpointIx {
+    fn add_endpoint(&mut self, endpoint: Endpoint, request: &str, route: Option<&str>) -> EndpointIx {
         let (method, path) = request.split_once(' ').unwrap_or((request, ""));
         let path = path.split('?').next().unwrap_or_default();
         self.out.endpoints.push(endpoint);
@@ -201,12 +167,7 @@ impl<'a> Compiler<'a> {
             };
             let queue = self.queue(broker, &consumer.queue);
             let entry = self.program(ix, &consumer.program);
-            let consumer = Consumer {
-                broker,
-                queue,
-                concurrency: consumer.concurrency,
-                entry,
-            };
+            let consumer = Consumer { broker, queue, concurrency: consumer.concurrency, entry };
             self.out.services[ix.index()].consumers.push(consumer);
         }
     }
@@ -228,34 +189,16 @@ impl<'a> Compiler<'a> {
         for step in steps {
             match step {
                 Step::Cpu(burst) => self.cpu(burst),
-                Step::Call(call) => self.call(
-                    owner,
-                    &call.to,
-                    &call.request,
-                    call.on_status,
-                    call.on_failure,
-                    NONE,
-                ),
+                Step::Call(call) => self.call(owner, &call.to, &call.request, call.on_status, call.on_failure, NONE),
                 Step::Parallel(parallel) => self.parallel(parallel),
                 Step::Publish(publish) => {
                     if let Some(broker) = self.service(&publish.broker) {
                         let queue = self.queue(broker, &publish.queue);
-                        self.call(
-                            owner,
-                            &publish.broker,
-                            "publish",
-                            publish.on_failure,
-                            publish.on_failure,
-                            queue,
-                        );
+                        self.call(owner, &publish.broker, "publish", publish.on_failure, publish.on_failure, queue);
                     }
                 }
                 Step::Wait(wait) => {
-                    self.out.waits.push(Burst {
-                        mean: wait.mean.0 as f64,
-                        cold: 0.0,
-                        law: log_normal(wait.variation),
-                    });
+                    self.out.waits.push(Burst { mean: wait.mean.0 as f64, cold: 0.0, law: log_normal(wait.variation) });
                     self.out.ops.push(Op::Wait(self.out.waits.len() as u32 - 1));
                 }
                 Step::Respond(respond) => self.respond(respond),
@@ -273,11 +216,7 @@ impl<'a> Compiler<'a> {
             Distribution::LogNormal => log_normal(burst.variation),
             Distribution::Exponential => Law::Exponential,
         };
-        self.out.bursts.push(Burst {
-            mean: burst.mean.0 as f64,
-            cold: burst.cold.0 as f64,
-            law,
-        });
+        self.out.bursts.push(Burst { mean: burst.mean.0 as f64, cold: burst.cold.0 as f64, law });
         self.out.ops.push(Op::Cpu(self.out.bursts.len() as u32 - 1));
     }
 
@@ -294,11 +233,7 @@ impl<'a> Compiler<'a> {
             return;
         };
         let Some(endpoint) = self.out.endpoint(target, request) else {
-            let known: Vec<_> = self.profile.services[to]
-                .endpoints
-                .iter()
-                .map(|e| e.request.as_str())
-                .collect();
+            let known: Vec<_> = self.profile.services[to].endpoints.iter().map(|e| e.request.as_str()).collect();
             let help = nearest(request, known.iter().copied()).map_or_else(
                 || format!("use one of its endpoints: {}", known.join(", ")),
                 |near| format!("did you mean `{near}`?"),
@@ -307,14 +242,7 @@ impl<'a> Compiler<'a> {
             return;
         };
         let client = self.client(owner, target);
-        self.out.calls.push(Call {
-            to: target,
-            endpoint,
-            client,
-            on_status,
-            on_failure,
-            queue,
-        });
+        self.out.calls.push(Call { to: target, endpoint, client, on_status, on_failure, queue });
         self.out.ops.push(Op::Call(self.out.calls.len() as u32 - 1));
     }
 
@@ -348,32 +276,17 @@ impl<'a> Compiler<'a> {
     fn parallel(&mut self, parallel: &'a profile::Parallel) {
         let count = parallel.branches.len();
         if count > MAX_BRANCHES {
-            self.report(
-                format!("{count} branches at once"),
-                format!("use at most {MAX_BRANCHES}"),
-            );
+            self.report(format!("{count} branches at once"), format!("use at most {MAX_BRANCHES}"));
             return;
         }
         let first = self.out.branches.len();
         self.out.branches.resize(first + count, NONE);
-        self.pending.extend(
-            parallel
-                .branches
-                .iter()
-                .enumerate()
-                .map(|(i, steps)| (first + i, steps.as_slice())),
-        );
+        self.pending.extend(parallel.branches.iter().enumerate().map(|(i, steps)| (first + i, steps.as_slice())));
         self.out.forks.push((first as u32, count as u8));
         self.out.ops.push(Op::Fork(self.out.forks.len() as u32 - 1));
         for branch in 0..count as u8 {
-            self.out.awaits.push(Await {
-                branch,
-                timeout: parallel.await_timeout,
-                on_timeout: parallel.on_timeout,
-            });
-            self.out
-                .ops
-                .push(Op::Await(self.out.awaits.len() as u32 - 1));
+            self.out.awaits.push(Await { branch, timeout: parallel.await_timeout, on_timeout: parallel.on_timeout });
+            self.out.ops.push(Op::Await(self.out.awaits.len() as u32 - 1));
         }
     }
 
@@ -381,17 +294,9 @@ impl<'a> Compiler<'a> {
         let status = respond.status;
         let op = match &respond.when {
             None => Op::Respond(status),
-            Some(Condition::Chance(p)) => Op::RespondByChance {
-                status,
-                probability: *p as f32,
-            },
+            Some(Condition::Chance(p)) => Op::RespondByChance { status, probability: *p as f32 },
             Some(Condition::Above { attribute, value }) => {
-                let Some(ix) = self
-                    .out
-                    .attributes
-                    .iter()
-                    .position(|name| name == attribute)
-                else {
+                let Some(ix) = self.out.attributes.iter().position(|name| name == attribute) else {
                     let known = self.out.attributes.iter().map(String::as_str);
                     let help = nearest(attribute, known).map_or_else(
                         || "list it under `attributes`".to_owned(),
@@ -400,22 +305,14 @@ impl<'a> Compiler<'a> {
                     self.report(format!("no attribute `{attribute}`"), help);
                     return;
                 };
-                Op::RespondAbove {
-                    attribute: ix as u8,
-                    status,
-                    value: *value as f32,
-                }
+                Op::RespondAbove { attribute: ix as u8, status, value: *value as f32 }
             }
         };
         self.out.ops.push(op);
     }
 
     fn queue(&mut self, broker: ServiceIx, name: &str) -> u32 {
-        let known = self
-            .out
-            .queues
-            .iter()
-            .position(|(b, n)| *b == broker && n == name);
+        let known = self.out.queues.iter().position(|(b, n)| *b == broker && n == name);
         known.unwrap_or_else(|| {
             self.out.queues.push((broker, name.to_owned()));
             self.out.queues.len() - 1
@@ -425,25 +322,18 @@ impl<'a> Compiler<'a> {
     fn service(&mut self, name: &str) -> Option<ServiceIx> {
         let found = self.out.service(name);
         if found.is_none() {
-            let help = nearest(name, self.profile.services.keys().map(String::as_str)).map_or_else(
-                || "list it under `services`".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let help = nearest(name, self.profile.services.keys().map(String::as_str))
+                .map_or_else(|| "list it under `services`".to_owned(), |near| format!("did you mean `{near}`?"));
             self.report(format!("no service `{name}`"), help);
         }
         found
     }
 
     fn report(&mut self, message: String, help: String) {
-        self.found
-            .push(Diagnostic::error("profile", 0, self.field.clone(), message).help(help));
+        self.found.push(Diagnostic::error("profile", 0, self.field.clone(), message).help(help));
     }
 }
 
 fn log_normal(variation: f64) -> Law {
-    if variation > 0.0 {
-        Law::LogNormal(LogNormal::from_mean_cv(1.0, variation))
-    } else {
-        Law::Constant
-    }
+    if variation > 0.0 { Law::LogNormal(LogNormal::from_mean_cv(1.0, variation)) } else { Law::Constant }
 }

@@ -62,21 +62,13 @@ fn steps_become_instructions() {
         Op::Fork(0),
         Op::Await(0),
         Op::Await(1),
-        Op::RespondAbove {
-            attribute: 0,
-            status: 406,
-            value: 100.0,
-        },
+        Op::RespondAbove { attribute: 0, status: 406, value: 100.0 },
         Op::End,
     ];
     assert_eq!(programs.ops[entry..entry + expected.len()], expected);
     let branch = |i: usize| programs.ops[programs.branches[i] as usize];
     assert!(matches!((branch(0), branch(1)), (Op::Cpu(_), Op::Call(3))));
-    assert_eq!(
-        programs.clients.len(),
-        1,
-        "one client per service that is called"
-    );
+    assert_eq!(programs.clients.len(), 1, "one client per service that is called");
     assert_eq!(programs.clients[0].retries, 2);
 }
 
@@ -85,21 +77,10 @@ fn names_that_lead_nowhere_are_all_reported() {
     let broken = PROFILE
         .replace("to: store, request: find", "to: stor, request: find")
         .replace("attribute: total", "attribute: totl");
-    let found = Programs::compile(&profile(&broken))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        found.contains("no service `stor`\n  help: did you mean `store`?"),
-        "{found}"
-    );
+    let found = Programs::compile(&profile(&broken)).unwrap_err().to_string();
+    assert!(found.contains("no service `stor`\n  help: did you mean `store`?"), "{found}");
     assert!(found.contains("no attribute `totl`"), "{found}");
     let broken = PROFILE.replace("request: find}}]}", "request: fund}}]}");
-    let found = Programs::compile(&profile(&broken))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        found
-            .contains("services.shop.endpoints[1].program: service `store` has no endpoint `fund`"),
-        "{found}"
-    );
+    let found = Programs::compile(&profile(&broken)).unwrap_err().to_string();
+    assert!(found.contains("services.shop.endpoints[1].program: service `store` has no endpoint `fund`"), "{found}");
 }

@@ -38,18 +38,8 @@ pub(super) fn aggregate(
             AggregationOp::Sum => sum(values, dialect),
             AggregationOp::Avg if dialect == Dialect::Prometheus3 => direct_mean(values),
             AggregationOp::Avg => incremental_mean(values),
-            AggregationOp::Min => {
-                values.fold(
-                    f64::NAN,
-                    |min, v| if v < min || min.is_nan() { v } else { min },
-                )
-            }
-            AggregationOp::Max => {
-                values.fold(
-                    f64::NAN,
-                    |max, v| if v > max || max.is_nan() { v } else { max },
-                )
-            }
+            AggregationOp::Min => values.fold(f64::NAN, |min, v| if v < min || min.is_nan() { v } else { min }),
+            AggregationOp::Max => values.fold(f64::NAN, |max, v| if v > max || max.is_nan() { v } else { max }),
             AggregationOp::Count => group.elements.len() as f64,
             AggregationOp::Stddev => variance(values, dialect).sqrt(),
             AggregationOp::Stdvar => variance(values, dialect),
@@ -61,48 +51,26 @@ pub(super) fn aggregate(
         }
     };
     let groups = grouped(by, vector);
-    Ok(groups
-        .into_iter()
-        .map(|group| Element {
-            value: value(&group),
-            metric: group.labels,
-        })
-        .collect())
+    Ok(groups.into_iter().map(|group| Element { value: value(&group), metric: group.labels }).collect())
 }
 
 fn grouped(by: &LabelChoice, vector: Vec<Element>) -> Vec<Group> {
     if let LabelChoice::Only(names) = by
         && names.is_empty()
     {
-        let all = Group {
-            labels: Labels::empty(),
-            elements: vector,
-        };
-        return if all.elements.is_empty() {
-            Vec::new()
-        } else {
-            vec![all]
-        };
+        let all = Group { labels: Labels::empty(), elements: vector };
+        return if all.elements.is_empty() { Vec::new() } else { vec![all] };
     }
     let includes = |name: &str| by.includes(name);
     let mut groups: Vec<Group> = Vec::new();
     let mut index: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for element in vector {
-        let candidates = index
-            .entry(element.metric.fingerprint(includes))
-            .or_default();
-        let is_same = |at: &usize| {
-            element
-                .metric
-                .equals_filtered(includes, &groups[*at].labels)
-        };
+        let candidates = index.entry(element.metric.fingerprint(includes)).or_default();
+        let is_same = |at: &usize| element.metric.equals_filtered(includes, &groups[*at].labels);
         let known = candidates.iter().copied().find(is_same);
         let at = known.unwrap_or_else(|| {
             candidates.push(groups.len());
-            groups.push(Group {
-                labels: element.metric.filtered(includes),
-                elements: Vec::new(),
-            });
+            groups.push(Group { labels: element.metric.filtered(includes), elements: Vec::new() });
             groups.len() - 1
         });
         groups[at].elements.push(element);
@@ -114,8 +82,7 @@ fn sum(values: impl Iterator<Item = f64>, dialect: Dialect) -> f64 {
     match dialect {
         Dialect::Prometheus2 => values.reduce(|sum, value| sum + value).unwrap_or(0.0),
         Dialect::Prometheus3 => {
-            let (sum, compensation) =
-                values.fold((0.0, 0.0), |(sum, c), value| kahan_add(value, sum, c));
+            let (sum, compensation) = values.fold((0.0, 0.0), |(sum, c), value| kahan_add(value, sum, c));
             sum + compensation
         }
     }
@@ -157,8 +124,7 @@ pub(super) fn direct_mean(mut values: impl Iterator<Item = f64>) -> f64 {
             sum / (count - 1.0)
         };
         let share = (count - 1.0) / count;
-        let (next, next_compensation) =
-            kahan_add(value / count, share * mean, share * compensation);
+        let (next, next_compensation) = kahan_add(value / count, share * mean, share * compensation);
         (running_mean, compensation) = (Some(next), next_compensation);
     }
     match running_mean {
@@ -187,10 +153,7 @@ fn variance(mut values: impl Iterator<Item = f64>, dialect: Dialect) -> f64 {
 fn extremes(k: f64, largest_first: bool, groups: Vec<Group>) -> Result<Vec<Element>, Error> {
     // The bounds of `convertibleToInt64` in Prometheus' `promql/engine.go`.
     if !(-9_223_372_036_854_775_808.0..=9_223_372_036_854_774_784.0).contains(&k) {
-        return Err(Error::Execution(format!(
-            "Scalar value {} overflows int64",
-            format_value(k)
-        )));
+        return Err(Error::Execution(format!("Scalar value {} overflows int64", format_value(k))));
     }
     let keep = k as usize;
     let mut kept = Vec::new();
@@ -219,17 +182,8 @@ fn count_values(label: &str, by: &LabelChoice, vector: Vec<Element>) -> Vec<Elem
     }
     let labelled = vector.into_iter().map(|element| {
         let value = format_plain(element.value);
-        Element {
-            metric: element.metric.with(label, &value),
-            ..element
-        }
+        Element { metric: element.metric.with(label, &value), ..element }
     });
     let groups = grouped(&by, labelled.collect());
-    groups
-        .into_iter()
-        .map(|group| Element {
-            value: group.elements.len() as f64,
-            metric: group.labels,
-        })
-        .collect()
+    groups.into_iter().map(|group| Element { value: group.elements.len() as f64, metric: group.labels }).collect()
 }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
 use super::numeric::equal;
-use super::plan::{
-    ArithmeticOp, Cardinality, ComparisonOp, LabelChoice, Matching, SetOp, VectorOp,
-};
+use super::plan::{ArithmeticOp, Cardinality, ComparisonOp, LabelChoice, Matching, SetOp, VectorOp};
 use super::value::Element;
 use crate::telemetry::{Labels, METRIC_NAME};
 
@@ -52,24 +50,11 @@ impl VectorOp {
 }
 
 /// An operator between each element of a vector and a scalar.
-pub(super) fn with_scalar(
-    op: VectorOp,
-    vector: Vec<Element>,
-    scalar: f64,
-    scalar_first: bool,
-) -> Vec<Element> {
+pub(super) fn with_scalar(op: VectorOp, vector: Vec<Element>, scalar: f64, scalar_first: bool) -> Vec<Element> {
     let apply = |element: Element| {
-        let (left, right) = if scalar_first {
-            (scalar, element.value)
-        } else {
-            (element.value, scalar)
-        };
+        let (left, right) = if scalar_first { (scalar, element.value) } else { (element.value, scalar) };
         let value = op.apply(left, right, element.value)?;
-        let metric = if op.keeps_name() {
-            element.metric
-        } else {
-            element.metric.without_metric()
-        };
+        let metric = if op.keeps_name() { element.metric } else { element.metric.without_metric() };
         Some(Element { metric, value })
     };
     vector.into_iter().filter_map(apply).collect()
@@ -88,11 +73,7 @@ pub(super) fn matched(
     matching: &Matching,
 ) -> Result<Vec<Element>, Error> {
     let swapped = matches!(matching.cardinality, Cardinality::OneToMany(_));
-    let (many, one) = if swapped {
-        (right, left)
-    } else {
-        (left, right)
-    };
+    let (many, one) = if swapped { (right, left) } else { (left, right) };
     let one = index_one_side(one, matching, if swapped { "left" } else { "right" })?;
 
     let mut seen: BTreeMap<Labels, BTreeSet<Labels>> = BTreeMap::new();
@@ -102,11 +83,7 @@ pub(super) fn matched(
         let Some(partner) = one.get(&key) else {
             continue;
         };
-        let (l, r) = if swapped {
-            (partner.value, element.value)
-        } else {
-            (element.value, partner.value)
-        };
+        let (l, r) = if swapped { (partner.value, element.value) } else { (element.value, partner.value) };
         let Some(value) = op.apply(l, r, l) else {
             continue;
         };
@@ -116,7 +93,8 @@ pub(super) fn matched(
         if matches!(matching.cardinality, Cardinality::OneToOne) {
             if !is_first {
                 return Err(Error::Execution(
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".into(),
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                        .into(),
                 ));
             }
         } else if !is_new {
@@ -152,10 +130,7 @@ fn index_one_side<'a>(
 
 /// All labels in braces, the metric's name among them, as Prometheus prints them in errors.
 fn quoted(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels
-        .iter()
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
+    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{{{}}}", pairs.join(", "))
 }
 
@@ -164,35 +139,25 @@ fn quoted(labels: &Labels) -> String {
 fn result_labels(op: VectorOp, many: &Labels, one: &Labels, matching: &Matching) -> Labels {
     let keep_name = op.keeps_name();
     let kept = match (&matching.cardinality, &matching.on) {
-        (Cardinality::OneToOne, LabelChoice::Only(names)) => many
-            .filtered(|name| names.iter().any(|n| n == name) && (keep_name || name != METRIC_NAME)),
-        (Cardinality::OneToOne, LabelChoice::Except(names)) => many.filtered(|name| {
-            !names.iter().any(|n| n == name) && (keep_name || name != METRIC_NAME)
-        }),
+        (Cardinality::OneToOne, LabelChoice::Only(names)) => {
+            many.filtered(|name| names.iter().any(|n| n == name) && (keep_name || name != METRIC_NAME))
+        }
+        (Cardinality::OneToOne, LabelChoice::Except(names)) => {
+            many.filtered(|name| !names.iter().any(|n| n == name) && (keep_name || name != METRIC_NAME))
+        }
         _ => many.filtered(|name| keep_name || name != METRIC_NAME),
     };
     let included = match &matching.cardinality {
         Cardinality::OneToOne => return kept,
         Cardinality::ManyToOne(labels) | Cardinality::OneToMany(labels) => labels,
     };
-    included
-        .iter()
-        .fold(kept, |labels, name| labels.with(name, one.get(name)))
+    included.iter().fold(kept, |labels, name| labels.with(name, one.get(name)))
 }
 
 /// `and`, `or` and `unless`: elements of either side by whether the other has a match.
-pub(super) fn set(
-    op: SetOp,
-    left: Vec<Element>,
-    right: Vec<Element>,
-    on: &LabelChoice,
-) -> Vec<Element> {
-    let signatures = |elements: &[Element]| {
-        elements
-            .iter()
-            .map(|e| signature(&e.metric, on))
-            .collect::<BTreeSet<Labels>>()
-    };
+pub(super) fn set(op: SetOp, left: Vec<Element>, right: Vec<Element>, on: &LabelChoice) -> Vec<Element> {
+    let signatures =
+        |elements: &[Element]| elements.iter().map(|e| signature(&e.metric, on)).collect::<BTreeSet<Labels>>();
     match op {
         SetOp::And | SetOp::Unless => {
             let partners = signatures(&right);
@@ -202,9 +167,7 @@ pub(super) fn set(
         }
         SetOp::Or => {
             let taken = signatures(&left);
-            let rest = right
-                .into_iter()
-                .filter(|e| !taken.contains(&signature(&e.metric, on)));
+            let rest = right.into_iter().filter(|e| !taken.contains(&signature(&e.metric, on)));
             left.into_iter().chain(rest).collect()
         }
     }

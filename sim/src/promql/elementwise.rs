@@ -54,10 +54,7 @@ pub(super) fn map(
 }
 
 /// Maps each value and drops the metric's name.
-pub(super) fn apply(
-    mut vector: Vec<Element>,
-    map: impl Fn(f64) -> f64,
-) -> Result<Vec<Element>, Error> {
+pub(super) fn apply(mut vector: Vec<Element>, map: impl Fn(f64) -> f64) -> Result<Vec<Element>, Error> {
     for element in &mut vector {
         element.value = map(element.value);
     }
@@ -67,31 +64,21 @@ pub(super) fn apply(
 /// Drops the metric's name of each element.
 pub(super) fn without_names(mut vector: Vec<Element>) -> Result<Vec<Element>, Error> {
     // Elements of one metric differ in their other labels, so they stay different.
-    let is_one_metric = vector
-        .windows(2)
-        .all(|pair| pair[0].metric.metric() == pair[1].metric.metric());
+    let is_one_metric = vector.windows(2).all(|pair| pair[0].metric.metric() == pair[1].metric.metric());
     for element in &mut vector {
         element.metric = element.metric.without_metric();
     }
-    if is_one_metric {
-        Ok(vector)
-    } else {
-        unique(vector)
-    }
+    if is_one_metric { Ok(vector) } else { unique(vector) }
 }
 
 /// Refuses a vector in which two elements have the same labels.
 pub(super) fn unique(vector: Vec<Element>) -> Result<Vec<Element>, Error> {
-    let is_ascending = vector
-        .windows(2)
-        .all(|pair| pair[0].metric < pair[1].metric);
+    let is_ascending = vector.windows(2).all(|pair| pair[0].metric < pair[1].metric);
     let mut seen = BTreeSet::new();
     if is_ascending || vector.iter().all(|element| seen.insert(&element.metric)) {
         Ok(vector)
     } else {
-        Err(Error::Execution(
-            "vector cannot contain metrics with the same labelset".into(),
-        ))
+        Err(Error::Execution("vector cannot contain metrics with the same labelset".into()))
     }
 }
 
@@ -117,19 +104,8 @@ pub(super) fn label_replace(
 }
 
 /// Sets the label `target` to the values of others, joined.
-pub(super) fn label_join(
-    mut vector: Vec<Element>,
-    target: &str,
-    separator: &str,
-    sources: &[String],
-) -> Vec<Element> {
-    let joined = |labels: &Labels| {
-        sources
-            .iter()
-            .map(|name| labels.get(name))
-            .collect::<Vec<_>>()
-            .join(separator)
-    };
+pub(super) fn label_join(mut vector: Vec<Element>, target: &str, separator: &str, sources: &[String]) -> Vec<Element> {
+    let joined = |labels: &Labels| sources.iter().map(|name| labels.get(name)).collect::<Vec<_>>().join(separator);
     for element in &mut vector {
         element.metric = element.metric.with(target, &joined(&element.metric));
     }

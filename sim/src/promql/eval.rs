@@ -5,8 +5,7 @@ use std::rc::Rc;
 use super::error::Error;
 use super::over_time::{self, Window};
 use super::plan::{
-    Aggregation, AggregationOp, FixedTime, RangeExpr, RangeFunction, ScalarExpr, Selector,
-    TimeShift, VectorExpr,
+    Aggregation, AggregationOp, FixedTime, RangeExpr, RangeFunction, ScalarExpr, Selector, TimeShift, VectorExpr,
 };
 use super::value::{Element, SeriesValues};
 use super::{Dialect, Settings, aggregate, binary, elementwise, histogram};
@@ -25,19 +24,8 @@ pub(super) struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(
-        store: &'a Store,
-        settings: Settings,
-        selectors: usize,
-        span_ms: (i64, i64),
-    ) -> Self {
-        Self {
-            store,
-            settings,
-            span_ms,
-            selected: vec![None; selectors],
-            budget: settings.max_samples,
-        }
+    pub(super) fn new(store: &'a Store, settings: Settings, selectors: usize, span_ms: (i64, i64)) -> Self {
+        Self { store, settings, span_ms, selected: vec![None; selectors], budget: settings.max_samples }
     }
 
     pub(super) fn scalar(&mut self, expr: &ScalarExpr, t_ms: i64) -> Result<f64, Error> {
@@ -52,11 +40,9 @@ impl<'a> Evaluator<'a> {
             ScalarExpr::Arithmetic(op, left, right) => {
                 binary::arithmetic(*op, self.scalar(left, t_ms)?, self.scalar(right, t_ms)?)
             }
-            ScalarExpr::Comparison(op, left, right) => f64::from(u8::from(binary::holds(
-                *op,
-                self.scalar(left, t_ms)?,
-                self.scalar(right, t_ms)?,
-            ))),
+            ScalarExpr::Comparison(op, left, right) => {
+                f64::from(u8::from(binary::holds(*op, self.scalar(left, t_ms)?, self.scalar(right, t_ms)?)))
+            }
         })
     }
 
@@ -74,13 +60,10 @@ impl<'a> Evaluator<'a> {
                 let map = elementwise::map(function, t_ms, |scalar| self.scalar(scalar, t_ms))?;
                 map.map_or(Ok(Vec::new()), |map| elementwise::apply(vector, map))
             }
-            VectorExpr::Constant(scalar) => Ok(vec![Element {
-                metric: Labels::empty(),
-                value: self.scalar(scalar, t_ms)?,
-            }]),
-            VectorExpr::Negated(vector) => {
-                elementwise::apply(self.vector(vector, t_ms)?, |value| -value)
+            VectorExpr::Constant(scalar) => {
+                Ok(vec![Element { metric: Labels::empty(), value: self.scalar(scalar, t_ms)? }])
             }
+            VectorExpr::Negated(vector) => elementwise::apply(self.vector(vector, t_ms)?, |value| -value),
             VectorExpr::Sorted { descending, vector } => {
                 let mut vector = self.vector(vector, t_ms)?;
                 aggregate::sort_by_value(&mut vector, *descending);
@@ -88,36 +71,13 @@ impl<'a> Evaluator<'a> {
             }
             VectorExpr::Absent(labels, vector) => {
                 let is_absent = self.vector(vector, t_ms)?.is_empty();
-                Ok(is_absent
-                    .then(|| Element {
-                        metric: labels.clone(),
-                        value: 1.0,
-                    })
-                    .into_iter()
-                    .collect())
+                Ok(is_absent.then(|| Element { metric: labels.clone(), value: 1.0 }).into_iter().collect())
             }
-            VectorExpr::LabelReplace {
-                target,
-                replacement,
-                source,
-                pattern,
-                vector,
-            } => {
+            VectorExpr::LabelReplace { target, replacement, source, pattern, vector } => {
                 let vector = self.vector(vector, t_ms)?;
-                unique(elementwise::label_replace(
-                    vector,
-                    target,
-                    replacement,
-                    source,
-                    pattern,
-                ))
+                unique(elementwise::label_replace(vector, target, replacement, source, pattern))
             }
-            VectorExpr::LabelJoin {
-                target,
-                separator,
-                sources,
-                vector,
-            } => {
+            VectorExpr::LabelJoin { target, separator, sources, vector } => {
                 let vector = self.vector(vector, t_ms)?;
                 unique(elementwise::label_join(vector, target, separator, sources))
             }
@@ -127,35 +87,15 @@ impl<'a> Evaluator<'a> {
                 unique(histogram::quantiles(q, &buckets, self.settings.dialect))
             }
             VectorExpr::Aggregation(aggregation) => self.aggregation(aggregation, t_ms),
-            VectorExpr::WithScalar {
-                op,
-                vector,
-                scalar,
-                scalar_first,
-            } => {
+            VectorExpr::WithScalar { op, vector, scalar, scalar_first } => {
                 let vector = self.vector(vector, t_ms)?;
-                unique(binary::with_scalar(
-                    *op,
-                    vector,
-                    self.scalar(scalar, t_ms)?,
-                    *scalar_first,
-                ))
+                unique(binary::with_scalar(*op, vector, self.scalar(scalar, t_ms)?, *scalar_first))
             }
-            VectorExpr::Matched {
-                op,
-                left,
-                right,
-                matching,
-            } => {
+            VectorExpr::Matched { op, left, right, matching } => {
                 let (left, right) = (self.vector(left, t_ms)?, self.vector(right, t_ms)?);
                 unique(binary::matched(*op, &left, &right, matching)?)
             }
-            VectorExpr::Set {
-                op,
-                left,
-                right,
-                on,
-            } => {
+            VectorExpr::Set { op, left, right, on } => {
                 let (left, right) = (self.vector(left, t_ms)?, self.vector(right, t_ms)?);
                 unique(binary::set(*op, left, right, on))
             }
@@ -163,65 +103,38 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The samples of a range vector, series by series.
-    pub(super) fn range(
-        &mut self,
-        range: &RangeExpr,
-        t_ms: i64,
-    ) -> Result<Vec<SeriesValues>, Error> {
+    pub(super) fn range(&mut self, range: &RangeExpr, t_ms: i64) -> Result<Vec<SeriesValues>, Error> {
         let mut result = Vec::new();
         self.for_each_window(range, t_ms, |metric, window| {
-            result.push(SeriesValues {
-                metric: metric.clone(),
-                samples: window.samples.to_vec(),
-            });
+            result.push(SeriesValues { metric: metric.clone(), samples: window.samples.to_vec() });
         })?;
         Ok(result)
     }
 
     fn aggregation(&mut self, aggregation: &Aggregation, t_ms: i64) -> Result<Vec<Element>, Error> {
         let parameter = match &aggregation.op {
-            AggregationOp::TopK(scalar)
-            | AggregationOp::BottomK(scalar)
-            | AggregationOp::Quantile(scalar) => self.scalar(scalar, t_ms)?,
+            AggregationOp::TopK(scalar) | AggregationOp::BottomK(scalar) | AggregationOp::Quantile(scalar) => {
+                self.scalar(scalar, t_ms)?
+            }
             _ => 0.0,
         };
         let vector = self.vector(&aggregation.vector, t_ms)?;
-        aggregate::aggregate(
-            &aggregation.op,
-            parameter,
-            &aggregation.by,
-            vector,
-            self.settings.dialect,
-        )
+        aggregate::aggregate(&aggregation.op, parameter, &aggregation.by, vector, self.settings.dialect)
     }
 
-    fn over_range(
-        &mut self,
-        function: &RangeFunction,
-        range: &RangeExpr,
-        t_ms: i64,
-    ) -> Result<Vec<Element>, Error> {
+    fn over_range(&mut self, function: &RangeFunction, range: &RangeExpr, t_ms: i64) -> Result<Vec<Element>, Error> {
         let parameter = match function {
-            RangeFunction::PredictLinear(scalar) | RangeFunction::Quantile(scalar) => {
-                self.scalar(scalar, t_ms)?
-            }
+            RangeFunction::PredictLinear(scalar) | RangeFunction::Quantile(scalar) => self.scalar(scalar, t_ms)?,
             _ => 0.0,
         };
         let dialect = self.settings.dialect;
         let mut result = Vec::new();
         self.for_each_window(range, t_ms, |metric, window| {
             if let Some(value) = over_time::evaluate(function, parameter, window, dialect) {
-                result.push(Element {
-                    metric: metric.clone(),
-                    value,
-                });
+                result.push(Element { metric: metric.clone(), value });
             }
         })?;
-        if matches!(function, RangeFunction::Last) {
-            Ok(result)
-        } else {
-            elementwise::without_names(result)
-        }
+        if matches!(function, RangeFunction::Last) { Ok(result) } else { elementwise::without_names(result) }
     }
 
     /// The newest sample of each series, if it is at most the lookback old and no stale marker.
@@ -238,10 +151,7 @@ impl<'a> Evaluator<'a> {
         let newest = series.iter().filter_map(|&series| {
             let sample = self.store.samples(series, from_ms, to_ms).next_back()?;
             let is_live = !is_stale(sample.value);
-            is_live.then(|| Element {
-                metric: self.store.labels(series).clone(),
-                value: value(sample),
-            })
+            is_live.then(|| Element { metric: self.store.labels(series).clone(), value: value(sample) })
         });
         Ok(newest.collect())
     }
@@ -261,46 +171,19 @@ impl<'a> Evaluator<'a> {
                 let mut samples = Vec::new();
                 for &series in &*self.select(selector) {
                     samples.clear();
-                    samples.extend(
-                        self.store
-                            .samples(series, from_ms, end_ms)
-                            .filter(|s| !is_stale(s.value)),
-                    );
+                    samples.extend(self.store.samples(series, from_ms, end_ms).filter(|s| !is_stale(s.value)));
                     self.spend(1 + samples.len())?;
                     if !samples.is_empty() {
-                        visit(
-                            self.store.labels(series),
-                            &Window {
-                                samples: &samples,
-                                start_ms,
-                                end_ms,
-                                t_ms,
-                            },
-                        );
+                        visit(self.store.labels(series), &Window { samples: &samples, start_ms, end_ms, t_ms });
                     }
                 }
             }
-            RangeExpr::Subquery {
-                vector,
-                range_ms,
-                step_ms,
-                time,
-            } => {
+            RangeExpr::Subquery { vector, range_ms, step_ms, time } => {
                 let end_ms = self.shifted(*time, t_ms);
                 let start_ms = end_ms - range_ms;
                 let step_ms = step_ms.unwrap_or(self.settings.subquery_step_ms);
-                for series in
-                    self.steps(vector, (self.first_included(start_ms), end_ms), step_ms)?
-                {
-                    visit(
-                        &series.metric,
-                        &Window {
-                            samples: &series.samples,
-                            start_ms,
-                            end_ms,
-                            t_ms,
-                        },
-                    );
+                for series in self.steps(vector, (self.first_included(start_ms), end_ms), step_ms)? {
+                    visit(&series.metric, &Window { samples: &series.samples, start_ms, end_ms, t_ms });
                 }
             }
         }
@@ -308,12 +191,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The values of an instant vector at the multiples of the step between two times.
-    fn steps(
-        &mut self,
-        vector: &VectorExpr,
-        (from, to): (i64, i64),
-        step_ms: i64,
-    ) -> Result<Vec<SeriesValues>, Error> {
+    fn steps(&mut self, vector: &VectorExpr, (from, to): (i64, i64), step_ms: i64) -> Result<Vec<SeriesValues>, Error> {
         let mut collected = super::Collected::default();
         let mut t_ms = from + (-from).rem_euclid(step_ms);
         while t_ms <= to {
@@ -351,10 +229,7 @@ impl<'a> Evaluator<'a> {
     /// Counts samples and steps, so that a query cannot run for ever.
     pub(super) fn spend(&mut self, samples: usize) -> Result<(), Error> {
         let message = "query processing would load too many samples into memory in query execution";
-        self.budget = self
-            .budget
-            .checked_sub(samples)
-            .ok_or_else(|| Error::Execution(message.into()))?;
+        self.budget = self.budget.checked_sub(samples).ok_or_else(|| Error::Execution(message.into()))?;
         Ok(())
     }
 }

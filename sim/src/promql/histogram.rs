@@ -33,15 +33,9 @@ pub(super) fn quantiles(q: f64, buckets: &[Element], dialect: Dialect) -> Vec<El
             histograms.push((key.filtered(|name| name != METRIC_NAME), Vec::new()));
             histograms.len() - 1
         });
-        histograms[index].1.push(Bucket {
-            upper_bound,
-            count: element.value,
-        });
+        histograms[index].1.push(Bucket { upper_bound, count: element.value });
     }
-    let quantile = |(metric, buckets)| Element {
-        metric,
-        value: bucket_quantile(q, buckets, dialect),
-    };
+    let quantile = |(metric, buckets)| Element { metric, value: bucket_quantile(q, buckets, dialect) };
     histograms.into_iter().map(quantile).collect()
 }
 
@@ -59,10 +53,7 @@ fn bucket_quantile(q: f64, mut buckets: Vec<Bucket>, dialect: Dialect) -> f64 {
         return f64::INFINITY;
     }
     buckets.sort_by(|a, b| a.upper_bound.total_cmp(&b.upper_bound));
-    if buckets
-        .last()
-        .is_none_or(|last| last.upper_bound != f64::INFINITY)
-    {
+    if buckets.last().is_none_or(|last| last.upper_bound != f64::INFINITY) {
         return f64::NAN;
     }
     let mut buckets = coalesced(&buckets);
@@ -79,20 +70,13 @@ fn bucket_quantile(q: f64, mut buckets: Vec<Bucket>, dialect: Dialect) -> f64 {
     if found == last {
         return buckets[last - 1].upper_bound;
     }
-    let Bucket {
-        upper_bound: end,
-        count,
-    } = buckets[found];
+    let Bucket { upper_bound: end, count } = buckets[found];
     if found > 0 {
         let before = buckets[found - 1];
         let share = (rank - before.count) / (count - before.count);
         return before.upper_bound + (end - before.upper_bound) * share;
     }
-    if end <= 0.0 {
-        end
-    } else {
-        end * (rank / count)
-    }
+    if end <= 0.0 { end } else { end * (rank / count) }
 }
 
 fn at_least(count: f64, rank: f64) -> bool {
@@ -142,10 +126,7 @@ mod tests {
     use super::*;
 
     fn quantile(q: f64, buckets: &[(f64, f64)]) -> f64 {
-        let buckets = buckets
-            .iter()
-            .map(|&(upper_bound, count)| Bucket { upper_bound, count })
-            .collect();
+        let buckets = buckets.iter().map(|&(upper_bound, count)| Bucket { upper_bound, count }).collect();
         bucket_quantile(q, buckets, Dialect::Prometheus2)
     }
 
@@ -154,57 +135,22 @@ mod tests {
     #[test]
     fn quantiles_interpolate_within_their_bucket() {
         let buckets = [(0.1, 50.0), (0.2, 75.0), (1.0, 100.0), (INF, 100.0)];
-        for (q, expected) in [
-            (0.0, 0.0),
-            (0.25, 0.05),
-            (0.5, 0.1),
-            (0.625, 0.15),
-            (0.875, 0.6),
-            (1.0, 1.0),
-        ] {
+        for (q, expected) in [(0.0, 0.0), (0.25, 0.05), (0.5, 0.1), (0.625, 0.15), (0.875, 0.6), (1.0, 1.0)] {
             assert!((quantile(q, &buckets) - expected).abs() < 1e-12, "{q}");
         }
-        assert_eq!(
-            (quantile(-0.1, &buckets), quantile(1.1, &buckets)),
-            (f64::NEG_INFINITY, INF)
-        );
+        assert_eq!((quantile(-0.1, &buckets), quantile(1.1, &buckets)), (f64::NEG_INFINITY, INF));
     }
 
     #[test]
     fn edge_cases_are_those_of_prometheus() {
-        assert!(
-            quantile(0.5, &[(0.1, 1.0), (0.2, 2.0)]).is_nan(),
-            "no +Inf bucket"
-        );
-        assert!(
-            quantile(0.5, &[(INF, 2.0)]).is_nan(),
-            "only the +Inf bucket"
-        );
-        assert!(
-            quantile(0.5, &[(0.1, 0.0), (INF, 0.0)]).is_nan(),
-            "no observations"
-        );
+        assert!(quantile(0.5, &[(0.1, 1.0), (0.2, 2.0)]).is_nan(), "no +Inf bucket");
+        assert!(quantile(0.5, &[(INF, 2.0)]).is_nan(), "only the +Inf bucket");
+        assert!(quantile(0.5, &[(0.1, 0.0), (INF, 0.0)]).is_nan(), "no observations");
         assert!(quantile(f64::NAN, &[(0.1, 1.0), (INF, 1.0)]).is_nan());
-        assert_eq!(
-            quantile(0.99, &[(0.1, 1.0), (INF, 9.0)]),
-            0.1,
-            "beyond the last bound"
-        );
-        assert_eq!(
-            quantile(0.5, &[(-1.0, 9.0), (INF, 9.0)]),
-            -1.0,
-            "no interpolation below zero"
-        );
-        assert_eq!(
-            quantile(0.5, &[(INF, 5.0), (0.2, 2.0), (0.2, 2.0)]),
-            0.125,
-            "same bound, any order"
-        );
-        assert_eq!(
-            quantile(0.5, &[(1.0, 6.0), (2.0, 4.0), (3.0, 10.0), (INF, 10.0)]),
-            5.0 / 6.0,
-            "not monotonic"
-        );
+        assert_eq!(quantile(0.99, &[(0.1, 1.0), (INF, 9.0)]), 0.1, "beyond the last bound");
+        assert_eq!(quantile(0.5, &[(-1.0, 9.0), (INF, 9.0)]), -1.0, "no interpolation below zero");
+        assert_eq!(quantile(0.5, &[(INF, 5.0), (0.2, 2.0), (0.2, 2.0)]), 0.125, "same bound, any order");
+        assert_eq!(quantile(0.5, &[(1.0, 6.0), (2.0, 4.0), (3.0, 10.0), (INF, 10.0)]), 5.0 / 6.0, "not monotonic");
     }
 
     #[test]

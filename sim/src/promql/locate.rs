@@ -11,17 +11,10 @@ use super::outline::{Item, Outline, Place};
 
 /// The parser's error at its place, in Prometheus' words.
 pub(super) fn located(text: &str, outline: &Outline, message: &str) -> Error {
-    let gives_error =
-        |start: usize, end: usize| parse(&text[start..end]).is_err_and(|found| found == message);
-    let mut operands: Vec<&Place> = outline
-        .places
-        .iter()
-        .filter(|p| p.item != Item::Operator)
-        .collect();
+    let gives_error = |start: usize, end: usize| parse(&text[start..end]).is_err_and(|found| found == message);
+    let mut operands: Vec<&Place> = outline.places.iter().filter(|p| p.item != Item::Operator).collect();
     operands.sort_by_key(|place| place.end - place.start);
-    let culprit = operands
-        .into_iter()
-        .find(|place| gives_error(place.start, place.end));
+    let culprit = operands.into_iter().find(|place| gives_error(place.start, place.end));
 
     let operator = |start, end| operator_at_fault(outline, start, end, gives_error);
     let at = match culprit {
@@ -33,10 +26,7 @@ pub(super) fn located(text: &str, outline: &Outline, message: &str) -> Error {
         .unwrap_or(place.start),
         None => operator(0, text.len()).unwrap_or(0),
     };
-    Error::Type {
-        at: Position::of(text, at),
-        message: in_prometheus_words(message),
-    }
+    Error::Type { at: Position::of(text, at), message: in_prometheus_words(message) }
 }
 
 /// The only argument of a call or aggregation that has the type which the message complains of.
@@ -49,10 +39,8 @@ fn argument_at_fault(text: &str, outline: &Outline, call: &Place, message: &str)
         is_own
     };
     let own: Vec<&Place> = outline.places.iter().filter(is_own).collect();
-    let has_type = |place: &&&Place| {
-        parse(&text[place.start..place.end])
-            .is_ok_and(|tree| tree.value_type().to_string() == found)
-    };
+    let has_type =
+        |place: &&&Place| parse(&text[place.start..place.end]).is_ok_and(|tree| tree.value_type().to_string() == found);
     let suspects: Vec<&&Place> = own.iter().filter(has_type).collect();
     match suspects.as_slice() {
         [suspect] => Some(suspect.start),
@@ -68,19 +56,9 @@ fn operator_at_fault(
     gives_error: impl Fn(usize, usize) -> bool,
 ) -> Option<usize> {
     let inside = |p: &&Place| p.item == Item::Operator && p.start >= start && p.end <= end;
-    let operators: Vec<usize> = outline
-        .places
-        .iter()
-        .filter(inside)
-        .map(|p| p.start)
-        .collect();
+    let operators: Vec<usize> = outline.places.iter().filter(inside).map(|p| p.start).collect();
     let ends = operators.iter().skip(1).copied().chain([end]);
-    operators
-        .iter()
-        .copied()
-        .zip(ends)
-        .find(|&(_, end)| gives_error(start, end))
-        .map(|(operator, _)| operator)
+    operators.iter().copied().zip(ends).find(|&(_, end)| gives_error(start, end)).map(|(operator, _)| operator)
 }
 
 /// The parser names types by their keywords and quotes names singly; Prometheus does not.
@@ -90,9 +68,7 @@ fn in_prometheus_words(message: &str) -> String {
         "matrix" => "range vector".to_owned(),
         other => other.to_owned(),
     };
-    let message = message
-        .replace('\'', "\"")
-        .replace("allowed on vector", "allowed on instant vector");
+    let message = message.replace('\'', "\"").replace("allowed on vector", "allowed on instant vector");
     let parts = message.strip_prefix("expected type ").and_then(|rest| {
         let (expected, rest) = rest.split_once(" in ")?;
         let (context, found) = rest.rsplit_once(", got ")?;

@@ -14,24 +14,16 @@ use promql_parser::parser::{
 use super::error::{Error, Position};
 use super::outline::{Item, Outline, Place};
 use super::plan::{
-    Aggregation, AggregationOp, ArithmeticOp, Cardinality, ComparisonOp, Expr, FixedTime,
-    LabelChoice, Matching, RangeExpr, ScalarExpr, Selector, SetOp, TimeShift, VectorExpr, VectorOp,
+    Aggregation, AggregationOp, ArithmeticOp, Cardinality, ComparisonOp, Expr, FixedTime, LabelChoice, Matching,
+    RangeExpr, ScalarExpr, Selector, SetOp, TimeShift, VectorExpr, VectorOp,
 };
 use crate::telemetry::METRIC_NAME;
 
 mod functions;
 
 /// Lowers a whole query; also says how many selectors it has.
-pub(super) fn lower(
-    text: &str,
-    outline: &Outline,
-    tree: &parser::Expr,
-) -> Result<(Expr, usize), Error> {
-    let mut lowering = Lowering {
-        text,
-        places: outline.places.iter().copied(),
-        selectors: 0,
-    };
+pub(super) fn lower(text: &str, outline: &Outline, tree: &parser::Expr) -> Result<(Expr, usize), Error> {
+    let mut lowering = Lowering { text, places: outline.places.iter().copied(), selectors: 0 };
     let expr = lowering.expr(tree)?.expr;
     Ok((expr, lowering.selectors))
 }
@@ -51,23 +43,15 @@ struct Placed {
 impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
     /// Where the next node of this kind stands.
     fn place(&mut self, item: Item) -> usize {
-        self.places
-            .find(|place| place.item == item)
-            .map_or(0, |place| place.start)
+        self.places.find(|place| place.item == item).map_or(0, |place| place.start)
     }
 
     fn unsupported(&self, start: usize, construct: impl Into<String>) -> Error {
-        Error::Unsupported {
-            at: Position::of(self.text, start),
-            construct: construct.into(),
-        }
+        Error::Unsupported { at: Position::of(self.text, start), construct: construct.into() }
     }
 
     fn wrong_type(&self, start: usize, message: impl Into<String>) -> Error {
-        Error::Type {
-            at: Position::of(self.text, start),
-            message: message.into(),
-        }
+        Error::Type { at: Position::of(self.text, start), message: message.into() }
     }
 
     fn expr(&mut self, tree: &parser::Expr) -> Result<Placed, Error> {
@@ -83,19 +67,13 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             }
             parser::Expr::VectorSelector(selector) => {
                 let start = self.place(Item::Selector);
-                placed(
-                    start,
-                    Expr::Vector(VectorExpr::Selector(self.selector(selector, start)?)),
-                )
+                placed(start, Expr::Vector(VectorExpr::Selector(self.selector(selector, start)?)))
             }
             parser::Expr::MatrixSelector(matrix) => {
                 let start = self.place(Item::Selector);
                 let range_ms = millis(matrix.range);
                 let selector = self.selector(&matrix.vs, start)?;
-                placed(
-                    start,
-                    Expr::Range(RangeExpr::Selector { selector, range_ms }),
-                )
+                placed(start, Expr::Range(RangeExpr::Selector { selector, range_ms }))
             }
             parser::Expr::Paren(paren) => {
                 let start = self.place(Item::Paren);
@@ -112,79 +90,47 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
 
     fn scalar(&mut self, tree: &parser::Expr) -> Result<ScalarExpr, Error> {
         match self.expr(tree)? {
-            Placed {
-                expr: Expr::Scalar(scalar),
-                ..
-            } => Ok(scalar),
-            other => Err(self.wrong_type(
-                other.start,
-                format!("expected type scalar, got {}", other.expr.type_name()),
-            )),
+            Placed { expr: Expr::Scalar(scalar), .. } => Ok(scalar),
+            other => Err(self.wrong_type(other.start, format!("expected type scalar, got {}", other.expr.type_name()))),
         }
     }
 
     fn vector(&mut self, tree: &parser::Expr) -> Result<VectorExpr, Error> {
         match self.expr(tree)? {
-            Placed {
-                expr: Expr::Vector(vector),
-                ..
-            } => Ok(vector),
-            other => Err(self.wrong_type(
-                other.start,
-                format!(
-                    "expected type instant vector, got {}",
-                    other.expr.type_name()
-                ),
-            )),
+            Placed { expr: Expr::Vector(vector), .. } => Ok(vector),
+            other => {
+                Err(self
+                    .wrong_type(other.start, format!("expected type instant vector, got {}", other.expr.type_name())))
+            }
         }
     }
 
     fn range(&mut self, tree: &parser::Expr) -> Result<RangeExpr, Error> {
         match self.expr(tree)? {
-            Placed {
-                expr: Expr::Range(range),
-                ..
-            } => Ok(range),
-            other => Err(self.wrong_type(
-                other.start,
-                format!("expected type range vector, got {}", other.expr.type_name()),
-            )),
+            Placed { expr: Expr::Range(range), .. } => Ok(range),
+            other => {
+                Err(self.wrong_type(other.start, format!("expected type range vector, got {}", other.expr.type_name())))
+            }
         }
     }
 
     fn string(&mut self, tree: &parser::Expr) -> Result<(String, usize), Error> {
         match self.expr(tree)? {
-            Placed {
-                expr: Expr::Text(text),
-                start,
-            } => Ok((text, start)),
-            other => Err(self.wrong_type(
-                other.start,
-                format!("expected type string, got {}", other.expr.type_name()),
-            )),
+            Placed { expr: Expr::Text(text), start } => Ok((text, start)),
+            other => Err(self.wrong_type(other.start, format!("expected type string, got {}", other.expr.type_name()))),
         }
     }
 
-    fn selector(
-        &mut self,
-        selector: &parser::VectorSelector,
-        start: usize,
-    ) -> Result<Selector, Error> {
+    fn selector(&mut self, selector: &parser::VectorSelector, start: usize) -> Result<Selector, Error> {
         if !selector.matchers.or_matchers.is_empty() {
             return Err(self.unsupported(start, "`or` between label matchers"));
         }
-        let name = selector
-            .name
-            .as_ref()
-            .map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
+        let name = selector.name.as_ref().map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
         let number = self.selectors;
         self.selectors += 1;
         Ok(Selector {
             number,
-            matchers: name
-                .into_iter()
-                .chain(selector.matchers.matchers.iter().cloned())
-                .collect(),
+            matchers: name.into_iter().chain(selector.matchers.matchers.iter().cloned()).collect(),
             time: time_shift(selector.offset.as_ref(), selector.at.as_ref()),
         })
     }
@@ -195,11 +141,8 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             Expr::Scalar(scalar) => Expr::Scalar(ScalarExpr::Negated(Box::new(scalar))),
             Expr::Vector(vector) => Expr::Vector(VectorExpr::Negated(Box::new(vector))),
             Expr::Range(_) | Expr::Text(_) => {
-                let message =
-                    "unary expression only allowed on expressions of type scalar or instant vector";
-                return Err(
-                    self.wrong_type(start, format!("{message}, got {:?}", expr.type_name()))
-                );
+                let message = "unary expression only allowed on expressions of type scalar or instant vector";
+                return Err(self.wrong_type(start, format!("{message}, got {:?}", expr.type_name())));
             }
         };
         Ok(Placed { expr, start })
@@ -208,10 +151,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
     fn subquery(&mut self, subquery: &SubqueryExpr) -> Result<Placed, Error> {
         let Placed { expr, start } = self.expr(&subquery.expr)?;
         let Expr::Vector(vector) = expr else {
-            let message = format!(
-                "subquery is only allowed on instant vector, got {} instead",
-                expr.type_name()
-            );
+            let message = format!("subquery is only allowed on instant vector, got {} instead", expr.type_name());
             return Err(self.wrong_type(start, message));
         };
         let range = RangeExpr::Subquery {
@@ -220,10 +160,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             step_ms: subquery.step.map(millis),
             time: time_shift(subquery.offset.as_ref(), subquery.at.as_ref()),
         };
-        Ok(Placed {
-            expr: Expr::Range(range),
-            start,
-        })
+        Ok(Placed { expr: Expr::Range(range), start })
     }
 
     fn aggregate(&mut self, aggregate: &AggregateExpr) -> Result<Placed, Error> {
@@ -252,10 +189,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         };
         let vector = self.vector(&aggregate.expr)?;
         let aggregation = Aggregation { op, by, vector };
-        Ok(Placed {
-            expr: Expr::Vector(VectorExpr::Aggregation(Box::new(aggregation))),
-            start,
-        })
+        Ok(Placed { expr: Expr::Vector(VectorExpr::Aggregation(Box::new(aggregation))), start })
     }
 
     fn binary(&mut self, binary: &BinaryExpr) -> Result<Placed, Error> {
@@ -263,12 +197,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         let operator = self.place(Item::Operator);
         let right = self.expr(&binary.rhs)?;
         let modifier = binary.modifier.clone().unwrap_or_default();
-        if modifier
-            .fill_values
-            .lhs
-            .or(modifier.fill_values.rhs)
-            .is_some()
-        {
+        if modifier.fill_values.lhs.or(modifier.fill_values.rhs).is_some() {
             return Err(self.unsupported(operator, "the `fill` modifier"));
         }
         if let Some(op) = set_op(binary.op.id()) {
@@ -283,37 +212,23 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
                 let (left, right) = (Box::new(left), Box::new(right));
                 Expr::Scalar(match op {
                     VectorOp::Arithmetic(op) => ScalarExpr::Arithmetic(op, left, right),
-                    VectorOp::Filter(op) | VectorOp::Compare(op) => {
-                        ScalarExpr::Comparison(op, left, right)
-                    }
+                    VectorOp::Filter(op) | VectorOp::Compare(op) => ScalarExpr::Comparison(op, left, right),
                 })
             }
-            (Expr::Vector(vector), Expr::Scalar(scalar)) => Expr::Vector(VectorExpr::WithScalar {
-                op,
-                vector: Box::new(vector),
-                scalar,
-                scalar_first: false,
-            }),
-            (Expr::Scalar(scalar), Expr::Vector(vector)) => Expr::Vector(VectorExpr::WithScalar {
-                op,
-                vector: Box::new(vector),
-                scalar,
-                scalar_first: true,
-            }),
+            (Expr::Vector(vector), Expr::Scalar(scalar)) => {
+                Expr::Vector(VectorExpr::WithScalar { op, vector: Box::new(vector), scalar, scalar_first: false })
+            }
+            (Expr::Scalar(scalar), Expr::Vector(vector)) => {
+                Expr::Vector(VectorExpr::WithScalar { op, vector: Box::new(vector), scalar, scalar_first: true })
+            }
             (Expr::Vector(left), Expr::Vector(right)) => {
                 let matching = matching(&modifier);
-                Expr::Vector(VectorExpr::Matched {
-                    op,
-                    left: Box::new(left),
-                    right: Box::new(right),
-                    matching,
-                })
+                Expr::Vector(VectorExpr::Matched { op, left: Box::new(left), right: Box::new(right), matching })
             }
             _ => {
-                return Err(self.wrong_type(
-                    start,
-                    "binary expression must contain only scalar and instant vector types",
-                ));
+                return Err(
+                    self.wrong_type(start, "binary expression must contain only scalar and instant vector types")
+                );
             }
         };
         Ok(Placed { expr, start })
@@ -327,22 +242,11 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         on: Option<&LabelModifier>,
     ) -> Result<Placed, Error> {
         let (Expr::Vector(l), Expr::Vector(r)) = (left.expr, right.expr) else {
-            return Err(self.wrong_type(
-                left.start,
-                "set operators are only allowed between instant vectors",
-            ));
+            return Err(self.wrong_type(left.start, "set operators are only allowed between instant vectors"));
         };
         let on = on.map_or(LabelChoice::Except(Vec::new()), label_choice);
-        let expr = Expr::Vector(VectorExpr::Set {
-            op,
-            left: Box::new(l),
-            right: Box::new(r),
-            on,
-        });
-        Ok(Placed {
-            expr,
-            start: left.start,
-        })
+        let expr = Expr::Vector(VectorExpr::Set { op, left: Box::new(l), right: Box::new(r), on });
+        Ok(Placed { expr, start: left.start })
     }
 
     /// The name of a label that the query makes.
@@ -381,12 +285,10 @@ fn time_shift(offset: Option<&Offset>, at: Option<&AtModifier>) -> TimeShift {
     let at = at.map(|at| match at {
         AtModifier::Start => FixedTime::QueryStart,
         AtModifier::End => FixedTime::QueryEnd,
-        AtModifier::At(time) => {
-            FixedTime::Millis(match time.duration_since(SystemTime::UNIX_EPOCH) {
-                Ok(after) => millis(after),
-                Err(before) => -millis(before.duration()),
-            })
-        }
+        AtModifier::At(time) => FixedTime::Millis(match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => millis(after),
+            Err(before) => -millis(before.duration()),
+        }),
     });
     TimeShift { offset_ms, at }
 }
@@ -400,20 +302,11 @@ fn label_choice(modifier: &LabelModifier) -> LabelChoice {
 
 fn matching(modifier: &BinModifier) -> Matching {
     Matching {
-        on: modifier
-            .matching
-            .as_ref()
-            .map_or(LabelChoice::Except(Vec::new()), label_choice),
+        on: modifier.matching.as_ref().map_or(LabelChoice::Except(Vec::new()), label_choice),
         cardinality: match &modifier.card {
-            VectorMatchCardinality::ManyToOne(include) => {
-                Cardinality::ManyToOne(include.labels.clone())
-            }
-            VectorMatchCardinality::OneToMany(include) => {
-                Cardinality::OneToMany(include.labels.clone())
-            }
-            VectorMatchCardinality::OneToOne | VectorMatchCardinality::ManyToMany => {
-                Cardinality::OneToOne
-            }
+            VectorMatchCardinality::ManyToOne(include) => Cardinality::ManyToOne(include.labels.clone()),
+            VectorMatchCardinality::OneToMany(include) => Cardinality::OneToMany(include.labels.clone()),
+            VectorMatchCardinality::OneToOne | VectorMatchCardinality::ManyToMany => Cardinality::OneToOne,
         },
     }
 }
@@ -429,13 +322,7 @@ fn set_op(id: token::TokenId) -> Option<SetOp> {
 
 fn vector_op(id: token::TokenId, returns_bool: bool) -> Option<VectorOp> {
     let arithmetic = |op| Some(VectorOp::Arithmetic(op));
-    let comparison = |op| {
-        Some(if returns_bool {
-            VectorOp::Compare(op)
-        } else {
-            VectorOp::Filter(op)
-        })
-    };
+    let comparison = |op| Some(if returns_bool { VectorOp::Compare(op) } else { VectorOp::Filter(op) });
     match id {
         token::T_ADD => arithmetic(ArithmeticOp::Add),
         token::T_SUB => arithmetic(ArithmeticOp::Subtract),

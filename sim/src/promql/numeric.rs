@@ -4,11 +4,7 @@
 /// Neumaier; `kahanSumInc` in Prometheus' `promql/functions.go`). Returns both anew.
 pub(super) fn kahan_add(increment: f64, sum: f64, compensation: f64) -> (f64, f64) {
     let total = sum + increment;
-    let lost = if sum.abs() >= increment.abs() {
-        (sum - total) + increment
-    } else {
-        (increment - total) + sum
-    };
+    let lost = if sum.abs() >= increment.abs() { (sum - total) + increment } else { (increment - total) + sum };
     (total, compensation + lost)
 }
 
@@ -46,11 +42,7 @@ pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_by(|a, b| {
-        b.is_nan()
-            .cmp(&a.is_nan())
-            .then(a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal))
-    });
+    values.sort_by(|a, b| b.is_nan().cmp(&a.is_nan()).then(a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)));
     let rank = q * (values.len() - 1) as f64;
     let lower = rank.floor() as usize;
     let upper = (lower + 1).min(values.len() - 1);

@@ -64,9 +64,7 @@ const AGGREGATIONS: [&str; 14] = [
     "limitk",
     "limit_ratio",
 ];
-const SYMBOL_OPERATORS: [&str; 12] = [
-    "+", "-", "*", "/", "%", "^", "==", "!=", "<=", "<", ">=", ">",
-];
+const SYMBOL_OPERATORS: [&str; 12] = ["+", "-", "*", "/", "%", "^", "==", "!=", "<=", "<", ">=", ">"];
 const WORD_OPERATORS: [&str; 4] = ["and", "or", "unless", "atan2"];
 
 /// Byte offset and message of the first thing that does not fit.
@@ -80,19 +78,13 @@ impl Outline {
             let fault = format!("the query has more than {MAX_TOKENS} tokens");
             return Err((tokens[MAX_TOKENS].start, fault));
         }
-        let mut reader = Reader {
-            tokens,
-            next: 0,
-            places: Vec::new(),
-        };
+        let mut reader = Reader { tokens, next: 0, places: Vec::new() };
         if reader.peek().kind == Kind::End {
             return Err((0, "no expression found in input".to_owned()));
         }
         reader.expression()?;
         match reader.peek().kind {
-            Kind::End => Ok(Self {
-                places: reader.places,
-            }),
+            Kind::End => Ok(Self { places: reader.places }),
             _ => Err(reader.unexpected("an operator or the end of the query")),
         }
     }
@@ -133,28 +125,17 @@ impl<'a> Reader<'a> {
     }
 
     fn expect(&mut self, symbol: &str) -> Result<Token<'a>, Fault> {
-        if self.peek().is(symbol) {
-            Ok(self.take())
-        } else {
-            Err(self.unexpected(&format!("{symbol:?}")))
-        }
+        if self.peek().is(symbol) { Ok(self.take()) } else { Err(self.unexpected(&format!("{symbol:?}"))) }
     }
 
     fn unexpected(&self, expected: &str) -> Fault {
         let token = self.peek();
-        (
-            token.start,
-            format!("unexpected {token}, expected {expected}"),
-        )
+        (token.start, format!("unexpected {token}, expected {expected}"))
     }
 
     /// Reserves a place; `close` says where it ends.
     fn open(&mut self, item: Item, first: Token<'_>) -> usize {
-        self.places.push(Place {
-            item,
-            start: first.start,
-            end: first.end(),
-        });
+        self.places.push(Place { item, start: first.start, end: first.end() });
         self.places.len() - 1
     }
 
@@ -176,8 +157,7 @@ impl<'a> Reader<'a> {
 
     fn at_operator(&self) -> bool {
         let token = self.peek();
-        SYMBOL_OPERATORS.iter().any(|symbol| token.is(symbol))
-            || WORD_OPERATORS.iter().any(|word| token.is_word(word))
+        SYMBOL_OPERATORS.iter().any(|symbol| token.is(symbol)) || WORD_OPERATORS.iter().any(|word| token.is_word(word))
     }
 
     /// `bool`, `on`, `ignoring`, `group_left`, `group_right` and `fill` behind an operator.
@@ -243,10 +223,7 @@ impl<'a> Reader<'a> {
             return Err(self.unexpected("a number"));
         }
         if !is_name && seconds(token.text).is_none() {
-            return Err((
-                token.start,
-                format!("bad number or duration syntax: {:?}", token.text),
-            ));
+            return Err((token.start, format!("bad number or duration syntax: {:?}", token.text)));
         }
         self.take();
         self.open(Item::Number, token);
@@ -279,10 +256,7 @@ impl<'a> Reader<'a> {
             self.close(place);
             return Ok(());
         }
-        if ["bool", "on", "ignoring", "group_left", "group_right"]
-            .iter()
-            .any(|word| first.is_word(word))
-        {
+        if ["bool", "on", "ignoring", "group_left", "group_right"].iter().any(|word| first.is_word(word)) {
             return Err(self.unexpected("an expression"));
         }
         self.selector()
@@ -342,10 +316,7 @@ impl<'a> Reader<'a> {
         if name.kind == Kind::Text && (self.peek().is(",") || self.peek().is("}")) {
             return Ok(()); // A quoted metric name.
         }
-        if !["=", "!=", "=~", "!~"]
-            .iter()
-            .any(|operator| self.take_if(operator))
-        {
+        if !["=", "!=", "=~", "!~"].iter().any(|operator| self.take_if(operator)) {
             return Err(self.unexpected("a label matching operator"));
         }
         if self.peek().kind != Kind::Text {
@@ -379,12 +350,8 @@ impl<'a> Reader<'a> {
         let token = self.peek();
         let fault = |message: &str| Err((token.start, format!("{message}: {:?}", token.text)));
         match (token.kind, seconds(token.text)) {
-            (Kind::Number, Some(seconds)) if seconds > MAX_SECONDS => {
-                fault("duration out of range")
-            }
-            (Kind::Number, Some(seconds)) if seconds < 0.001 => {
-                fault("duration must be greater than 0")
-            }
+            (Kind::Number, Some(seconds)) if seconds > MAX_SECONDS => fault("duration out of range"),
+            (Kind::Number, Some(seconds)) if seconds < 0.001 => fault("duration must be greater than 0"),
             (Kind::Number, Some(_)) => {
                 self.take();
                 Ok(())
@@ -433,9 +400,7 @@ fn seconds(text: &str) -> Option<f64> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let count: u32 = rest[..digits].parse().ok()?;
-        let (unit, length) = UNITS
-            .iter()
-            .find(|(unit, _)| rest[digits..].starts_with(unit))?;
+        let (unit, length) = UNITS.iter().find(|(unit, _)| rest[digits..].starts_with(unit))?;
         total += f64::from(count) * length;
         rest = &rest[digits + unit.len()..];
     }

@@ -21,12 +21,7 @@ pub(super) struct Window<'a> {
 
 /// The value of a function over a window; `None` where it has none, as the rate of a single sample.
 /// `parameter` is the function's scalar argument where it has one.
-pub(super) fn evaluate(
-    function: &RangeFunction,
-    parameter: f64,
-    window: &Window<'_>,
-    dialect: Dialect,
-) -> Option<f64> {
+pub(super) fn evaluate(function: &RangeFunction, parameter: f64, window: &Window<'_>, dialect: Dialect) -> Option<f64> {
     let samples = window.samples;
     match function {
         RangeFunction::Rate => window.extrapolated(Extrapolated::Rate, dialect),
@@ -39,23 +34,16 @@ pub(super) fn evaluate(
             regression(samples, window.t_ms).map(|(slope, intercept)| slope * parameter + intercept)
         }
         RangeFunction::Resets => Some(count_steps(samples, |before, after| after < before)),
-        RangeFunction::Changes => Some(count_steps(samples, |before, after| {
-            !(equal(before, after) || before.is_nan() && after.is_nan())
-        })),
+        RangeFunction::Changes => {
+            Some(count_steps(samples, |before, after| !(equal(before, after) || before.is_nan() && after.is_nan())))
+        }
         RangeFunction::Avg => Some(average(samples, dialect)),
-        RangeFunction::Min => {
-            values(samples).reduce(|min, v| if v < min || min.is_nan() { v } else { min })
-        }
-        RangeFunction::Max => {
-            values(samples).reduce(|max, v| if v > max || max.is_nan() { v } else { max })
-        }
+        RangeFunction::Min => values(samples).reduce(|min, v| if v < min || min.is_nan() { v } else { min }),
+        RangeFunction::Max => values(samples).reduce(|max, v| if v > max || max.is_nan() { v } else { max }),
         RangeFunction::Sum => Some(compensated_sum(values(samples))),
         RangeFunction::Count => Some(samples.len() as f64),
         RangeFunction::Last => samples.last().map(|sample| sample.value),
-        RangeFunction::Quantile(_) => Some(quantile(
-            parameter,
-            &mut values(samples).collect::<Vec<_>>(),
-        )),
+        RangeFunction::Quantile(_) => Some(quantile(parameter, &mut values(samples).collect::<Vec<_>>())),
         RangeFunction::Stddev => Some(variance(samples).sqrt()),
         RangeFunction::Stdvar => Some(variance(samples)),
         RangeFunction::Present => Some(1.0),
@@ -67,10 +55,7 @@ fn values(samples: &[Sample]) -> impl Iterator<Item = f64> + '_ {
 }
 
 fn count_steps(samples: &[Sample], counts: impl Fn(f64, f64) -> bool) -> f64 {
-    samples
-        .windows(2)
-        .filter(|pair| counts(pair[0].value, pair[1].value))
-        .count() as f64
+    samples.windows(2).filter(|pair| counts(pair[0].value, pair[1].value)).count() as f64
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,11 +79,7 @@ impl Window<'_> {
         let mut change = last.value - first.value;
         if is_counter {
             // What a counter had before it was reset is added back.
-            for pair in self
-                .samples
-                .windows(2)
-                .filter(|pair| pair[1].value < pair[0].value)
-            {
+            for pair in self.samples.windows(2).filter(|pair| pair[1].value < pair[0].value) {
                 change += pair[0].value;
             }
         }
@@ -135,16 +116,8 @@ fn last_step(samples: &[Sample], is_rate: bool) -> Option<f64> {
     let [.., before, last] = samples else {
         return None;
     };
-    let change = if is_rate && last.value < before.value {
-        last.value
-    } else {
-        last.value - before.value
-    };
-    if is_rate {
-        Some(change / ((last.t_ms - before.t_ms) as f64 / 1000.0))
-    } else {
-        Some(change)
-    }
+    let change = if is_rate && last.value < before.value { last.value } else { last.value - before.value };
+    if is_rate { Some(change / ((last.t_ms - before.t_ms) as f64 / 1000.0)) } else { Some(change) }
 }
 
 /// Slope per second and value at `intercept_ms` of the least-squares line (`linearRegression`).
@@ -154,18 +127,12 @@ fn regression(samples: &[Sample], intercept_ms: i64) -> Option<(f64, f64)> {
     }
     let first = samples[0].value;
     if samples.iter().all(|sample| equal(sample.value, first)) {
-        return Some(if first.is_infinite() {
-            (f64::NAN, f64::NAN)
-        } else {
-            (0.0, first)
-        });
+        return Some(if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) });
     }
     let n = samples.len() as f64;
     let x = |sample: &Sample| (sample.t_ms - intercept_ms) as f64 / 1e3;
     let sum = |term: &dyn Fn(&Sample) -> f64| {
-        let (sum, compensation) = samples
-            .iter()
-            .fold((0.0, 0.0), |(sum, c), s| kahan_add(term(s), sum, c));
+        let (sum, compensation) = samples.iter().fold((0.0, 0.0), |(sum, c), s| kahan_add(term(s), sum, c));
         sum + compensation
     };
     let sum_x = sum(&x);
@@ -179,11 +146,7 @@ fn regression(samples: &[Sample], intercept_ms: i64) -> Option<(f64, f64)> {
 /// A sum with compensation, except that an infinite one stays infinite.
 fn compensated_sum(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, compensation) = values.fold((0.0, 0.0), |(sum, c), value| kahan_add(value, sum, c));
-    if sum.is_infinite() {
-        sum
-    } else {
-        sum + compensation
-    }
+    if sum.is_infinite() { sum } else { sum + compensation }
 }
 
 fn average(samples: &[Sample], dialect: Dialect) -> f64 {
@@ -201,11 +164,7 @@ fn incremental_mean(samples: &[Sample]) -> f64 {
             (mean, compensation) = kahan_add(value / count - mean / count, mean, compensation);
         }
     }
-    if mean.is_infinite() {
-        mean
-    } else {
-        mean + compensation
-    }
+    if mean.is_infinite() { mean } else { mean + compensation }
 }
 
 /// The population variance, by Welford's method with compensation.

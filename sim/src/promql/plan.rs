@@ -89,12 +89,7 @@ pub(super) enum RangeExpr {
     /// The samples of the last `range_ms`.
     Selector { selector: Selector, range_ms: i64 },
     /// The values of an instant vector at the multiples of a step within the last `range_ms`.
-    Subquery {
-        vector: Box<VectorExpr>,
-        range_ms: i64,
-        step_ms: Option<i64>,
-        time: TimeShift,
-    },
+    Subquery { vector: Box<VectorExpr>, range_ms: i64, step_ms: Option<i64>, time: TimeShift },
 }
 
 /// Series by their labels.
@@ -259,9 +254,7 @@ impl LabelChoice {
     pub(super) fn includes(&self, name: &str) -> bool {
         match self {
             Self::Only(names) => names.iter().any(|n| n == name),
-            Self::Except(names) => {
-                name != crate::telemetry::METRIC_NAME && !names.iter().any(|n| n == name)
-            }
+            Self::Except(names) => name != crate::telemetry::METRIC_NAME && !names.iter().any(|n| n == name),
         }
     }
 }

@@ -58,8 +58,8 @@ impl fmt::Display for Token<'_> {
 
 /// Longest first, so that `==` is not read as `=` twice.
 const SYMBOLS: [&str; 24] = [
-    "==", "=~", "!=", "!~", "<=", ">=", "=", "<", ">", "+", "-", "*", "/", "%", "^", "(", ")", "{",
-    "}", "[", "]", ",", "@", ":",
+    "==", "=~", "!=", "!~", "<=", ">=", "=", "<", ">", "+", "-", "*", "/", "%", "^", "(", ")", "{", "}", "[", "]", ",",
+    "@", ":",
 ];
 
 /// Splits a query into tokens; the last one is [`Kind::End`]. Fails with the offset of the first
@@ -78,18 +78,10 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Token<'_>>, (usize, String)> {
             continue;
         }
         let (kind, length) = token_at(rest, first).map_err(|message| (at, message))?;
-        tokens.push(Token {
-            kind,
-            text: &rest[..length],
-            start: at,
-        });
+        tokens.push(Token { kind, text: &rest[..length], start: at });
         at += length;
     }
-    tokens.push(Token {
-        kind: Kind::End,
-        text: "",
-        start: text.len(),
-    });
+    tokens.push(Token { kind: Kind::End, text: "", start: text.len() });
     Ok(tokens)
 }
 
@@ -107,9 +99,7 @@ fn token_at(rest: &str, first: char) -> Result<(Kind, usize), String> {
         return text_length(rest, first).map(|length| (Kind::Text, length));
     }
     let symbol = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol));
-    symbol
-        .map(|symbol| (Kind::Symbol, symbol.len()))
-        .ok_or_else(|| format!("unexpected character: {first:?}"))
+    symbol.map(|symbol| (Kind::Symbol, symbol.len())).ok_or_else(|| format!("unexpected character: {first:?}"))
 }
 
 /// The length of a number or duration: digits, letters and dots, and the sign of an exponent.

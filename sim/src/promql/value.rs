@@ -183,21 +183,12 @@ mod tests {
             r#"{"resultType":"scalar","result":[1.5,"+Inf"]}"#
         );
         assert_eq!(
-            json(&Value::String {
-                t_ms: 2000,
-                text: "a\"b".into()
-            }),
+            json(&Value::String { t_ms: 2000, text: "a\"b".into() }),
             r#"{"resultType":"string","result":[2,"a\"b"]}"#
         );
-        let elements = vec![Element {
-            metric: metric.clone(),
-            value: 1.0,
-        }];
+        let elements = vec![Element { metric: metric.clone(), value: 1.0 }];
         assert_eq!(
-            json(&Value::Vector {
-                t_ms: 60_000,
-                elements
-            }),
+            json(&Value::Vector { t_ms: 60_000, elements }),
             r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a"},"value":[60,"1"]}]}"#
         );
         let samples = vec![sample(0, 0.5), sample(15_000, f64::NAN)];

@@ -20,10 +20,7 @@ pub(super) fn mistakes(
     app: impl FnOnce(&AppChoice) -> Result<AppWords, AppFailure>,
 ) -> Vec<Diagnostic> {
     let file = &scenario.value;
-    let mut checker = Checker {
-        scenario,
-        mistakes: heading(scenario, &file.api_version, &file.kind, "Scenario"),
-    };
+    let mut checker = Checker { scenario, mistakes: heading(scenario, &file.api_version, &file.kind, "Scenario") };
     checker.name();
     checker.cluster();
     checker.times();
@@ -33,12 +30,7 @@ pub(super) fn mistakes(
     match app(&file.app) {
         Ok(words) => checker.against(&words),
         Err(AppFailure::Unknown { known }) => {
-            checker.unknown(
-                "app.name",
-                "app",
-                &file.app.name,
-                known.iter().map(String::as_str),
-            );
+            checker.unknown("app.name", "app", &file.app.name, known.iter().map(String::as_str));
         }
         Err(AppFailure::Broken(found)) => checker.mistakes.extend(found.0),
     }
@@ -47,26 +39,17 @@ pub(super) fn mistakes(
 }
 
 /// Mistakes in `apiVersion` and `kind`.
-pub(super) fn heading<T>(
-    file: &Located<T>,
-    version: &str,
-    kind: &str,
-    expected: &str,
-) -> Vec<Diagnostic> {
+pub(super) fn heading<T>(file: &Located<T>, version: &str, kind: &str, expected: &str) -> Vec<Diagnostic> {
     let mut mistakes = Vec::new();
     if version != Scenario::API_VERSION {
         mistakes.push(
-            file.error(
-                "apiVersion",
-                format!("`{version}` is not a version that this sockpit reads"),
-            )
-            .help(format!("write `apiVersion: {}`", Scenario::API_VERSION)),
+            file.error("apiVersion", format!("`{version}` is not a version that this sockpit reads"))
+                .help(format!("write `apiVersion: {}`", Scenario::API_VERSION)),
         );
     }
     if kind != expected {
         mistakes.push(
-            file.error("kind", format!("`{kind}` is not what is read here"))
-                .help(format!("write `kind: {expected}`")),
+            file.error("kind", format!("`{kind}` is not what is read here")).help(format!("write `kind: {expected}`")),
         );
     }
     mistakes
@@ -83,18 +66,11 @@ impl<'s> Checker<'s> {
     }
 
     fn refuse(&mut self, field: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.mistakes
-            .push(self.scenario.error(field, message).help(help));
+        self.mistakes.push(self.scenario.error(field, message).help(help));
     }
 
     /// Refuses a name that is none of those known.
-    fn unknown<'a>(
-        &mut self,
-        field: &str,
-        what: &str,
-        name: &str,
-        known: impl Iterator<Item = &'a str> + Clone,
-    ) {
+    fn unknown<'a>(&mut self, field: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) {
         let help = match nearest(name, known.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known: {}", known.collect::<Vec<_>>().join(", ")),
@@ -102,13 +78,7 @@ impl<'s> Checker<'s> {
         self.refuse(field, format!("there is no {what} `{name}`"), help);
     }
 
-    fn known<'a>(
-        &mut self,
-        field: &str,
-        what: &str,
-        name: &str,
-        known: impl Iterator<Item = &'a str> + Clone,
-    ) {
+    fn known<'a>(&mut self, field: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) {
         if !known.clone().any(|candidate| candidate == name) {
             self.unknown(field, what, name, known);
         }
@@ -122,32 +92,20 @@ impl<'s> Checker<'s> {
     /// Refuses a number outside of a range, bounds included.
     fn within(&mut self, field: &str, value: f64, low: f64, high: f64) {
         if !(low..=high).contains(&value) {
-            self.refuse(
-                field,
-                format!("{value} is out of range"),
-                format!("write a number from {low} to {high}"),
-            );
+            self.refuse(field, format!("{value} is out of range"), format!("write a number from {low} to {high}"));
         }
     }
 
     /// Refuses zero, negative and unbounded numbers.
     fn positive(&mut self, field: &str, value: f64) {
         if !(value > 0.0 && value < 1e9) {
-            self.refuse(
-                field,
-                format!("{value} is not positive"),
-                "write a number above 0 and below 1e9",
-            );
+            self.refuse(field, format!("{value} is not positive"), "write a number above 0 and below 1e9");
         }
     }
 
     fn length(&mut self, field: &str, value: SimDuration) {
         if value == SimDuration::ZERO || value > LONGEST {
-            self.refuse(
-                field,
-                format!("{value} is out of range"),
-                "write a duration above 0 and up to 168h",
-            );
+            self.refuse(field, format!("{value} is out of range"), "write a duration above 0 and up to 168h");
         }
     }
 
@@ -164,11 +122,7 @@ impl<'s> Checker<'s> {
     fn name(&mut self) {
         let name = &self.file().name;
         let of_path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./".contains(c);
-        if name.is_empty()
-            || !name.chars().all(of_path)
-            || name.starts_with('/')
-            || name.contains("..")
-        {
+        if name.is_empty() || !name.chars().all(of_path) || name.starts_with('/') || name.contains("..") {
             self.refuse(
                 "name",
                 format!("`{name}` is not a scenario's name"),
@@ -188,10 +142,7 @@ impl<'s> Checker<'s> {
         }
         for (i, node) in cluster.nodes.iter().enumerate() {
             let field = format!("cluster.nodes[{i}]");
-            if cluster.nodes[..i]
-                .iter()
-                .any(|other| other.name == node.name)
-            {
+            if cluster.nodes[..i].iter().any(|other| other.name == node.name) {
                 self.refuse(
                     &format!("{field}.name"),
                     format!("a second node is named `{}`", node.name),
@@ -233,10 +184,7 @@ impl<'s> Checker<'s> {
         if file.judging_interval > file.hold {
             self.refuse(
                 "judging_interval",
-                format!(
-                    "{} is longer than the hold time of {}",
-                    file.judging_interval, file.hold
-                ),
+                format!("{} is longer than the hold time of {}", file.judging_interval, file.hold),
                 "look at least once per hold time",
             );
         }
@@ -274,12 +222,7 @@ impl<'s> Checker<'s> {
     fn against(&mut self, words: &AppWords) {
         let file = self.file();
         if let Some(overlay) = &file.app.overlay {
-            self.known(
-                "app.overlay",
-                "overlay",
-                overlay,
-                words.overlays.iter().map(String::as_str),
-            );
+            self.known("app.overlay", "overlay", overlay, words.overlays.iter().map(String::as_str));
         }
         for (i, component) in file.start.absent.iter().enumerate() {
             self.component(&format!("start.absent[{i}]"), component, words);

@@ -17,10 +17,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self {
-            steps: 30,
-            time: SimDuration::from_secs(600),
-        }
+        Self { steps: 30, time: SimDuration::from_secs(600) }
     }
 }
 
@@ -53,11 +50,7 @@ pub struct TokenRates {
 impl Default for TokenRates {
     /// Round figures of a hosted model of 2024: 1 s, 2000 tokens/s read, 50 tokens/s written.
     fn default() -> Self {
-        Self {
-            base: SimDuration::SECOND,
-            input_per_s: 2_000.0,
-            output_per_s: 50.0,
-        }
+        Self { base: SimDuration::SECOND, input_per_s: 2_000.0, output_per_s: 50.0 }
     }
 }
 
@@ -74,8 +67,7 @@ impl Thinking {
             Self::Zero => Some(SimDuration::ZERO),
             Self::Fixed(length) => Some(*length),
             Self::Tokens(rates) => {
-                let seconds =
-                    tokens_in as f64 / rates.input_per_s + tokens_out as f64 / rates.output_per_s;
+                let seconds = tokens_in as f64 / rates.input_per_s + tokens_out as f64 / rates.output_per_s;
                 Some(rates.base + SimDuration::from_secs_f64(seconds))
             }
             Self::Measured => None,

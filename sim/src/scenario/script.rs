@@ -45,32 +45,14 @@ impl Script {
     /// Every mistake at once. A script without a `report` at its end is one, since no evaluation would end.
     pub fn load(source: &Source) -> Result<Located<Self>, Diagnostics> {
         let script: Located<Self> = input::parse(source)?;
-        let mut mistakes = super::check::heading(
-            &script,
-            &script.value.api_version,
-            &script.value.kind,
-            "Script",
-        );
-        if !matches!(
-            script.value.steps.last(),
-            Some(ScriptStep {
-                action: Action::Report(_),
-                ..
-            })
-        ) {
+        let mut mistakes = super::check::heading(&script, &script.value.api_version, &script.value.kind, "Script");
+        if !matches!(script.value.steps.last(), Some(ScriptStep { action: Action::Report(_), .. })) {
             mistakes.push(
                 script
-                    .error(
-                        "steps",
-                        "the last step is not a report, so that the evaluation would not end",
-                    )
+                    .error("steps", "the last step is not a report, so that the evaluation would not end")
                     .help("end the list with `action: {report: {healthy: true}}`"),
             );
         }
-        if mistakes.is_empty() {
-            Ok(script)
-        } else {
-            Err(Diagnostics(mistakes))
-        }
+        if mistakes.is_empty() { Ok(script) } else { Err(Diagnostics(mistakes)) }
     }
 }

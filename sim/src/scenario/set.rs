@@ -7,11 +7,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::input::{self, Document, Entry, FieldPath, Node, Segment, Value};
 
 /// Lists that have a short name for their first element.
-const SHORT: [(&str, &str); 3] = [
-    ("fault", "faults"),
-    ("workload", "workloads"),
-    ("node", "cluster.nodes"),
-];
+const SHORT: [(&str, &str); 3] = [("fault", "faults"), ("workload", "workloads"), ("node", "cluster.nodes")];
 
 /// Makes all changes, in order.
 ///
@@ -23,39 +19,22 @@ pub(super) fn apply(document: &mut Document, settings: &[(&str, &str)]) -> Resul
         .filter_map(|(path, value)| set(document, path, value).err())
         .flat_map(|found| found.0)
         .collect();
-    if mistakes.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(mistakes))
-    }
+    if mistakes.is_empty() { Ok(()) } else { Err(Diagnostics(mistakes)) }
 }
 
 fn set(document: &mut Document, path: &str, value: &str) -> Result<(), Diagnostics> {
-    let source = Source {
-        path: format!("--set {path}={value}"),
-        text: value.to_owned(),
-    };
+    let source = Source { path: format!("--set {path}={value}"), text: value.to_owned() };
     let mut node = input::document(&source)?.root;
     node.place.line = 0;
     let full = lengthened(path);
-    let refuse = |message: String, help: &str| {
-        Diagnostics(vec![
-            Diagnostic::error(&source.path, 0, &full, message).help(help),
-        ])
-    };
+    let refuse =
+        |message: String, help: &str| Diagnostics(vec![Diagnostic::error(&source.path, 0, &full, message).help(help)]);
     let segments = FieldPath::parse(&full).0;
     if segments.is_empty() {
-        return Err(refuse(
-            "no field is named".into(),
-            "write it as `fault.severity=0.3`",
-        ));
+        return Err(refuse("no field is named".into(), "write it as `fault.severity=0.3`"));
     }
-    insert(&mut document.root, &segments, node).map_err(|message| {
-        refuse(
-            message,
-            "name a field as in the file, such as `faults[0].severity`",
-        )
-    })
+    insert(&mut document.root, &segments, node)
+        .map_err(|message| refuse(message, "name a field as in the file, such as `faults[0].severity`"))
 }
 
 /// The path with a short name at its beginning written out.
@@ -84,24 +63,16 @@ fn insert(node: &mut Node, path: &[Segment], new: Node) -> Result<(), String> {
             let length = items.len();
             match items.get_mut(*index) {
                 Some(item) => insert(item, rest, new),
-                None => Err(format!(
-                    "there is no element {index}: the list has {length}"
-                )),
+                None => Err(format!("there is no element {index}: the list has {length}")),
             }
         }
         (Segment::Key(key), Value::Mapping(entries)) => {
             if let Some(entry) = entries.iter_mut().find(|entry| entry.key == *key) {
                 return insert(&mut entry.value, rest, new);
             }
-            let mut value = Node {
-                place: new.place.clone(),
-                value: Value::Mapping(Vec::new()),
-            };
+            let mut value = Node { place: new.place.clone(), value: Value::Mapping(Vec::new()) };
             insert(&mut value, rest, new)?;
-            entries.push(Entry {
-                key: key.clone(),
-                value,
-            });
+            entries.push(Entry { key: key.clone(), value });
             Ok(())
         }
         (Segment::Index(index), _) => Err(format!("there is no element {index}: it is not a list")),

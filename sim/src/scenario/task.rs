@@ -7,9 +7,7 @@ use crate::environment::{Component, Goal};
 use crate::time::SimDuration;
 
 /// The paper's levels of autonomy (arXiv 2407.14402, section 2).
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Level {
     /// Follow a simple instruction with the right operation.
     L1,
@@ -76,10 +74,7 @@ pub struct Heartbeat {
 impl Default for Heartbeat {
     /// The paper's: three evaluations, 120 s apart.
     fn default() -> Self {
-        Self {
-            every: SimDuration::from_secs(120),
-            times: 3,
-        }
+        Self { every: SimDuration::from_secs(120), times: 3 }
     }
 }
 
@@ -204,9 +199,7 @@ pub enum Quantity {
 impl Task {
     /// What must be so in the end: as the file says, or what the goal says of the agent's component.
     pub fn checks(&self) -> Vec<Check> {
-        self.checks
-            .clone()
-            .unwrap_or_else(|| checks_of(&self.goal, &self.agent))
+        self.checks.clone().unwrap_or_else(|| checks_of(&self.goal, &self.agent))
     }
 
     /// The values that the report must hold.
@@ -226,20 +219,10 @@ fn checks_of(goal: &Goal, component: &Component) -> Vec<Check> {
     let component = component.clone();
     let check = match goal {
         Goal::CreateDeployment => Check::Created(component),
-        Goal::SetEnv { name, value } => Check::Env {
-            component,
-            name: name.clone(),
-            value: value.clone(),
-        },
-        Goal::SetImageTag { tag } => Check::ImageTag {
-            component,
-            tag: tag.clone(),
-        },
+        Goal::SetEnv { name, value } => Check::Env { component, name: name.clone(), value: value.clone() },
+        Goal::SetImageTag { tag } => Check::ImageTag { component, tag: tag.clone() },
         Goal::Restart => Check::Restarted(component),
-        Goal::Scale { replicas } => Check::Replicas {
-            component,
-            equals: *replicas,
-        },
+        Goal::Scale { replicas } => Check::Replicas { component, equals: *replicas },
         Goal::ReportCpu => Check::Reported(reported("cpu", Quantity::Cpu(component))),
         Goal::ReportP99 => Check::Reported(reported("p99", Quantity::P99(component))),
         Goal::CheckHealth | Goal::CheckPerformance => Check::HealthReported,
@@ -249,23 +232,13 @@ fn checks_of(goal: &Goal, component: &Component) -> Vec<Check> {
             target_to: highest_target(),
             replicas_to: most_replicas(),
         },
-        Goal::ReduceLatency { below } => Check::P99Below {
-            component,
-            bound: *below,
-        },
-        Goal::ReduceCpu { below } => Check::CpuBelow {
-            component,
-            share: *below,
-        },
+        Goal::ReduceLatency { below } => Check::P99Below { component, bound: *below },
+        Goal::ReduceCpu { below } => Check::CpuBelow { component, share: *below },
         Goal::Maintain => return Vec::new(),
     };
     vec![check]
 }
 
 fn reported(name: &str, quantity: Quantity) -> Answer {
-    Answer {
-        name: name.into(),
-        truth: vec![quantity],
-        tolerance: default_tolerance(),
-    }
+    Answer { name: name.into(), truth: vec![quantity], tolerance: default_tolerance() }
 }

@@ -83,15 +83,11 @@ impl AppWords {
     }
 
     pub(crate) fn component_names(&self) -> impl Iterator<Item = &str> {
-        self.components
-            .iter()
-            .map(|component| component.name.as_str())
+        self.components.iter().map(|component| component.name.as_str())
     }
 
     /// The components with the labels of their pods.
     pub fn labelled(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, String>)> {
-        self.components
-            .iter()
-            .map(|component| (component.name.as_str(), &component.labels))
+        self.components.iter().map(|component| (component.name.as_str(), &component.labels))
     }
 }

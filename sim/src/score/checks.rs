@@ -10,8 +10,7 @@ use crate::time::SimTime;
 
 /// All checks of the task.
 pub(super) fn all(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
-    let outcomes: Vec<Outcome> =
-        judge.scenario.task.checks().iter().map(|check| one(judge, reading, check)).collect();
+    let outcomes: Vec<Outcome> = judge.scenario.task.checks().iter().map(|check| one(judge, reading, check)).collect();
     let wrong: Vec<&str> = outcomes.iter().filter(|o| !o.passed).map(|o| o.why.as_str()).collect();
     if wrong.is_empty() {
         let found: Vec<&str> = outcomes.iter().map(|o| o.why.as_str()).collect();
@@ -85,7 +84,14 @@ fn restarted(reading: &Reading<'_>, component: &str, end: &Description) -> Outco
     };
     let left = begin.pods.iter().filter(|pod| end.pods.iter().any(|other| other.name == pod.name)).count();
     let right = left == 0 && serves(end) && end.deployment.replicas >= begin.deployment.replicas;
-    outcome(right, format!("{left} of {} old pods of {component} are left, {} available", begin.pods.len(), end.deployment.available))
+    outcome(
+        right,
+        format!(
+            "{left} of {} old pods of {component} are left, {} available",
+            begin.pods.len(),
+            end.deployment.available
+        ),
+    )
 }
 
 /// The intervals of the hold time at the end.
@@ -320,7 +326,9 @@ mod tests {
             })
             .reports(200, report)
         };
-        for (cpu, right) in [(0.04, true), (0.0437, true), (0.06, true), (0.087, true), (0.03, false), (0.1, false), (40.0, false)] {
+        for (cpu, right) in
+            [(0.04, true), (0.0437, true), (0.06, true), (0.087, true), (0.03, false), (0.1, false), (40.0, false)]
+        {
             assert_eq!(played("report-cpu", log(cpu)).passed, right, "{cpu}");
         }
         assert_eq!(played("report-cpu", Log::of(60, healthy)).why, "`cpu` was not reported");

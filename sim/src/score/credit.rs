@@ -111,7 +111,14 @@ mod tests {
 
     fn branch(without_step: Option<u32>, future: u32, played: f64, branch: f64) -> EpisodeEvent {
         let inapplicable = u32::from(future == 1);
-        EpisodeEvent::Branch(Box::new(Branch { without_step, future, played, branch, inapplicable, green_at_end: false }))
+        EpisodeEvent::Branch(Box::new(Branch {
+            without_step,
+            future,
+            played,
+            branch,
+            inapplicable,
+            green_at_end: false,
+        }))
     }
 
     #[test]
@@ -134,7 +141,13 @@ mod tests {
         let restart = Write::Restart { component: component.clone() };
         let scale = Write::Scale { component, replicas: 2 };
         let try_out = |step, instead: &Write, future, branch| {
-            EpisodeEvent::Alternative(Box::new(Alternative { step, instead: instead.clone(), future, played: -20.0, branch }))
+            EpisodeEvent::Alternative(Box::new(Alternative {
+                step,
+                instead: instead.clone(),
+                future,
+                played: -20.0,
+                branch,
+            }))
         };
         let regret = regret(&log(vec![
             try_out(1, &restart, 0, -5.0),

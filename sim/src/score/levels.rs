@@ -120,10 +120,8 @@ fn noticed(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
 
 /// The last root cause that the agent named, in a declaration or a report.
 fn named<'a>(reading: &Reading<'a>) -> Option<(&'a str, Option<&'a str>)> {
-    let declared = reading
-        .declarations
-        .iter()
-        .filter_map(|(at, d)| Some((*at, (d.component.as_deref()?, d.kind.as_deref()))));
+    let declared =
+        reading.declarations.iter().filter_map(|(at, d)| Some((*at, (d.component.as_deref()?, d.kind.as_deref()))));
     let reported = reading
         .reports
         .iter()
@@ -140,7 +138,8 @@ pub(super) fn localize(judge: &Judge<'_>, reading: &Reading<'_>) -> Option<Local
     let Some((component, kind)) = named(reading) else { return Some(none) };
     let kind = kind.and_then(FaultKind::from_name);
     let of_cause = |cause: &crate::fault::RootCause| {
-        let distance = if cause.component == component { Some(0) } else { (judge.distance)(component, &cause.component) };
+        let distance =
+            if cause.component == component { Some(0) } else { (judge.distance)(component, &cause.component) };
         let right = distance == Some(0) && kind.is_some_and(|kind| cause.kinds.contains(&kind));
         let near = distance.map_or(0.0, |d| 0.5 / (1.0 + f64::from(d)));
         Localization { distance, kind: right, score: near + if right { 0.5 } else { 0.0 } }
@@ -167,7 +166,8 @@ fn mended(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
     }
     if reading.idle_branches.is_empty() {
         let end = reading.end;
-        if let Some(over) = judge.scenario.faults.iter().filter_map(crate::fault::Fault::ends_at).find(|at| *at <= end) {
+        if let Some(over) = judge.scenario.faults.iter().filter_map(crate::fault::Fault::ends_at).find(|at| *at <= end)
+        {
             return outcome(false, format!("green, but a fault ended by itself at {over}"));
         }
         if reading.writes.is_empty() {

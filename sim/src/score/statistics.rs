@@ -170,7 +170,11 @@ pub fn bootstrap_stratified(strata: &[&[f64]], key: Key) -> Option<Mean> {
         })
         .collect();
     means.sort_by(f64::total_cmp);
-    Some(Mean { mean: of_strata(&|_, values| mean_of(values)), low: quantile(&means, 0.025), high: quantile(&means, 0.975) })
+    Some(Mean {
+        mean: of_strata(&|_, values| mean_of(values)),
+        low: quantile(&means, 0.025),
+        high: quantile(&means, 0.975),
+    })
 }
 
 /// A quantile of sorted values, interpolated between neighbours (type 7 of Hyndman and Fan).
@@ -193,8 +197,8 @@ pub fn student_mean(values: &[f64]) -> Option<Mean> {
 
 /// 97.5 % quantiles of Student's distribution with 1, 2, … degrees of freedom, from any table.
 const STUDENT: [f64; 30] = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110,
-    2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 ];
 
 fn student_quantile(freedom: usize) -> f64 {
@@ -275,11 +279,9 @@ mod tests {
     /// from Altman et al. (Statistics with Confidence, 2000, table 6.2).
     #[test]
     fn newcombes_paired_interval_agrees_with_textbooks() {
-        for ([both, only_first, only_second, neither], low, high) in [
-            ([14, 5, 0, 22], 0.0115, 0.2265),
-            ([1, 1, 7, 12], -0.5069, -0.0256),
-            ([59, 6, 16, 80], -0.1186, -0.0046),
-        ] {
+        for ([both, only_first, only_second, neither], low, high) in
+            [([14, 5, 0, 22], 0.0115, 0.2265), ([1, 1, 7, 12], -0.5069, -0.0256), ([59, 6, 16, 80], -0.1186, -0.0046)]
+        {
             let interval = newcombe_paired(Paired { both, only_first, only_second, neither }).unwrap();
             assert!(near(interval.low, low) && near(interval.high, high), "{interval:?}");
         }

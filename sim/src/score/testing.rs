@@ -153,7 +153,8 @@ impl Log {
 
     pub(super) fn entries(mut self) -> Vec<Entry> {
         self.0.sort_by_key(|(at, _)| *at);
-        self.0.push((SimTime::ZERO + SimDuration::from_secs(240), EpisodeEvent::Ended { reason: EndReason::Completed }));
+        self.0
+            .push((SimTime::ZERO + SimDuration::from_secs(240), EpisodeEvent::Ended { reason: EndReason::Completed }));
         self.0.into_iter().zip(1..).map(|((t_ns, event), seq)| Entry { seq, t_ns, event }).collect()
     }
 

@@ -30,9 +30,10 @@ pub(super) fn times(judge: &Judge<'_>, reading: &Reading<'_>) -> Times {
     let after = reading.truths.iter().filter(|truth| truth.to > injected);
     let looks: Vec<Look<'_>> =
         after.map(|truth| Look { truth, green: judge.is_green(truth, reading.fault_free_per_s) }).collect();
-    let mitigate = looks.iter().position(|look| !look.green).map(|violated| {
-        waited(held_from(&looks[violated..], judge.scenario.hold))
-    });
+    let mitigate = looks
+        .iter()
+        .position(|look| !look.green)
+        .map(|violated| waited(held_from(&looks[violated..], judge.scenario.hold)));
     Times { detect: Some(waited(detected(judge, reading, injected))), mitigate }
 }
 

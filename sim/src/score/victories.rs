@@ -13,18 +13,15 @@ fn restart() -> Write {
 
 /// Declares the cause at 100 s, acts at 110 s, is right from 120 s on, reports at 160 s.
 fn competent(after: impl Fn(u64) -> Truth) -> Log {
-    Log::of(120, after)
-        .declares(100, false, Some(("catalogue", "cpu-stress")))
-        .writes(110, 1, restart())
-        .reports(
-            160,
-            Conclusion {
-                healthy: true,
-                root_cause_component: Some("catalogue".into()),
-                root_cause_kind: Some("cpu-stress".into()),
-                ..Conclusion::default()
-            },
-        )
+    Log::of(120, after).declares(100, false, Some(("catalogue", "cpu-stress"))).writes(110, 1, restart()).reports(
+        160,
+        Conclusion {
+            healthy: true,
+            root_cause_component: Some("catalogue".into()),
+            root_cause_kind: Some("cpu-stress".into()),
+            ..Conclusion::default()
+        },
+    )
 }
 
 fn passed(outcome: Option<&Outcome>) -> bool {

@@ -10,31 +10,20 @@ use crate::time::SimTime;
 /// figure goes first.
 pub fn evaluate(slos: &Slos, truth: &Truth, fault_free_per_s: Option<f64>) -> Vec<ClauseResult> {
     let mut results = Vec::new();
-    for clause in ClauseName::ALL
-        .into_iter()
-        .filter(|&clause| slos.asks(clause))
-    {
+    for clause in ClauseName::ALL.into_iter().filter(|&clause| slos.asks(clause)) {
         for component in slos.components_of(clause) {
             let state = match truth.components.iter().find(|c| c.component == *component) {
                 Some(of_component) => component_state(slos, clause, of_component),
                 None => Some(ClauseState::NoData),
             };
-            results.extend(state.map(|state| ClauseResult {
-                clause,
-                component: Some(component.clone()),
-                state,
-            }));
+            results.extend(state.map(|state| ClauseResult { clause, component: Some(component.clone()), state }));
         }
         let state = match clause {
             ClauseName::Success => client_success(slos, truth),
             ClauseName::Throughput => throughput(slos, truth, fault_free_per_s),
             _ => continue,
         };
-        results.push(ClauseResult {
-            clause,
-            component: None,
-            state,
-        });
+        results.push(ClauseResult { clause, component: None, state });
     }
     results
 }
@@ -66,32 +55,19 @@ pub struct Judgement {
 impl Judgement {
     /// Whether the answer is right.
     pub const fn accepts(self, healthy: bool) -> bool {
-        if healthy {
-            self.healthy
-        } else {
-            self.unhealthy
-        }
+        if healthy { self.healthy } else { self.unhealthy }
     }
 }
 
 /// Judges the moment `at` by the recorded intervals; none if no interval ended before or covers it.
-pub fn judge(
-    slos: &Slos,
-    truths: &[&Truth],
-    fault_free_per_s: Option<f64>,
-    at: SimTime,
-) -> Option<Judgement> {
+pub fn judge(slos: &Slos, truths: &[&Truth], fault_free_per_s: Option<f64>, at: SimTime) -> Option<Judgement> {
     let seen = &truths[..truths.partition_point(|truth| truth.from < at)];
     let last = seen.last()?;
     let window = at - slos.stable_for;
     let green = |truth: &Truth| is_green(&evaluate(slos, truth, fault_free_per_s));
     Some(Judgement {
         healthy: green(last),
-        unhealthy: seen
-            .iter()
-            .rev()
-            .take_while(|truth| truth.to > window)
-            .any(|truth| !green(truth)),
+        unhealthy: seen.iter().rev().take_while(|truth| truth.to > window).any(|truth| !green(truth)),
     })
 }
 
@@ -102,51 +78,30 @@ fn component_state(slos: &Slos, clause: ClauseName, of: &ComponentTruth) -> Opti
         ClauseName::Cpu => share(of.pods, of.cpu_worst_pod, of.cpu_limit, slos.cpu.below),
         ClauseName::Memory => {
             let limit = of.memory_limit.map(|bytes| bytes as f64);
-            share(
-                of.pods,
-                of.memory_worst_pod as f64,
-                limit,
-                slos.memory.below,
-            )
+            share(of.pods, of.memory_worst_pod as f64, limit, slos.memory.below)
         }
         ClauseName::Latency => {
             let measured = match slos.latency.side {
                 Side::Server => of.p99_s,
                 Side::Caller => of.caller_p99_s,
             };
-            measured.map_or(ClauseState::NoData, |value| {
-                below(value, slos.latency.below.as_secs_f64())
-            })
+            measured.map_or(ClauseState::NoData, |value| below(value, slos.latency.below.as_secs_f64()))
         }
-        ClauseName::Replicas => at_least(
-            f64::from(of.available),
-            f64::from(slos.replicas.at_least.max(of.replicas)),
-        ),
+        ClauseName::Replicas => at_least(f64::from(of.available), f64::from(slos.replicas.at_least.max(of.replicas))),
         // Without a request in the interval the clients' side of the clause says what is to be said.
         ClauseName::Success if of.requests == 0 => return None,
-        ClauseName::Success => at_least(
-            1.0 - of.errors as f64 / of.requests as f64,
-            slos.success.at_least,
-        ),
+        ClauseName::Success => at_least(1.0 - of.errors as f64 / of.requests as f64, slos.success.at_least),
         ClauseName::Throughput => return None,
         ClauseName::Limits => limits(of),
     })
 }
 
 fn below(value: f64, bound: f64) -> ClauseState {
-    if value < bound {
-        ClauseState::Green { value }
-    } else {
-        ClauseState::Violated { value, bound }
-    }
+    if value < bound { ClauseState::Green { value } } else { ClauseState::Violated { value, bound } }
 }
 
 fn at_least(value: f64, bound: f64) -> ClauseState {
-    if value >= bound {
-        ClauseState::Green { value }
-    } else {
-        ClauseState::Violated { value, bound }
-    }
+    if value >= bound { ClauseState::Green { value } } else { ClauseState::Violated { value, bound } }
 }
 
 /// Ready pods among those there are; a Deployment without pods has none that is ready.
@@ -169,16 +124,10 @@ fn limits(of: &ComponentTruth) -> ClauseState {
         _ => None,
     };
     let cpu = ratio(of.cpu_limit_written, of.cpu_limit);
-    let memory = ratio(
-        of.memory_limit_written.map(|b| b as f64),
-        of.memory_limit.map(|b| b as f64),
-    );
+    let memory = ratio(of.memory_limit_written.map(|b| b as f64), of.memory_limit.map(|b| b as f64));
     match cpu.into_iter().chain(memory).reduce(f64::max) {
         // What the node gives is the written limit itself, or less.
-        Some(worst) if worst > 1.0 => ClauseState::Violated {
-            value: worst,
-            bound: 1.0,
-        },
+        Some(worst) if worst > 1.0 => ClauseState::Violated { value: worst, bound: 1.0 },
         Some(value) => ClauseState::Green { value },
         None => ClauseState::NotApplicable,
     }
@@ -197,10 +146,9 @@ fn client_success(slos: &Slos, truth: &Truth) -> ClauseState {
 fn throughput(slos: &Slos, truth: &Truth, fault_free_per_s: Option<f64>) -> ClauseState {
     let seconds = truth.to.since(truth.from).as_secs_f64();
     match slos.throughput.fault_free_per_s.or(fault_free_per_s) {
-        Some(reference) if reference > 0.0 && seconds > 0.0 => at_least(
-            truth.client_ok as f64 / seconds / reference,
-            slos.throughput.at_least,
-        ),
+        Some(reference) if reference > 0.0 && seconds > 0.0 => {
+            at_least(truth.client_ok as f64 / seconds / reference, slos.throughput.at_least)
+        }
         Some(_) | None => ClauseState::NoData,
     }
 }

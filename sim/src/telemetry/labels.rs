@@ -35,10 +35,7 @@ pub struct Labels {
 impl Labels {
     /// The set without labels.
     pub fn empty() -> Self {
-        Self {
-            metric: None,
-            others: Arc::from([]),
-        }
+        Self { metric: None, others: Arc::from([]) }
     }
 
     /// Is there no label at all?
@@ -51,9 +48,7 @@ impl Labels {
         if name == METRIC_NAME {
             return self.metric();
         }
-        let at = self
-            .others
-            .binary_search_by(|label| (*label.name).cmp(name));
+        let at = self.others.binary_search_by(|label| (*label.name).cmp(name));
         at.map_or("", |at| &self.others[at].value)
     }
 
@@ -64,15 +59,9 @@ impl Labels {
 
     /// Names and values, sorted by name, `__name__` among them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
-        let (before, after) = self
-            .others
-            .split_at(self.others.partition_point(|l| *l.name < *METRIC_NAME));
+        let (before, after) = self.others.split_at(self.others.partition_point(|l| *l.name < *METRIC_NAME));
         let metric = self.metric.as_deref().map(|metric| (METRIC_NAME, metric));
-        before
-            .iter()
-            .map(Label::pair)
-            .chain(metric)
-            .chain(after.iter().map(Label::pair))
+        before.iter().map(Label::pair).chain(metric).chain(after.iter().map(Label::pair))
     }
 
     /// The labels for whose name `keep` holds.
@@ -80,10 +69,7 @@ impl Labels {
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         let metric = self.metric.clone().filter(|_| keep(METRIC_NAME));
         let kept = self.others.iter().filter(|label| keep(&label.name));
-        Self {
-            metric,
-            others: kept.cloned().collect(),
-        }
+        Self { metric, others: kept.cloned().collect() }
     }
 
     /// A hash of the labels for whose name `keep` holds: equal for equal ones (FNV-1a).
@@ -91,31 +77,20 @@ impl Labels {
         let kept = self.iter().filter(|(name, _)| keep(name));
         kept.fold(0xcbf2_9ce4_8422_2325, |hash, (name, value)| {
             // 0xff is in no UTF-8 text and keeps name and value apart.
-            let bytes = name
-                .bytes()
-                .chain([0xff])
-                .chain(value.bytes())
-                .chain([0xff]);
-            bytes.fold(hash, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            })
+            let bytes = name.bytes().chain([0xff]).chain(value.bytes()).chain([0xff]);
+            bytes.fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
         })
     }
 
     /// Would [`filtered`](Self::filtered) give these labels?
     pub(crate) fn equals_filtered(&self, keep: impl Fn(&str) -> bool, filtered: &Self) -> bool {
-        self.iter()
-            .filter(|(name, _)| keep(name))
-            .eq(filtered.iter())
+        self.iter().filter(|(name, _)| keep(name)).eq(filtered.iter())
     }
 
     /// The labels without the metric's name.
     #[must_use]
     pub fn without_metric(&self) -> Self {
-        Self {
-            metric: None,
-            others: Arc::clone(&self.others),
-        }
+        Self { metric: None, others: Arc::clone(&self.others) }
     }
 
     /// The labels with one set to `value`, or removed if the value is empty.
@@ -127,11 +102,7 @@ impl Labels {
 
 /// Strings of one store are interned, so most comparisons find the same one.
 fn compare(a: &Arc<str>, b: &Arc<str>) -> Ordering {
-    if Arc::ptr_eq(a, b) {
-        Ordering::Equal
-    } else {
-        a.cmp(b)
-    }
+    if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
 }
 
 impl Ord for Label {
@@ -179,22 +150,13 @@ impl FromIterator<Label> for Labels {
         sorted.retain(|label| !label.value.is_empty());
         let metric = sorted.iter().position(|label| &*label.name == METRIC_NAME);
         let metric = metric.map(|at| sorted.remove(at).value);
-        Self {
-            metric,
-            others: sorted.into(),
-        }
+        Self { metric, others: sorted.into() }
     }
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Labels {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(labels: I) -> Self {
-        labels
-            .into_iter()
-            .map(|(name, value)| Label {
-                name: name.into(),
-                value: value.into(),
-            })
-            .collect()
+        labels.into_iter().map(|(name, value)| Label { name: name.into(), value: value.into() }).collect()
     }
 }
 
@@ -232,8 +194,7 @@ mod tests {
 
     #[test]
     fn label_sets_are_ordered_as_sequences_of_labels() {
-        let set =
-            |pairs: &[(&'static str, &'static str)]| pairs.iter().copied().collect::<Labels>();
+        let set = |pairs: &[(&'static str, &'static str)]| pairs.iter().copied().collect::<Labels>();
         let ascending = [
             set(&[]),
             set(&[("A", "1"), (METRIC_NAME, "z")]),
@@ -248,15 +209,10 @@ mod tests {
 
     #[test]
     fn the_last_value_of_a_name_wins_and_empty_values_vanish() {
-        let labels: Labels = [("b", "1"), ("a", "2"), ("b", "3"), ("c", "4"), ("c", "")]
-            .into_iter()
-            .collect();
+        let labels: Labels = [("b", "1"), ("a", "2"), ("b", "3"), ("c", "4"), ("c", "")].into_iter().collect();
         assert_eq!(labels.to_string(), r#"{a="2", b="3"}"#);
         assert_eq!(labels.with("b", "").to_string(), r#"{a="2"}"#);
-        assert_eq!(
-            labels.with(METRIC_NAME, "m").to_string(),
-            r#"m{a="2", b="3"}"#
-        );
+        assert_eq!(labels.with(METRIC_NAME, "m").to_string(), r#"m{a="2", b="3"}"#);
         assert_eq!(labels.with(METRIC_NAME, "m").without_metric(), labels);
         assert_eq!((labels.get("b"), labels.get("z")), ("3", ""));
         assert_eq!(Labels::empty().to_string(), "{}");

@@ -53,11 +53,7 @@ impl Block {
     }
 
     fn start(&self, row: usize) -> usize {
-        if row == 0 {
-            0
-        } else {
-            self.ends[row - 1] as usize
-        }
+        if row == 0 { 0 } else { self.ends[row - 1] as usize }
     }
 
     fn row(&self, row: usize) -> &[f64] {
@@ -73,11 +69,7 @@ impl Block {
         self.values.extend_from_slice(values);
         self.values.resize(start + width, ABSENT);
         let (old, new) = self.values.split_at_mut(start);
-        let last = if rows == 0 {
-            before
-        } else {
-            &old[last_start..]
-        };
+        let last = if rows == 0 { before } else { &old[last_start..] };
         for (value, &previous) in new.iter_mut().zip(last) {
             if is_absent(*value) && is_alive(previous) {
                 *value = STALE;
@@ -87,20 +79,12 @@ impl Block {
         self.ends.push(self.values.len() as u32);
     }
 
-    fn column(
-        &self,
-        column: usize,
-        from_ms: i64,
-        to_ms: i64,
-    ) -> impl DoubleEndedIterator<Item = Sample> + '_ {
+    fn column(&self, column: usize, from_ms: i64, to_ms: i64) -> impl DoubleEndedIterator<Item = Sample> + '_ {
         let first = self.times.partition_point(|&t| t < from_ms);
         let end = self.times.partition_point(|&t| t <= to_ms);
         (first..end).filter_map(move |row| {
             let value = *self.row(row).get(column)?;
-            (!is_absent(value)).then(|| Sample {
-                t_ms: self.times[row],
-                value,
-            })
+            (!is_absent(value)).then(|| Sample { t_ms: self.times[row], value })
         })
     }
 }
@@ -116,18 +100,13 @@ impl Rows {
     /// Adds a row of `width` columns; columns that `values` does not reach are absent.
     pub(super) fn append(&mut self, t_ms: i64, values: &[f64], width: usize) {
         let last = self.head.times.last();
-        assert!(
-            last.is_none_or(|&t| t < t_ms),
-            "a target's row at {t_ms} ms is not later than its last row"
-        );
+        assert!(last.is_none_or(|&t| t < t_ms), "a target's row at {t_ms} ms is not later than its last row");
         let sealed = (self.head.times.len() == BLOCK_ROWS).then(|| {
             let block = mem::replace(&mut self.head, Arc::new(Block::with_width(width)));
             Arc::make_mut(&mut self.full).push(Arc::clone(&block));
             block
         });
-        let before = sealed
-            .as_ref()
-            .map_or(&[][..], |block| block.row(BLOCK_ROWS - 1));
+        let before = sealed.as_ref().map_or(&[][..], |block| block.row(BLOCK_ROWS - 1));
         Arc::make_mut(&mut self.head).push(t_ms, values, width, before);
     }
 
@@ -144,13 +123,8 @@ impl Rows {
         from_ms: i64,
         to_ms: i64,
     ) -> impl DoubleEndedIterator<Item = Sample> + '_ {
-        let first = self
-            .full
-            .partition_point(|block| block.times.last().is_some_and(|&t| t < from_ms));
-        let end = self
-            .full
-            .partition_point(|block| block.times.first().is_some_and(|&t| t <= to_ms))
-            .max(first);
+        let first = self.full.partition_point(|block| block.times.last().is_some_and(|&t| t < from_ms));
+        let end = self.full.partition_point(|block| block.times.first().is_some_and(|&t| t <= to_ms)).max(first);
         let blocks = self.full[first..end].iter().chain([&self.head]);
         blocks.flat_map(move |block| block.column(column, from_ms, to_ms))
     }

@@ -20,33 +20,22 @@ impl Store {
 impl Target {
     fn select(&self, target: TargetIx, matchers: &[Matcher], selected: &mut Vec<SeriesIx>) {
         // A label of the target has the same value on all its series, so one test decides for all.
-        let (shared, own): (Vec<&Matcher>, Vec<&Matcher>) = matchers
-            .iter()
-            .partition(|m| !self.schema.target.get(&m.name).is_empty());
-        if !shared
-            .iter()
-            .all(|m| m.is_match(self.schema.target.get(&m.name)))
-        {
+        let (shared, own): (Vec<&Matcher>, Vec<&Matcher>) =
+            matchers.iter().partition(|m| !self.schema.target.get(&m.name).is_empty());
+        if !shared.iter().all(|m| m.is_match(self.schema.target.get(&m.name))) {
             return;
         }
-        let (by_name, by_label): (Vec<&Matcher>, Vec<&Matcher>) =
-            own.into_iter().partition(|m| m.name == METRIC_NAME);
+        let (by_name, by_label): (Vec<&Matcher>, Vec<&Matcher>) = own.into_iter().partition(|m| m.name == METRIC_NAME);
         let mut take = |name: &str| {
             let columns = self.schema.by_name.get(name).into_iter().flatten();
-            let matching = columns
-                .filter(|(labels, _)| by_label.iter().all(|m| m.is_match(labels.get(&m.name))));
+            let matching = columns.filter(|(labels, _)| by_label.iter().all(|m| m.is_match(labels.get(&m.name))));
             selected.extend(matching.map(|(_, &column)| SeriesIx { target, column }));
         };
         let accepted = |name: &str| by_name.iter().all(|m| m.is_match(name));
         match by_name.iter().find(|m| m.op == MatchOp::Equal) {
             Some(exact) if accepted(&exact.value) => take(&exact.value),
             Some(_) => {}
-            None => self
-                .schema
-                .by_name
-                .keys()
-                .filter(|name| accepted(name))
-                .for_each(|name| take(name)),
+            None => self.schema.by_name.keys().filter(|name| accepted(name)).for_each(|name| take(name)),
         }
     }
 }
@@ -58,20 +47,10 @@ mod tests {
     use super::*;
 
     fn select(store: &Store, selector: &str) -> Vec<String> {
-        let Expr::VectorSelector(parsed) = parser::parse(selector).unwrap() else {
-            panic!("{selector}")
-        };
+        let Expr::VectorSelector(parsed) = parser::parse(selector).unwrap() else { panic!("{selector}") };
         let mut matchers = parsed.matchers.matchers;
-        matchers.extend(
-            parsed
-                .name
-                .map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, &name)),
-        );
-        store
-            .select(&matchers)
-            .into_iter()
-            .map(|series| store.labels(series).to_string())
-            .collect()
+        matchers.extend(parsed.name.map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, &name)));
+        store.select(&matchers).into_iter().map(|series| store.labels(series).to_string()).collect()
     }
 
     #[test]
@@ -86,34 +65,16 @@ mod tests {
         let check = |selector: &str, expected: &[&str]| {
             assert_eq!(select(&store, selector), expected, "{selector}");
         };
-        check(
-            "up",
-            &[r#"up{name="carts", version="0.4.8"}"#, r#"up{name="user"}"#],
-        );
+        check("up", &[r#"up{name="carts", version="0.4.8"}"#, r#"up{name="user"}"#]);
         check("down", &[]);
-        check(
-            r#"hits{name="user"}"#,
-            &[
-                r#"hits{name="user", route="/a"}"#,
-                r#"hits{name="user", route="/b"}"#,
-            ],
-        );
-        check(
-            r#"hits{name="user",route!="/a"}"#,
-            &[r#"hits{name="user", route="/b"}"#],
-        );
+        check(r#"hits{name="user"}"#, &[r#"hits{name="user", route="/a"}"#, r#"hits{name="user", route="/b"}"#]);
+        check(r#"hits{name="user",route!="/a"}"#, &[r#"hits{name="user", route="/b"}"#]);
         check(r#"up{name=~"us|car"}"#, &[]);
         check(r#"up{name=~"us.*|car"}"#, &[r#"up{name="user"}"#]);
         check(r#"up{version=""}"#, &[r#"up{name="user"}"#]);
-        check(
-            r#"up{version!=""}"#,
-            &[r#"up{name="carts", version="0.4.8"}"#],
-        );
+        check(r#"up{version!=""}"#, &[r#"up{name="carts", version="0.4.8"}"#]);
         check(r#"up{version!~".+"}"#, &[r#"up{name="user"}"#]);
-        check(
-            r#"{__name__=~"h.*",name="user",route="/a"}"#,
-            &[r#"hits{name="user", route="/a"}"#],
-        );
+        check(r#"{__name__=~"h.*",name="user",route="/a"}"#, &[r#"hits{name="user", route="/a"}"#]);
         check(r#"{__name__="up",__name__!="up",name="user"}"#, &[]);
     }
 }

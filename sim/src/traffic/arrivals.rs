@@ -25,21 +25,12 @@ impl Schedule {
         let (mut start, mut previous) = (0.0, 0.0);
         let mut stages: Vec<_> = Vec::new();
         for stage in &arrivals.stages {
-            stages.push((
-                start,
-                if stage.ramp { previous } else { stage.rate },
-                stage.rate,
-            ));
+            stages.push((start, if stage.ramp { previous } else { stage.rate }, stage.rate));
             start += stage.duration.as_secs_f64();
             previous = stage.rate;
         }
         stages.push((start, previous, previous));
-        Self {
-            process: arrivals.process,
-            stages,
-            current: 0,
-            position: 0.0,
-        }
+        Self { process: arrivals.process, stages, current: 0, position: 0.0 }
     }
 
     /// Time of arrival `number` since the start; none if there will not be any more.
@@ -50,21 +41,13 @@ impl Schedule {
         };
         loop {
             let (start, from, to) = self.stages[self.current];
-            let end = self
-                .stages
-                .get(self.current + 1)
-                .map_or(f64::INFINITY, |next| next.0);
-            let slope = if end > start && end.is_finite() {
-                (to - from) / (end - start)
-            } else {
-                0.0
-            };
+            let end = self.stages.get(self.current + 1).map_or(f64::INFINITY, |next| next.0);
+            let slope = if end > start && end.is_finite() { (to - from) / (end - start) } else { 0.0 };
             let rate = from + slope * (self.position - start);
             let left = (end - self.position) * (rate + to) / 2.0;
             if area <= left && rate.max(to) > 0.0 {
                 // The positive root of `slope/2 · y² + rate · y = area`, in its stable form.
-                self.position +=
-                    2.0 * area / (rate + (rate * rate + 2.0 * slope * area).max(0.0).sqrt());
+                self.position += 2.0 * area / (rate + (rate * rate + 2.0 * slope * area).max(0.0).sqrt());
                 return Some(SimDuration::from_secs_f64(self.position));
             }
             if end.is_infinite() {
@@ -89,39 +72,20 @@ pub(super) struct Staircase {
 impl Staircase {
     pub(super) fn new(stages: Vec<Stage>, start: SimTime) -> Self {
         let until = Self::end(&stages, 0, start);
-        Self {
-            stages,
-            current: 0,
-            until,
-        }
+        Self { stages, current: 0, until }
     }
 
     /// One stage that stays, as a level or a plain number of users asks for.
     pub(super) fn flat(users: u32, spawn_rate: f64) -> Vec<Stage> {
-        vec![Stage {
-            duration: SimDuration::ZERO,
-            users,
-            spawn_rate,
-        }]
+        vec![Stage { duration: SimDuration::ZERO, users, spawn_rate }]
     }
 
     pub(super) fn of_level(level: &Level, target: &str) -> Vec<Stage> {
-        Self::flat(
-            level
-                .users_by_target
-                .get(target)
-                .copied()
-                .unwrap_or(level.users),
-            level.spawn_rate,
-        )
+        Self::flat(level.users_by_target.get(target).copied().unwrap_or(level.users), level.spawn_rate)
     }
 
     fn end(stages: &[Stage], ix: usize, start: SimTime) -> SimTime {
-        if ix + 1 < stages.len() {
-            start + stages[ix].duration
-        } else {
-            SimTime::NEVER
-        }
+        if ix + 1 < stages.len() { start + stages[ix].duration } else { SimTime::NEVER }
     }
 
     /// The users that are wanted at `now`, how long one takes to start or stop, and when that
@@ -132,11 +96,7 @@ impl Staircase {
             self.until = Self::end(&self.stages, self.current, self.until);
         }
         let stage = self.stages[self.current];
-        (
-            stage.users,
-            SimDuration::from_secs_f64(1.0 / stage.spawn_rate),
-            self.until,
-        )
+        (stage.users, SimDuration::from_secs_f64(1.0 / stage.spawn_rate), self.until)
     }
 }
 
@@ -146,50 +106,22 @@ mod tests {
     use crate::workload::RateStage;
 
     fn schedule(process: ArrivalProcess, stages: &[(u64, f64, bool)]) -> Schedule {
-        let stages = stages.iter().map(|&(s, rate, ramp)| RateStage {
-            duration: SimDuration::from_secs(s),
-            rate,
-            ramp,
-        });
-        Schedule::new(&Arrivals {
-            process,
-            stages: stages.collect(),
-        })
+        let stages =
+            stages.iter().map(|&(s, rate, ramp)| RateStage { duration: SimDuration::from_secs(s), rate, ramp });
+        Schedule::new(&Arrivals { process, stages: stages.collect() })
     }
 
     #[test]
     fn constant_arrivals_follow_steps_and_ramps() {
-        let mut arrivals = schedule(
-            ArrivalProcess::Constant,
-            &[
-                (2, 1.0, false),
-                (2, 0.0, false),
-                (4, 2.0, true),
-                (1, 2.0, false),
-            ],
-        );
-        let times: Vec<_> = (0..9)
-            .map(|n| arrivals.next(Key::root(1), n).unwrap().as_secs_f64())
-            .collect();
+        let mut arrivals =
+            schedule(ArrivalProcess::Constant, &[(2, 1.0, false), (2, 0.0, false), (4, 2.0, true), (1, 2.0, false)]);
+        let times: Vec<_> = (0..9).map(|n| arrivals.next(Key::root(1), n).unwrap().as_secs_f64()).collect();
         // The ramp's integral after y seconds is y² / 4: 1, 2, 3 and 4 at 2, 2.83, 3.46 and 4 s.
-        let expected = [
-            1.0,
-            2.0,
-            6.0,
-            4.0 + 8_f64.sqrt(),
-            4.0 + 12_f64.sqrt(),
-            8.0,
-            8.5,
-            9.0,
-            9.5,
-        ];
+        let expected = [1.0, 2.0, 6.0, 4.0 + 8_f64.sqrt(), 4.0 + 12_f64.sqrt(), 8.0, 8.5, 9.0, 9.5];
         for (time, expected) in times.iter().zip(expected) {
             assert!((time - expected).abs() < 1e-8, "{times:?}");
         }
-        let mut ends = schedule(
-            ArrivalProcess::Constant,
-            &[(2, 1.0, false), (1, 0.0, false)],
-        );
+        let mut ends = schedule(ArrivalProcess::Constant, &[(2, 1.0, false), (1, 0.0, false)]);
         assert!(ends.next(Key::root(1), 0).is_some() && ends.next(Key::root(1), 1).is_some());
         assert_eq!(ends.next(Key::root(1), 2), None);
     }
@@ -199,40 +131,25 @@ mod tests {
     fn poisson_arrivals_have_the_right_mean_and_variance() {
         let counts: Vec<f64> = (0..4000)
             .map(|seed| {
-                let mut arrivals = schedule(
-                    ArrivalProcess::Poisson,
-                    &[(10, 4.0, true), (10, 4.0, false)],
-                );
+                let mut arrivals = schedule(ArrivalProcess::Poisson, &[(10, 4.0, true), (10, 4.0, false)]);
                 let key = Key::root(seed);
-                (0..)
-                    .map_while(|n| arrivals.next(key, n))
-                    .take_while(|t| *t < SimDuration::from_secs(10))
-                    .count() as f64
+                (0..).map_while(|n| arrivals.next(key, n)).take_while(|t| *t < SimDuration::from_secs(10)).count()
+                    as f64
             })
             .collect();
         let mean = counts.iter().sum::<f64>() / 4000.0;
         let variance = counts.iter().map(|c| (c - mean) * (c - mean)).sum::<f64>() / 3999.0;
         // Standard errors: sqrt(20 / 4000) = 0.07 and 20 sqrt(2 / 4000) = 0.45.
-        assert!(
-            (mean - 20.0).abs() < 0.21 && (variance - 20.0).abs() < 1.4,
-            "{mean} {variance}"
-        );
+        assert!((mean - 20.0).abs() < 0.21 && (variance - 20.0).abs() < 1.4, "{mean} {variance}");
     }
 
     #[test]
     fn a_staircase_changes_at_its_stages() {
-        let stage = |s, users| Stage {
-            duration: SimDuration::from_secs(s),
-            users,
-            spawn_rate: 2.0,
-        };
+        let stage = |s, users| Stage { duration: SimDuration::from_secs(s), users, spawn_rate: 2.0 };
         let mut stairs = Staircase::new(vec![stage(10, 5), stage(10, 1)], SimTime(5_000_000_000));
         let at = |s: u64| SimTime(s * 1_000_000_000);
         assert_eq!(stairs.at(at(5)), (5, SimDuration::from_millis(500), at(15)));
         assert_eq!(stairs.at(at(14)).0, 5);
-        assert_eq!(
-            stairs.at(at(15)),
-            (1, SimDuration::from_millis(500), SimTime::NEVER)
-        );
+        assert_eq!(stairs.at(at(15)), (1, SimDuration::from_millis(500), SimTime::NEVER));
     }
 }

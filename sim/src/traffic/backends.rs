@@ -26,16 +26,8 @@ pub(super) struct Proxies {
 
 impl Proxies {
     pub(super) fn new(nodes: usize, kube_services: &[Option<KubeServiceIx>]) -> Self {
-        let services = kube_services
-            .iter()
-            .flatten()
-            .map(|ix| ix.index() + 1)
-            .max()
-            .unwrap_or(0);
-        Self {
-            services,
-            tables: vec![Vec::new(); nodes * services],
-        }
+        let services = kube_services.iter().flatten().map(|ix| ix.index() + 1).max().unwrap_or(0);
+        Self { services, tables: vec![Vec::new(); nodes * services] }
     }
 
     fn table(&self, node: NodeIx, service: KubeServiceIx) -> usize {
@@ -55,13 +47,7 @@ pub(super) enum Route {
 impl Traffic {
     /// What the kube-proxy of `node` knows from now on. Services that the profile does not use are
     /// ignored.
-    pub fn set_backends(
-        &mut self,
-        now: SimTime,
-        node: NodeIx,
-        service: KubeServiceIx,
-        backends: &[Backend],
-    ) {
+    pub fn set_backends(&mut self, now: SimTime, node: NodeIx, service: KubeServiceIx, backends: &[Backend]) {
         self.now = now;
         if service.index() < self.proxies.services {
             let table = self.proxies.table(node, service);

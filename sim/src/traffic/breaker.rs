@@ -46,23 +46,14 @@ impl Breaker {
     }
 
     /// A call that was let through is over.
-    pub(super) fn record(
-        &mut self,
-        settings: &Settings,
-        now: SimTime,
-        is_trial: bool,
-        succeeded: bool,
-    ) {
+    pub(super) fn record(&mut self, settings: &Settings, now: SimTime, is_trial: bool, succeeded: bool) {
         if is_trial {
             *self = Self::default();
             if !succeeded {
                 self.open_until = Some(now + settings.open_for);
             }
         } else if self.open_until.is_none() && self.trips(settings.trips, now, succeeded) {
-            *self = Self {
-                open_until: Some(now + settings.open_for),
-                ..Self::default()
-            };
+            *self = Self { open_until: Some(now + settings.open_for), ..Self::default() };
         }
     }
 
@@ -73,11 +64,7 @@ impl Breaker {
                 self.failures = if succeeded { 0 } else { self.failures + 1 };
                 self.failures > most
             }
-            Trips::FailureRatio {
-                ratio,
-                min_calls,
-                window,
-            } => {
+            Trips::FailureRatio { ratio, min_calls, window } => {
                 let (calls, failures) = self.count(now, window, succeeded);
                 !succeeded && calls >= min_calls && f64::from(failures) > ratio * f64::from(calls)
             }
@@ -93,13 +80,8 @@ impl Breaker {
         }
         current.1 += 1;
         current.2 += u32::from(!succeeded);
-        let recent = self
-            .window
-            .iter()
-            .filter(|(number, ..)| number + SLICES > slice);
-        recent.fold((0, 0), |(calls, failures), &(_, c, f)| {
-            (calls + c, failures + f)
-        })
+        let recent = self.window.iter().filter(|(number, ..)| number + SLICES > slice);
+        recent.fold((0, 0), |(calls, failures), &(_, c, f)| (calls + c, failures + f))
     }
 }
 
@@ -113,10 +95,7 @@ mod tests {
 
     /// Plays results (`+`, `-`) one per second and says for each second whether it passed.
     fn check(trips: Trips, results: &str, expected: &str) {
-        let settings = Settings {
-            trips,
-            open_for: SimDuration::from_secs(3),
-        };
+        let settings = Settings { trips, open_for: SimDuration::from_secs(3) };
         let mut breaker = Breaker::default();
         let played = results.chars().enumerate().map(|(second, result)| {
             let now = at(second as u64);
@@ -142,11 +121,7 @@ mod tests {
 
     #[test]
     fn opens_when_the_share_of_failures_in_the_window_is_too_high() {
-        let half = Trips::FailureRatio {
-            ratio: 0.5,
-            min_calls: 4,
-            window: SimDuration::from_secs(10),
-        };
+        let half = Trips::FailureRatio { ratio: 0.5, min_calls: 4, window: SimDuration::from_secs(10) };
         check(half, "---+", "pppp");
         check(half, "+---++++", "ppppxxtp");
         // The failures of the beginning have left the window when the next ones come.
@@ -155,10 +130,7 @@ mod tests {
 
     #[test]
     fn only_one_trial_at_a_time() {
-        let settings = Settings {
-            trips: Trips::ConsecutiveFailures(0),
-            open_for: SimDuration::from_secs(3),
-        };
+        let settings = Settings { trips: Trips::ConsecutiveFailures(0), open_for: SimDuration::from_secs(3) };
         let mut breaker = Breaker::default();
         breaker.record(&settings, at(0), false, false);
         assert_eq!(breaker.admit(at(3)), Admission::Trial);

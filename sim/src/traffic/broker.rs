@@ -74,12 +74,7 @@ impl Traffic {
 
     /// A consumer tries to reach its broker.
     pub(super) fn subscribe<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
-        let Subscription {
-            consumer,
-            spec,
-            is_over,
-            ..
-        } = self.subscriptions[ix as usize];
+        let Subscription { consumer, spec, is_over, .. } = self.subscriptions[ix as usize];
         if is_over {
             return;
         }
@@ -97,50 +92,29 @@ impl Traffic {
         subscription.broker = broker;
         subscription.epoch += 1;
         subscription.unacknowledged = 0;
-        self.message_queue(broker, spec.queue)
-            .consumers
-            .push_back(ix);
-        self.work
-            .push_back(Work::Deliver(ContainerIx(broker), spec.queue));
+        self.message_queue(broker, spec.queue).consumers.push_back(ix);
+        self.work.push_back(Work::Deliver(ContainerIx(broker), spec.queue));
     }
 
     fn message_queue(&mut self, broker: u32, number: u32) -> &mut MessageQueue {
         let queues = &mut self.containers[broker as usize].queues;
-        let at = queues
-            .iter()
-            .position(|queue| queue.number == number)
-            .unwrap_or_else(|| {
-                queues.push(MessageQueue {
-                    number,
-                    messages: VecDeque::new(),
-                    consumers: VecDeque::new(),
-                });
-                queues.len() - 1
-            });
+        let at = queues.iter().position(|queue| queue.number == number).unwrap_or_else(|| {
+            queues.push(MessageQueue { number, messages: VecDeque::new(), consumers: VecDeque::new() });
+            queues.len() - 1
+        });
         &mut queues[at]
     }
 
     /// A broker container has taken a message.
     pub(super) fn publish(&mut self, broker: u32, number: u32, key: Key, attributes: Attributes) {
         if self.containers[broker as usize].is_alive() {
-            self.message_queue(broker, number)
-                .messages
-                .push_back(Message {
-                    key: key.with_str("message"),
-                    attributes,
-                });
-            self.work
-                .push_back(Work::Deliver(ContainerIx(broker), number));
+            self.message_queue(broker, number).messages.push_back(Message { key: key.with_str("message"), attributes });
+            self.work.push_back(Work::Deliver(ContainerIx(broker), number));
         }
     }
 
     /// Hands messages to consumers that are ready, one to each in turn.
-    pub(super) fn deliver<E: Host>(
-        &mut self,
-        queue: &mut Queue<E>,
-        broker: ContainerIx,
-        number: u32,
-    ) {
+    pub(super) fn deliver<E: Host>(&mut self, queue: &mut Queue<E>, broker: ContainerIx, number: u32) {
         if !self.containers[broker.index()].is_alive() {
             return;
         }
@@ -169,11 +143,7 @@ impl Traffic {
     fn handle_message<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, message: Message) {
         let subscription = &mut self.subscriptions[ix as usize];
         subscription.unacknowledged += 1;
-        let mut job = Job::new(
-            message.key,
-            self.now,
-            Caller::Message(ix, subscription.epoch),
-        );
+        let mut job = Job::new(message.key, self.now, Caller::Message(ix, subscription.epoch));
         job.attributes = message.attributes;
         job.container = subscription.consumer.0;
         job.pc = subscription.spec.entry;
@@ -186,13 +156,7 @@ impl Traffic {
     }
 
     /// A message has been handled: the broker is told.
-    pub(super) fn message_handled<E: Host>(
-        &mut self,
-        queue: &mut Queue<E>,
-        ix: u32,
-        epoch: u32,
-        consumer: u32,
-    ) {
+    pub(super) fn message_handled<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, epoch: u32, consumer: u32) {
         let subscription = self.subscriptions[ix as usize];
         if subscription.epoch != epoch || subscription.broker == NONE {
             return;
@@ -200,10 +164,7 @@ impl Traffic {
         let Some(endpoint) = self.programs.services[subscription.spec.broker.index()].ack else {
             return self.acknowledged(ix, epoch);
         };
-        let key = self.containers[consumer as usize]
-            .key
-            .with_str("ack")
-            .with(self.now.0);
+        let key = self.containers[consumer as usize].key.with_str("ack").with(self.now.0);
         let mut job = Job::new(key, self.now, Caller::Ack(ix, epoch));
         job.endpoint = endpoint.0;
         job.container = subscription.broker;
@@ -216,10 +177,7 @@ impl Traffic {
         let subscription = &mut self.subscriptions[ix as usize];
         if subscription.epoch == epoch && subscription.broker != NONE {
             subscription.unacknowledged -= 1;
-            self.work.push_back(Work::Deliver(
-                ContainerIx(subscription.broker),
-                subscription.spec.queue,
-            ));
+            self.work.push_back(Work::Deliver(ContainerIx(subscription.broker), subscription.spec.queue));
         }
     }
 
@@ -237,11 +195,7 @@ impl Traffic {
             }
             if subscription.consumer.0 == dead {
                 subscription.is_over = true;
-                let (broker, number, epoch) = (
-                    subscription.broker,
-                    subscription.spec.queue,
-                    subscription.epoch,
-                );
+                let (broker, number, epoch) = (subscription.broker, subscription.spec.queue, subscription.epoch);
                 if broker != NONE {
                     self.requeue(ix, broker, number, epoch);
                 }
@@ -251,33 +205,18 @@ impl Traffic {
 
     /// What a dead consumer had not acknowledged returns to the head of its queue.
     fn requeue(&mut self, ix: u32, broker: u32, number: u32, epoch: u32) {
-        let unhandled: Vec<_> = self
-            .jobs
-            .live()
-            .filter(|&job| self.jobs[job].caller == Caller::Message(ix, epoch))
-            .collect();
+        let unhandled: Vec<_> =
+            self.jobs.live().filter(|&job| self.jobs[job].caller == Caller::Message(ix, epoch)).collect();
         for &job in unhandled.iter().rev() {
-            let message = Message {
-                key: self.jobs[job].key,
-                attributes: self.jobs[job].attributes,
-            };
-            self.message_queue(broker, number)
-                .messages
-                .push_front(message);
+            let message = Message { key: self.jobs[job].key, attributes: self.jobs[job].attributes };
+            self.message_queue(broker, number).messages.push_front(message);
         }
-        self.message_queue(broker, number)
-            .consumers
-            .retain(|&other| other != ix);
-        self.work
-            .push_back(Work::Deliver(ContainerIx(broker), number));
+        self.message_queue(broker, number).consumers.retain(|&other| other != ix);
+        self.work.push_back(Work::Deliver(ContainerIx(broker), number));
     }
 
     /// Messages that wait in the queues of a broker container.
     pub fn queued_messages(&self, broker: ContainerIx) -> usize {
-        self.containers[broker.index()]
-            .queues
-            .iter()
-            .map(|queue| queue.messages.len())
-            .sum()
+        self.containers[broker.index()].queues.iter().map(|queue| queue.messages.len()).sum()
     }
 }

@@ -17,17 +17,14 @@ impl Traffic {
         let handler = &self.jobs[parent];
         let mut is_trial = false;
         if client.breaker.is_some() {
-            let link =
-                &mut self.containers[handler.container as usize].links[client.local as usize];
+            let link = &mut self.containers[handler.container as usize].links[client.local as usize];
             match link.breaker.admit(self.now) {
                 Admission::Pass => {}
                 Admission::Trial => is_trial = true,
                 Admission::Refuse => return self.react(queue, parent, call.on_failure, None),
             }
         }
-        let key = handler
-            .key
-            .with(u64::from(handler.pc) | u64::from(handler.failed_tries) << 32);
+        let key = handler.key.with(u64::from(handler.pc) | u64::from(handler.failed_tries) << 32);
         let mut job = Job::new(key, self.now, Caller::Job(self.jobs.reference(parent)));
         job.attributes = handler.attributes;
         job.endpoint = call.endpoint.0;
@@ -40,12 +37,7 @@ impl Traffic {
     }
 
     /// Limits how long the caller waits.
-    pub(super) fn start_timer<E: Host>(
-        &mut self,
-        queue: &mut Queue<E>,
-        ix: u32,
-        timeout: Option<SimDuration>,
-    ) {
+    pub(super) fn start_timer<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, timeout: Option<SimDuration>) {
         if let Some(timeout) = timeout {
             let timer = queue.add_timer();
             self.jobs[ix].timer = timer.0;
@@ -95,10 +87,7 @@ impl Traffic {
         if container.is_lost {
             job.state = State::Lost;
             let gives_up = Event::Job(JobEvent::Timeout, self.jobs.reference(ix));
-            queue.schedule(
-                self.now + super::connection::KERNEL_GIVES_UP,
-                gives_up.into(),
-            );
+            queue.schedule(self.now + super::connection::KERNEL_GIVES_UP, gives_up.into());
             return;
         }
         if !container.is_serving() {
@@ -109,9 +98,7 @@ impl Traffic {
         }
         if container.service != Some(self.programs.endpoints[job.endpoint as usize].service) {
             // The Service selects pods of another program, which does not know the request.
-            let service = container
-                .service
-                .expect("a container that serves runs a service");
+            let service = container.service.expect("a container that serves runs a service");
             job.endpoint = self.programs.services[service.index()].not_found.0;
         }
         container.in_flight += 1;
@@ -160,11 +147,7 @@ impl Traffic {
                 self.user_answered(queue, user, Ok(status), EndpointIx(endpoint), took, server);
             }
             Caller::Probe(token) => {
-                let result = if is_tcp_probe {
-                    ProbeResult::Connected
-                } else {
-                    ProbeResult::Status(status)
-                };
+                let result = if is_tcp_probe { ProbeResult::Connected } else { ProbeResult::Status(status) };
                 self.notices.push(Notice::ProbeDone { token, result });
             }
             Caller::Ack(subscription, epoch) => self.acknowledged(subscription, epoch),
@@ -173,19 +156,11 @@ impl Traffic {
     }
 
     /// The caller gets no answer. If the server still works on the request, it goes on for nobody.
-    pub(super) fn client_failed<E: Host>(
-        &mut self,
-        queue: &mut Queue<E>,
-        ix: u32,
-        failure: Failure,
-    ) {
+    pub(super) fn client_failed<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, failure: Failure) {
         self.stop_timer(queue, ix);
         self.release_connection(ix, Some(failure));
         let job = self.jobs[ix];
-        let is_at_server = matches!(
-            job.state,
-            State::Queued | State::Ready | State::Running | State::Blocked
-        );
+        let is_at_server = matches!(job.state, State::Queued | State::Ready | State::Running | State::Blocked);
         if is_at_server && self.containers[job.container as usize].is_alive() {
             self.jobs[ix].caller = Caller::Nobody;
         } else {
@@ -194,27 +169,16 @@ impl Traffic {
         match job.caller {
             Caller::Job(parent) => {
                 let call = self.programs.calls[job.call as usize];
-                self.statistics
-                    .called(call.to, None, self.now.since(job.sent));
+                self.statistics.called(call.to, None, self.now.since(job.sent));
                 self.record_at_client(parent.ix, call, job.is_client_trial, false);
                 self.call_failed(queue, parent.ix, call);
             }
             Caller::User(user) => {
                 let took = self.now.since(job.sent);
-                self.user_answered(
-                    queue,
-                    user,
-                    Err(failure),
-                    EndpointIx(job.endpoint),
-                    took,
-                    job.container,
-                );
+                self.user_answered(queue, user, Err(failure), EndpointIx(job.endpoint), took, job.container);
             }
             Caller::Probe(token) => {
-                self.notices.push(Notice::ProbeDone {
-                    token,
-                    result: ProbeResult::Failed(failure),
-                });
+                self.notices.push(Notice::ProbeDone { token, result: ProbeResult::Failed(failure) });
             }
             Caller::Ack(subscription, epoch) => self.acknowledged(subscription, epoch),
             Caller::Nobody | Caller::Branch(..) | Caller::Message(..) => {}

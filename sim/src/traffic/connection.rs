@@ -62,11 +62,7 @@ impl Traffic {
         };
         let client = self.programs.calls[job.call as usize].client;
         let container = self.jobs[parent.ix].container as usize;
-        Some((
-            container,
-            self.programs.clients[client as usize].local as usize,
-            client,
-        ))
+        Some((container, self.programs.clients[client as usize].local as usize, client))
     }
 
     /// A call wants a connection as its client makes them.
@@ -133,22 +129,19 @@ impl Traffic {
                     link.open -= before - link.idle.len() as u32;
                 }
                 match link.waiters.pop_front() {
-                    Some(next) => self
-                        .work
-                        .push_back(Work::Connect(self.jobs.reference(next))),
+                    Some(next) => self.work.push_back(Work::Connect(self.jobs.reference(next))),
                     None => link.open -= 1,
                 }
             }
             Connections::Shared => {
-                let was_opening =
-                    matches!(link.shared, Shared::Opening) && job.state == State::Connecting;
-                let was_reset = matches!(link.shared, Shared::Open(other) if other == server && failure == Some(Failure::Reset));
+                let was_opening = matches!(link.shared, Shared::Opening) && job.state == State::Connecting;
+                let was_reset =
+                    matches!(link.shared, Shared::Open(other) if other == server && failure == Some(Failure::Reset));
                 if was_opening || was_reset {
                     link.shared = Shared::Closed;
                     if let Some(next) = link.waiters.pop_front() {
                         link.shared = Shared::Opening;
-                        self.work
-                            .push_back(Work::Connect(self.jobs.reference(next)));
+                        self.work.push_back(Work::Connect(self.jobs.reference(next)));
                     }
                 }
             }
@@ -199,9 +192,7 @@ impl Traffic {
         if !container.is_serving() {
             return self.client_failed(queue, ix, Failure::Refused);
         }
-        let service = container
-            .service
-            .expect("a container that serves runs a service");
+        let service = container.service.expect("a container that serves runs a service");
         if container.unaccepted >= self.programs.services[service.index()].runtime.backlog {
             return self.await_syn(queue, ix);
         }
@@ -212,10 +203,7 @@ impl Traffic {
     /// The server's kernel has accepted: the request goes out, a round trip later.
     fn connected<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
         if let Some((container, local, client)) = self.link_of(ix)
-            && matches!(
-                self.programs.clients[client as usize].connections,
-                Connections::Shared
-            )
+            && matches!(self.programs.clients[client as usize].connections, Connections::Shared)
         {
             let server = self.jobs[ix].container;
             let link = &mut self.containers[container].links[local];
@@ -241,20 +229,10 @@ impl Traffic {
     }
 
     /// Lets `what` happen to a job when a message has travelled.
-    pub(super) fn travel<E: Host>(
-        &mut self,
-        queue: &mut Queue<E>,
-        ix: u32,
-        what: JobEvent,
-        time: SimDuration,
-    ) {
+    pub(super) fn travel<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, what: JobEvent, time: SimDuration) {
         if time > SimDuration::ZERO {
             let job = self.jobs.reference(ix);
-            let what = if time >= KERNEL_GIVES_UP {
-                JobEvent::Timeout
-            } else {
-                what
-            };
+            let what = if time >= KERNEL_GIVES_UP { JobEvent::Timeout } else { what };
             queue.schedule(self.now + time, Event::Job(what, job).into());
         } else if what == JobEvent::Arrive {
             self.arrive(queue, ix);
@@ -281,19 +259,13 @@ impl Traffic {
         let linear = self.nodes[node.index()].spec.syn_linear_timeouts;
         let job = &mut self.jobs[ix];
         let gap = SimDuration::SECOND * (1 << job.syns.saturating_sub(linear));
-        job.syns = if job.syns >= linear + SYN_RETRIES {
-            LAST_SYN
-        } else {
-            job.syns + 1
-        };
+        job.syns = if job.syns >= linear + SYN_RETRIES { LAST_SYN } else { job.syns + 1 };
         self.connect_by(queue, ix, self.now + gap);
     }
 
     /// Looks at a connecting job again at `next`, or when its client's patience ends.
     fn connect_by<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, next: SimTime) {
-        let limit = self
-            .link_of(ix)
-            .and_then(|(.., client)| self.programs.clients[client as usize].connect_timeout);
+        let limit = self.link_of(ix).and_then(|(.., client)| self.programs.clients[client as usize].connect_timeout);
         let job = &mut self.jobs[ix];
         let end = limit.map_or(SimTime::NEVER, |limit| job.since + limit);
         if end <= next {
@@ -314,9 +286,7 @@ impl Traffic {
     /// The address of the pod that a job is sent from, if it is one.
     fn client_address(&self, ix: u32) -> Option<u32> {
         match self.jobs[ix].caller {
-            Caller::Job(parent) => {
-                Some(self.containers[self.jobs[parent.ix].container as usize].address)
-            }
+            Caller::Job(parent) => Some(self.containers[self.jobs[parent.ix].container as usize].address),
             _ => None,
         }
     }
@@ -326,19 +296,9 @@ impl Traffic {
         if !self.is_network_impaired {
             return false;
         }
-        let key = self.jobs[ix]
-            .key
-            .with_str("syn")
-            .with(u64::from(self.jobs[ix].syns));
-        let ends = [
-            Some(self.containers[server as usize].address),
-            self.client_address(ix),
-        ];
-        let arrives: f64 = ends
-            .iter()
-            .flatten()
-            .map(|&a| 1.0 - self.addresses[a as usize].impairment.loss)
-            .product();
+        let key = self.jobs[ix].key.with_str("syn").with(u64::from(self.jobs[ix].syns));
+        let ends = [Some(self.containers[server as usize].address), self.client_address(ix)];
+        let arrives: f64 = ends.iter().flatten().map(|&a| 1.0 - self.addresses[a as usize].impairment.loss).product();
         arrives < 1.0 && !key.draw().bernoulli(arrives)
     }
 
@@ -346,11 +306,7 @@ impl Traffic {
     /// [`KERNEL_GIVES_UP`] if it never arrives.
     #[inline]
     pub(super) fn travel_time(&self, ix: u32, leg: &str) -> SimDuration {
-        if self.is_network_impaired {
-            self.impaired_travel_time(ix, leg)
-        } else {
-            SimDuration::ZERO
-        }
+        if self.is_network_impaired { self.impaired_travel_time(ix, leg) } else { SimDuration::ZERO }
     }
 
     fn impaired_travel_time(&self, ix: u32, leg: &str) -> SimDuration {
@@ -366,11 +322,7 @@ impl Traffic {
             time += self.nodes[client.index()].spec.latency;
         }
         // netem delays what a pod sends; the message passes one of the two.
-        let sender = if matches!(leg, "syn-ack" | "answer") {
-            Some(server.address)
-        } else {
-            self.client_address(ix)
-        };
+        let sender = if matches!(leg, "syn-ack" | "answer") { Some(server.address) } else { self.client_address(ix) };
         if let Some(sender) = sender {
             let impairment = self.addresses[sender as usize].impairment;
             let swing = impairment.jitter.0 as f64 * draw.between(-1.0, 1.0);
@@ -378,11 +330,8 @@ impl Traffic {
         }
         if matches!(leg, "request" | "answer") {
             let ends = [Some(server.address), self.client_address(ix)];
-            let arrives: f64 = ends
-                .iter()
-                .flatten()
-                .map(|&a| 1.0 - self.addresses[a as usize].impairment.loss)
-                .product();
+            let arrives: f64 =
+                ends.iter().flatten().map(|&a| 1.0 - self.addresses[a as usize].impairment.loss).product();
             let mut timeout = RETRANSMISSION;
             while arrives < 1.0 && time < KERNEL_GIVES_UP && !draw.bernoulli(arrives) {
                 time += timeout;

@@ -167,9 +167,7 @@ impl Traffic {
     pub fn stats(&self, now: SimTime, ix: ContainerIx) -> ContainerStats {
         let container = &self.containers[ix.index()];
         let cpu = if container.is_alive() {
-            self.nodes[container.node.index()]
-                .cpu
-                .group_stats(now, container.group)
+            self.nodes[container.node.index()].cpu.group_stats(now, container.group)
         } else {
             CpuStats::default()
         };
@@ -219,23 +217,14 @@ impl Traffic {
 
     /// Whether any message takes time or can be lost.
     pub(super) fn has_network_impairment(&self) -> bool {
-        self.nodes
-            .iter()
-            .any(|node| node.spec.latency > SimDuration::ZERO)
-            || self
-                .addresses
-                .iter()
-                .any(|address| address.impairment != NetworkImpairment::default())
+        self.nodes.iter().any(|node| node.spec.latency > SimDuration::ZERO)
+            || self.addresses.iter().any(|address| address.impairment != NetworkImpairment::default())
     }
 
     /// The container of an address, or [`NONE`] if no machine has it.
     #[inline]
     pub(super) fn container_at(&self, address: u32) -> u32 {
         let address = &self.addresses[address as usize];
-        if address.is_gone {
-            NONE
-        } else {
-            address.container
-        }
+        if address.is_gone { NONE } else { address.container }
     }
 }

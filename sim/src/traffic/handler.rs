@@ -41,12 +41,9 @@ impl Traffic {
             }
             let (first, end) = endpoint.first;
             if first < end {
-                let handled =
-                    &mut container.handled[job.endpoint as usize - service.endpoints.0 as usize];
+                let handled = &mut container.handled[job.endpoint as usize - service.endpoints.0 as usize];
                 if first + u32::from(*handled) < end {
-                    job.extra += SimDuration(
-                        self.programs.bursts[(first + u32::from(*handled)) as usize].mean as u64,
-                    );
+                    job.extra += SimDuration(self.programs.bursts[(first + u32::from(*handled)) as usize].mean as u64);
                     *handled += 1;
                 }
             }
@@ -79,43 +76,24 @@ impl Traffic {
                     let factor = wait.law.sample(job.key.with(u64::from(job.pc)).draw());
                     job.pc += 1;
                     self.block(ix);
-                    return self.wake_after(
-                        queue,
-                        ix,
-                        SimDuration((wait.mean * factor + 0.5) as u64),
-                    );
+                    return self.wake_after(queue, ix, SimDuration((wait.mean * factor + 0.5) as u64));
                 }
-                Op::RespondAbove {
-                    attribute,
-                    status,
-                    value,
-                } => {
+                Op::RespondAbove { attribute, status, value } => {
                     if job.attributes[usize::from(attribute)] > value {
                         return self.respond(queue, ix, status);
                     }
                     job.pc += 1;
                 }
-                Op::RespondByChance {
-                    status,
-                    probability,
-                } => {
-                    if job
-                        .key
-                        .with(u64::from(job.pc))
-                        .draw()
-                        .bernoulli(f64::from(probability))
-                    {
+                Op::RespondByChance { status, probability } => {
+                    if job.key.with(u64::from(job.pc)).draw().bernoulli(f64::from(probability)) {
                         return self.respond(queue, ix, status);
                     }
                     job.pc += 1;
                 }
                 Op::Respond(status) => return self.respond(queue, ix, status),
                 Op::End => {
-                    let status = if job.endpoint == NONE {
-                        0
-                    } else {
-                        self.programs.endpoints[job.endpoint as usize].status
-                    };
+                    let status =
+                        if job.endpoint == NONE { 0 } else { self.programs.endpoints[job.endpoint as usize].status };
                     return self.respond(queue, ix, status);
                 }
             }
@@ -179,11 +157,7 @@ impl Traffic {
         if let Some(timeout) = spec.timeout {
             let timer = queue.add_timer();
             fork.timer = timer.0;
-            queue.set_timer(
-                timer,
-                self.now + timeout,
-                Event::AwaitTimeout(parent).into(),
-            );
+            queue.set_timer(timer, self.now + timeout, Event::AwaitTimeout(parent).into());
         }
         self.block(ix);
         false
@@ -209,13 +183,7 @@ impl Traffic {
     }
 
     /// A branch is done; zero means that nothing went wrong in it.
-    fn branch_done<E: Host>(
-        &mut self,
-        queue: &mut Queue<E>,
-        fork_ix: u32,
-        branch: u8,
-        status: u16,
-    ) {
+    fn branch_done<E: Host>(&mut self, queue: &mut Queue<E>, fork_ix: u32, branch: u8, status: u16) {
         let fork = &mut self.forks[fork_ix];
         fork.running -= 1;
         fork.done |= 1 << branch;
@@ -240,13 +208,7 @@ impl Traffic {
     }
 
     /// The handler does something about a step that went wrong, perhaps with a status.
-    pub(super) fn react<E: Host>(
-        &mut self,
-        queue: &mut Queue<E>,
-        ix: u32,
-        reaction: Reaction,
-        status: Option<u16>,
-    ) {
+    pub(super) fn react<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, reaction: Reaction, status: Option<u16>) {
         match reaction {
             Reaction::Continue => {
                 self.jobs[ix].pc += 1;
@@ -309,23 +271,13 @@ impl Traffic {
         let was_refused = job.pc == NONE;
         if endpoint.guard != NONE && !was_refused {
             let guard = endpoint.guard as usize;
-            container.breakers[guard].record(
-                &service.breakers[guard],
-                self.now,
-                job.is_endpoint_trial,
-                !is_error,
-            );
+            container.breakers[guard].record(&service.breakers[guard], self.now, job.is_endpoint_trial, !is_error);
         }
         if let Some(metrics) = &service.metrics
             && endpoint.counted
             && (metrics.counts_errors || !is_error)
         {
-            container.histograms.observe(
-                &metrics.buckets,
-                EndpointIx(job.endpoint),
-                job.status,
-                took,
-            );
+            container.histograms.observe(&metrics.buckets, EndpointIx(job.endpoint), job.status, took);
         }
         let is_probe = matches!(job.caller, Caller::Probe(_));
         if !is_probe {

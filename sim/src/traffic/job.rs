@@ -164,10 +164,7 @@ impl Jobs {
     pub(super) fn end(&mut self, ix: u32, outcome: Outcome) {
         let job = &mut self.slots[ix as usize];
         debug_assert_ne!(job.state, State::Free, "a job ended twice");
-        debug_assert_eq!(
-            job.timer, NONE,
-            "the caller of a job that ended still has a timer"
-        );
+        debug_assert_eq!(job.timer, NONE, "the caller of a job that ended still has a timer");
         job.state = State::Free;
         job.generation = job.generation.wrapping_add(1);
         self.free.push(ix);
@@ -179,26 +176,19 @@ impl Jobs {
 
     #[inline]
     pub(super) fn reference(&self, ix: u32) -> JobRef {
-        JobRef {
-            ix,
-            generation: self.slots[ix as usize].generation,
-        }
+        JobRef { ix, generation: self.slots[ix as usize].generation }
     }
 
     /// The job, unless it is over.
     #[inline]
     pub(super) fn get(&self, job: JobRef) -> Option<&Job> {
-        self.slots
-            .get(job.ix as usize)
-            .filter(|found| found.generation == job.generation)
+        self.slots.get(job.ix as usize).filter(|found| found.generation == job.generation)
     }
 
     /// Indices of the jobs in progress.
     pub(super) fn live(&self) -> impl Iterator<Item = u32> {
         let slots = self.slots.iter().enumerate();
-        slots
-            .filter(|(_, job)| job.state != State::Free)
-            .map(|(ix, _)| ix as u32)
+        slots.filter(|(_, job)| job.state != State::Free).map(|(ix, _)| ix as u32)
     }
 
     pub(super) fn check_conservation(&self) -> Result<(), String> {

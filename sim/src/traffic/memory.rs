@@ -24,11 +24,7 @@ impl Traffic {
                 let node = &self.nodes[container.node.index()];
                 let work = service.runtime.start_up.cpu.scaled(node.slowness);
                 let done = node.cpu.group_stats(now, container.group).usage;
-                let share = if work.0 == 0 {
-                    1.0
-                } else {
-                    (done.0 as f64 / work.0 as f64).min(1.0)
-                };
+                let share = if work.0 == 0 { 1.0 } else { (done.0 as f64 / work.0 as f64).min(1.0) };
                 Bytes((memory.base.0 as f64 * share) as u64) + container.ballast
             }
             Phase::Listening | Phase::Draining => {
@@ -49,9 +45,7 @@ impl Traffic {
         };
         if !container.is_over_limit && self.working_set(self.now, ix) > limit {
             self.containers[ix as usize].is_over_limit = true;
-            self.notices.push(Notice::OverLimit {
-                container: ContainerIx(ix),
-            });
+            self.notices.push(Notice::OverLimit { container: ContainerIx(ix) });
         }
     }
 

@@ -25,24 +25,10 @@ pub(super) struct Histograms {
 
 impl Histograms {
     #[inline]
-    pub(super) fn observe(
-        &mut self,
-        bounds: &[f64],
-        endpoint: EndpointIx,
-        status: u16,
-        took: SimDuration,
-    ) {
-        let known = self
-            .series
-            .iter()
-            .position(|s| s.endpoint == endpoint && s.status == status);
+    pub(super) fn observe(&mut self, bounds: &[f64], endpoint: EndpointIx, status: u16, took: SimDuration) {
+        let known = self.series.iter().position(|s| s.endpoint == endpoint && s.status == status);
         let at = known.unwrap_or_else(|| {
-            self.series.push(Series {
-                endpoint,
-                status,
-                count: 0,
-                sum: 0.0,
-            });
+            self.series.push(Series { endpoint, status, count: 0, sum: 0.0 });
             self.buckets.resize(self.series.len() * bounds.len(), 0);
             self.series.len() - 1
         });
@@ -80,23 +66,18 @@ impl Traffic {
     /// read after its end too.
     pub fn series(&self, container: ContainerIx) -> impl Iterator<Item = SeriesView<'_>> {
         let container = &self.containers[container.index()];
-        let metrics = container
-            .service
-            .and_then(|s| self.programs.services[s.index()].metrics.as_ref());
+        let metrics = container.service.and_then(|s| self.programs.services[s.index()].metrics.as_ref());
         let bounds: &[f64] = metrics.map_or(&[], |m| &m.buckets);
         let Histograms { series, buckets } = &container.histograms;
-        series
-            .iter()
-            .enumerate()
-            .map(move |(at, series)| SeriesView {
-                endpoint: series.endpoint,
-                name: &self.programs.endpoint_names[series.endpoint.index()],
-                status: series.status,
-                bounds,
-                buckets: &buckets[at * bounds.len()..(at + 1) * bounds.len()],
-                count: series.count,
-                sum: series.sum,
-            })
+        series.iter().enumerate().map(move |(at, series)| SeriesView {
+            endpoint: series.endpoint,
+            name: &self.programs.endpoint_names[series.endpoint.index()],
+            status: series.status,
+            bounds,
+            buckets: &buckets[at * bounds.len()..(at + 1) * bounds.len()],
+            count: series.count,
+            sum: series.sum,
+        })
     }
 }
 
@@ -108,25 +89,11 @@ mod tests {
     fn a_bound_belongs_to_its_bucket() {
         let mut histograms = Histograms::default();
         let bounds = [0.005, 0.01];
-        for (endpoint, status, micros) in [
-            (0, 200, 5_000),
-            (1, 200, 5_001),
-            (0, 200, 1),
-            (0, 500, 10_001),
-        ] {
-            histograms.observe(
-                &bounds,
-                EndpointIx(endpoint),
-                status,
-                SimDuration::from_micros(micros),
-            );
+        for (endpoint, status, micros) in [(0, 200, 5_000), (1, 200, 5_001), (0, 200, 1), (0, 500, 10_001)] {
+            histograms.observe(&bounds, EndpointIx(endpoint), status, SimDuration::from_micros(micros));
         }
         assert_eq!(histograms.buckets, [2, 0, 0, 1, 0, 0]);
-        let counts: Vec<_> = histograms
-            .series
-            .iter()
-            .map(|s| (s.endpoint.0, s.status, s.count))
-            .collect();
+        let counts: Vec<_> = histograms.series.iter().map(|s| (s.endpoint.0, s.status, s.count)).collect();
         assert_eq!(counts, [(0, 200, 2), (1, 200, 1), (0, 500, 1)]);
     }
 }

@@ -35,36 +35,21 @@ const EXIT_SIGKILL: u8 = 137;
 
 impl Traffic {
     /// Starts a container. [`Notice::Listening`] follows when it serves.
-    pub fn start<E: Host>(
-        &mut self,
-        now: SimTime,
-        queue: &mut Queue<E>,
-        spec: ProcessSpec,
-    ) -> ContainerIx {
+    pub fn start<E: Host>(&mut self, now: SimTime, queue: &mut Queue<E>, spec: ProcessSpec) -> ContainerIx {
         self.now = now;
         let ix = self.containers.len() as u32;
         let address = if let Some(previous) = spec.replaces {
             self.containers[previous.index()].address
         } else {
-            self.addresses.push(Address {
-                container: ix,
-                is_gone: false,
-                impairment: NetworkImpairment::default(),
-            });
+            self.addresses.push(Address { container: ix, is_gone: false, impairment: NetworkImpairment::default() });
             self.addresses.len() as u32 - 1
         };
         self.addresses[address as usize].container = ix;
         let container = self.new_container(spec, address);
         self.containers.push(container);
         if let Some(service) = spec.runs {
-            let wait = self.programs.services[service.index()]
-                .runtime
-                .start_up
-                .wait;
-            queue.schedule(
-                now + wait,
-                Event::Process(ProcessEvent::Begin, ContainerIx(ix)).into(),
-            );
+            let wait = self.programs.services[service.index()].runtime.start_up.wait;
+            queue.schedule(now + wait, Event::Process(ProcessEvent::Begin, ContainerIx(ix)).into());
         }
         self.settle(queue);
         ContainerIx(ix)
@@ -72,11 +57,7 @@ impl Traffic {
 
     fn new_container(&mut self, spec: ProcessSpec, address: u32) -> Container {
         let class = spec.runs.map_or(self.started.len() - 1, ServiceIx::index);
-        let key = self
-            .keys
-            .containers
-            .with(class as u64)
-            .with(u64::from(self.started[class]));
+        let key = self.keys.containers.with(class as u64).with(u64::from(self.started[class]));
         self.started[class] += 1;
         let node = &mut self.nodes[spec.node.index()];
         let config = GroupConfig {
@@ -85,9 +66,7 @@ impl Traffic {
             phase: SimDuration(key.with_str("phase").draw().below(PERIOD.0)),
         };
         let group = node.cpu.add_group(self.now, config);
-        let service = spec
-            .runs
-            .map(|service| &self.programs.services[service.index()]);
+        let service = spec.runs.map(|service| &self.programs.services[service.index()]);
         let (first, last) = service.map_or((0, 0), |s| s.clients);
         let (first_endpoint, last_endpoint) = service.map_or((0, 0), |s| s.endpoints);
         let threads = service.filter(|s| s.runtime.model == Concurrency::Threads);
@@ -127,12 +106,7 @@ impl Traffic {
         }
     }
 
-    pub(super) fn process_event<E: Host>(
-        &mut self,
-        queue: &mut Queue<E>,
-        what: ProcessEvent,
-        ix: ContainerIx,
-    ) {
+    pub(super) fn process_event<E: Host>(&mut self, queue: &mut Queue<E>, what: ProcessEvent, ix: ContainerIx) {
         if !self.containers[ix.index()].is_alive() {
             return;
         }
@@ -146,9 +120,7 @@ impl Traffic {
 
     fn begin_start_up<E: Host>(&mut self, queue: &mut Queue<E>, ix: ContainerIx) {
         let container = &mut self.containers[ix.index()];
-        let service = container
-            .service
-            .expect("only a container that runs a service starts up");
+        let service = container.service.expect("only a container that runs a service starts up");
         let start_up = &self.programs.services[service.index()].runtime.start_up;
         let node = &mut self.nodes[container.node.index()];
         if start_up.cpu.0 == 0 {
@@ -158,12 +130,7 @@ impl Traffic {
         container.starting_threads = threads;
         let work = SimDuration(start_up.cpu.scaled(node.slowness).0 / u64::from(threads));
         for _ in 0..threads {
-            node.cpu.start(
-                self.now,
-                container.group,
-                work.max(SimDuration(1)),
-                Tag::StartUp(ix.0).encode(),
-            );
+            node.cpu.start(self.now, container.group, work.max(SimDuration(1)), Tag::StartUp(ix.0).encode());
         }
     }
 
@@ -184,11 +151,7 @@ impl Traffic {
             return;
         };
         let waits_for = &programs.services[service.index()].runtime.waits_for;
-        if waits_for.iter().all(|name| {
-            programs
-                .service(name)
-                .is_some_and(|target| self.is_reachable(ix, target))
-        }) {
+        if waits_for.iter().all(|name| programs.service(name).is_some_and(|target| self.is_reachable(ix, target))) {
             self.listen(queue, ix, &programs);
         } else {
             let retry = Event::Process(ProcessEvent::TryDependencies, ix);
@@ -217,20 +180,11 @@ impl Traffic {
         container.phase = Phase::Listening;
         container.listening_since = self.now;
         container.last_ran = self.now;
-        let service = container
-            .service
-            .expect("only a container that runs a service listens");
+        let service = container.service.expect("only a container that runs a service listens");
         let runtime = &programs.services[service.index()].runtime;
         if let Some(background) = &runtime.background {
-            let first = container
-                .key
-                .with_str("background")
-                .draw()
-                .below(background.every.0.max(1));
-            queue.schedule(
-                self.now + SimDuration(first),
-                Event::Process(ProcessEvent::Background, ix).into(),
-            );
+            let first = container.key.with_str("background").draw().below(background.every.0.max(1));
+            queue.schedule(self.now + SimDuration(first), Event::Process(ProcessEvent::Background, ix).into());
         }
         self.notices.push(Notice::Listening { container: ix });
         self.check_memory(ix.0);
@@ -244,9 +198,7 @@ impl Traffic {
         if container.phase == Phase::Listening {
             container.phase = Phase::Draining;
         }
-        let heeds = container
-            .service
-            .and_then(|s| self.programs.services[s.index()].runtime.exits_in);
+        let heeds = container.service.and_then(|s| self.programs.services[s.index()].runtime.exits_in);
         if let Some(time) = heeds
             && container.is_alive()
         {
@@ -291,12 +243,7 @@ impl Traffic {
         if container.is_alive() {
             let cpu = &mut self.nodes[container.node.index()].cpu;
             let phase = SimDuration(container.key.with_str("phase").draw().below(PERIOD.0));
-            cpu.set_quota(
-                now,
-                container.group,
-                cpu_limit.map(Quota::from_limit),
-                phase,
-            );
+            cpu.set_quota(now, container.group, cpu_limit.map(Quota::from_limit), phase);
             cpu.set_weight(now, container.group, weight_of_request(cpu_request));
             self.check_memory(ix.0);
         }
@@ -307,11 +254,7 @@ impl Traffic {
     fn jobs_at(&self, ix: u32) -> Vec<u32> {
         let at_server = |job: &u32| {
             let job = &self.jobs[*job];
-            job.container == ix
-                && matches!(
-                    job.state,
-                    State::Queued | State::Ready | State::Running | State::Blocked
-                )
+            job.container == ix && matches!(job.state, State::Queued | State::Ready | State::Running | State::Blocked)
         };
         self.jobs.live().filter(at_server).collect()
     }
@@ -327,9 +270,7 @@ impl Traffic {
         container.unaccepted = 0;
         container.run_queue = VecDeque::new();
         container.accept_queue = VecDeque::new();
-        self.nodes[container.node.index()]
-            .cpu
-            .remove_group(self.now, container.group);
+        self.nodes[container.node.index()].cpu.remove_group(self.now, container.group);
         self.stress_ends_with(ix);
         self.abandon_calls_of(queue, ix.0);
         self.leave_brokers(queue, ix.0);
@@ -348,10 +289,7 @@ impl Traffic {
         let container = &mut self.containers[ix.index()];
         container.links = Vec::new();
         container.queues = Vec::new();
-        self.notices.push(Notice::Exited {
-            container: ix,
-            code,
-        });
+        self.notices.push(Notice::Exited { container: ix, code });
     }
 
     /// Ends the handler of a dead process; the whole job, if no caller outside waits for it.
@@ -372,21 +310,14 @@ impl Traffic {
     /// The calls that the handlers of a dead container have made: nobody waits for them any longer.
     fn abandon_calls_of<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
         let is_call = |job: &u32| match self.jobs[*job].caller {
-            Caller::Job(parent) => self
-                .jobs
-                .get(parent)
-                .is_some_and(|parent| parent.container == ix),
+            Caller::Job(parent) => self.jobs.get(parent).is_some_and(|parent| parent.container == ix),
             _ => false,
         };
         let calls: Vec<u32> = self.jobs.live().filter(is_call).collect();
         for job in calls {
             self.stop_timer(queue, job);
             match self.jobs[job].state {
-                State::PoolWait
-                | State::Connecting
-                | State::Travelling
-                | State::Lost
-                | State::Answering => {
+                State::PoolWait | State::Connecting | State::Travelling | State::Lost | State::Answering => {
                     self.jobs.end(job, Outcome::Failed);
                 }
                 _ => self.jobs[job].caller = Caller::Nobody,

@@ -66,9 +66,7 @@ impl Traffic {
         node.cpu.advance(due, &mut finished);
         for tag in finished.drain(..) {
             match Tag::decode(tag) {
-                Tag::Job(ix) => self
-                    .work
-                    .push_back(Work::BurstDone(self.jobs.reference(ix))),
+                Tag::Job(ix) => self.work.push_back(Work::BurstDone(self.jobs.reference(ix))),
                 Tag::StartUp(ix) => self.start_up_burst_done(queue, ix),
                 Tag::Background(ix) => self.background_done(ix),
                 Tag::Stress(ix) => self.stress_burst_done(queue, ix),
@@ -118,23 +116,19 @@ impl Traffic {
         let node = &mut self.nodes[container.node.index()];
         let work = work * container.cost_factor * node.slowness;
         let work = SimDuration((work + 0.5) as u64).max(SimDuration(1));
-        node.cpu
-            .start(self.now, container.group, work, Tag::Job(ix).encode());
+        node.cpu.start(self.now, container.group, work, Tag::Job(ix).encode());
     }
 
     /// What a burst takes on average in a process of this age that was idle for this long.
     #[inline]
     fn mean(&self, container: u32, burst: Burst) -> f64 {
         let container = &self.containers[container as usize];
-        let service = container
-            .service
-            .expect("only a container that runs a service computes");
+        let service = container.service.expect("only a container that runs a service computes");
         let runtime = &self.programs.services[service.index()].runtime;
         let mut mean = burst.mean;
         // Whoever asks holds a runner himself.
         if burst.cold > 0.0 && container.running <= 1 {
-            mean +=
-                burst.cold * (1.0 - decay(self.now.since(container.last_ran), runtime.cools_in));
+            mean += burst.cold * (1.0 - decay(self.now.since(container.last_ran), runtime.cools_in));
         }
         if let Some(warm_up) = &runtime.warm_up {
             let age = self.now.since(container.listening_since);
@@ -216,27 +210,18 @@ impl Traffic {
     /// The process does something without being asked, unless it has not even done the last.
     pub(super) fn background<E: Host>(&mut self, queue: &mut Queue<E>, ix: ContainerIx) {
         let container = &mut self.containers[ix.index()];
-        let service = container
-            .service
-            .expect("only a container that runs a service has background work");
+        let service = container.service.expect("only a container that runs a service has background work");
         let service = &self.programs.services[service.index()];
         let Some(background) = &service.runtime.background else {
             return;
         };
-        queue.schedule(
-            self.now + background.every,
-            Event::Process(ProcessEvent::Background, ix).into(),
-        );
+        queue.schedule(self.now + background.every, Event::Process(ProcessEvent::Background, ix).into());
         if container.background_pending {
             return;
         }
         container.background_pending = true;
-        if service.runtime.model != Concurrency::Threads
-            && container.running >= container.max_running
-        {
-            container
-                .run_queue
-                .push_back(Tag::Background(ix.0).encode());
+        if service.runtime.model != Concurrency::Threads && container.running >= container.max_running {
+            container.run_queue.push_back(Tag::Background(ix.0).encode());
         } else {
             container.running += 1;
             self.run_background(ix);
@@ -249,20 +234,13 @@ impl Traffic {
         if !container.is_alive() {
             return;
         }
-        let service = container
-            .service
-            .expect("only a container that runs a service has background work");
+        let service = container.service.expect("only a container that runs a service has background work");
         let Some(background) = &self.programs.services[service.index()].runtime.background else {
             return;
         };
         let node = &mut self.nodes[container.node.index()];
         let work = background.cpu.scaled(node.slowness).max(SimDuration(1));
-        node.cpu.start(
-            self.now,
-            container.group,
-            work,
-            Tag::Background(ix.0).encode(),
-        );
+        node.cpu.start(self.now, container.group, work, Tag::Background(ix.0).encode());
     }
 
     fn background_done(&mut self, ix: u32) {

@@ -25,12 +25,7 @@ pub struct Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self {
-            histogram: empty(),
-            count: 0,
-            sum: 0,
-            squares: 0.0,
-        }
+        Self { histogram: empty(), count: 0, sum: 0, squares: 0.0 }
     }
 }
 
@@ -45,9 +40,7 @@ impl Latency {
         self.sum += u128::from(took.0);
         self.squares += took.as_secs_f64() * took.as_secs_f64();
         let histogram = Arc::make_mut(&mut self.histogram);
-        histogram
-            .record(took.0.div_ceil(1_000))
-            .expect("the histogram grows with its values");
+        histogram.record(took.0.div_ceil(1_000)).expect("the histogram grows with its values");
     }
 
     /// Adds those of another window.
@@ -56,9 +49,7 @@ impl Latency {
         self.sum += other.sum;
         self.squares += other.squares;
         let histogram = Arc::make_mut(&mut self.histogram);
-        histogram
-            .add(&*other.histogram)
-            .expect("the histogram grows with its values");
+        histogram.add(&*other.histogram).expect("the histogram grows with its values");
     }
 
     fn reset(&mut self) {
@@ -83,11 +74,7 @@ impl Latency {
     /// Their standard deviation in seconds.
     pub fn standard_deviation(&self) -> Option<f64> {
         let mean = self.mean()?;
-        Some(
-            (self.squares / self.count as f64 - mean * mean)
-                .max(0.0)
-                .sqrt(),
-        )
+        Some((self.squares / self.count as f64 - mean * mean).max(0.0).sqrt())
     }
 
     /// A quantile in seconds; 0.99 is the 99th percentile.
@@ -152,28 +139,16 @@ pub struct Statistics {
 
 impl Statistics {
     pub(super) fn new(services: usize) -> Self {
-        Self {
-            services: vec![ServiceStatistics::default(); services],
-            requests: Vec::new(),
-            users: Latency::default(),
-        }
+        Self { services: vec![ServiceStatistics::default(); services], requests: Vec::new(), users: Latency::default() }
     }
 
     /// Starts a new window.
     pub(super) fn reset(&mut self) {
         for service in &mut self.services {
-            let ServiceStatistics {
-                mut handler,
-                mut caller,
-                ..
-            } = std::mem::take(service);
+            let ServiceStatistics { mut handler, mut caller, .. } = std::mem::take(service);
             handler.reset();
             caller.reset();
-            *service = ServiceStatistics {
-                handler,
-                caller,
-                ..ServiceStatistics::default()
-            };
+            *service = ServiceStatistics { handler, caller, ..ServiceStatistics::default() };
         }
         for request in &mut self.requests {
             request.latency.reset();
@@ -185,10 +160,7 @@ impl Statistics {
 
     /// The place of a kind of user request, made if it is new.
     pub(super) fn request(&mut self, service: ServiceIx, request: &str) -> u32 {
-        let known = self
-            .requests
-            .iter()
-            .position(|r| r.service == service && r.request == request);
+        let known = self.requests.iter().position(|r| r.service == service && r.request == request);
         known.unwrap_or_else(|| {
             self.requests.push(RequestStatistics {
                 service,

@@ -47,13 +47,7 @@ impl Traffic {
         for _ in 0..workers {
             let is_over = !self.containers[container.index()].is_alive() || load <= 0.0;
             let ix = self.stress.len() as u32;
-            self.stress.push(Stress {
-                container,
-                load: load.min(1.0),
-                thread: None,
-                began: now,
-                is_over,
-            });
+            self.stress.push(Stress { container, load: load.min(1.0), thread: None, began: now, is_over });
             self.stress_wakes(StressIx(ix));
         }
         self.settle(queue);
@@ -61,12 +55,7 @@ impl Traffic {
     }
 
     /// Ends busy loops.
-    pub fn unstress<E: Host>(
-        &mut self,
-        now: SimTime,
-        queue: &mut Queue<E>,
-        workers: std::ops::Range<u32>,
-    ) {
+    pub fn unstress<E: Host>(&mut self, now: SimTime, queue: &mut Queue<E>, workers: std::ops::Range<u32>) {
         self.now = now;
         for ix in workers {
             let stress = &mut self.stress[ix as usize];
@@ -90,8 +79,7 @@ impl Traffic {
         let work = if stress.load < 1.0 { SLICE } else { ENDLESS };
         stress.began = self.now;
         let cpu = &mut self.nodes[container.node.index()].cpu;
-        stress.thread =
-            Some(cpu.start(self.now, container.group, work, Tag::Stress(ix.0).encode()));
+        stress.thread = Some(cpu.start(self.now, container.group, work, Tag::Stress(ix.0).encode()));
     }
 
     pub(super) fn stress_burst_done<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
@@ -104,11 +92,7 @@ impl Traffic {
 
     /// A process is over, and everything in its control group with it.
     pub(super) fn stress_ends_with(&mut self, container: ContainerIx) {
-        for stress in self
-            .stress
-            .iter_mut()
-            .filter(|stress| stress.container == container)
-        {
+        for stress in self.stress.iter_mut().filter(|stress| stress.container == container) {
             stress.is_over = true;
             stress.thread = None;
         }

@@ -114,10 +114,7 @@ impl Users {
     }
 
     fn requesting(&self) -> u64 {
-        self.slots
-            .iter()
-            .filter(|user| user.state == UserState::Requesting)
-            .count() as u64
+        self.slots.iter().filter(|user| user.state == UserState::Requesting).count() as u64
     }
 
     pub(super) fn check_conservation(&self) -> Result<(), String> {
@@ -125,10 +122,7 @@ impl Users {
         if self.sent == self.ended + waiting {
             return Ok(());
         }
-        Err(format!(
-            "{} user requests sent, {} over, {waiting} waiting",
-            self.sent, self.ended
-        ))
+        Err(format!("{} user requests sent, {} over, {waiting} waiting", self.sent, self.ended))
     }
 }
 
@@ -146,10 +140,7 @@ impl Traffic {
         self.now = now;
         let behaviour = self.behaviour(workload)?;
         let start = (SimTime::ZERO + workload.start).max(now);
-        let closed = |stages: Vec<_>| match stages
-            .iter()
-            .all(|s: &crate::workload::Stage| s.spawn_rate > 0.0)
-        {
+        let closed = |stages: Vec<_>| match stages.iter().all(|s: &crate::workload::Stage| s.spawn_rate > 0.0) {
             true if !stages.is_empty() => Ok(Course::Closed(Staircase::new(stages, start))),
             true => Err("a closed load needs a stage".to_owned()),
             false => Err("the spawn rate must be above zero".to_owned()),
@@ -157,13 +148,8 @@ impl Traffic {
         let course = match &workload.shape {
             Shape::Level(name) => {
                 let level = self.programs.levels.iter().find(|(known, _)| known == name);
-                let (_, level) = level.ok_or_else(|| {
-                    unknown(
-                        "level",
-                        name,
-                        self.programs.levels.iter().map(|(n, _)| n.as_str()),
-                    )
-                })?;
+                let (_, level) = level
+                    .ok_or_else(|| unknown("level", name, self.programs.levels.iter().map(|(n, _)| n.as_str())))?;
                 closed(Staircase::of_level(level, &workload.target))?
             }
             Shape::Users(users) => closed(Staircase::flat(users.users, users.spawn_rate))?,
@@ -206,33 +192,21 @@ impl Traffic {
 
     /// Users of closed loads that are running.
     pub fn active_users(&self) -> u32 {
-        self.users
-            .loads
-            .iter()
-            .map(|load| load.active.len() as u32)
-            .sum()
+        self.users.loads.iter().map(|load| load.active.len() as u32).sum()
     }
 
     fn behaviour(&mut self, workload: &Workload) -> Result<Behaviour, String> {
         let programs = self.programs.clone();
         let service = |name: &str| {
             let known = || programs.services.iter().map(|s| s.name.as_str());
-            programs
-                .service(name)
-                .ok_or_else(|| unknown("service", name, known()))
+            programs.service(name).ok_or_else(|| unknown("service", name, known()))
         };
         let target = service(&workload.target)?;
         let classes = &programs.user_classes;
         let (_, class) = classes
             .iter()
             .find(|(name, _)| *name == workload.user_class)
-            .ok_or_else(|| {
-                unknown(
-                    "user class",
-                    &workload.user_class,
-                    classes.iter().map(|(n, _)| n.as_str()),
-                )
-            })?;
+            .ok_or_else(|| unknown("user class", &workload.user_class, classes.iter().map(|(n, _)| n.as_str())))?;
         let mut tasks = Vec::new();
         for task in &class.tasks {
             let mut requests = Vec::new();
@@ -243,10 +217,7 @@ impl Traffic {
             tasks.push(requests);
         }
         if tasks.iter().any(Vec::is_empty) {
-            return Err(format!(
-                "user class `{}` has a task without requests",
-                workload.user_class
-            ));
+            return Err(format!("user class `{}` has a task without requests", workload.user_class));
         }
         let weights = Weighted::new(class.tasks.iter().map(|task| task.weight));
         Ok(Behaviour {
@@ -254,12 +225,8 @@ impl Traffic {
             keep_alive: workload.keep_alive.unwrap_or(class.keep_alive),
             timeout: class.timeout,
             attributes: initial(&programs, class)?,
-            weights: weights.ok_or_else(|| {
-                format!(
-                    "user class `{}` has no task with a weight above zero",
-                    workload.user_class
-                )
-            })?,
+            weights: weights
+                .ok_or_else(|| format!("user class `{}` has no task with a weight above zero", workload.user_class))?,
             tasks,
         })
     }
@@ -271,9 +238,7 @@ impl Traffic {
         request: &str,
         set: &std::collections::BTreeMap<String, Assignment>,
     ) -> Result<Request, String> {
-        let set = set
-            .iter()
-            .map(|(name, assignment)| Ok((attribute(programs, name)?, assignment.clone())));
+        let set = set.iter().map(|(name, assignment)| Ok((attribute(programs, name)?, assignment.clone())));
         Ok(Request {
             endpoint: programs.endpoint_or_not_found(to, request),
             kind: self.statistics.request(to, request),
@@ -293,18 +258,11 @@ impl Traffic {
         let (wanted, step, until) = staircase.at(self.now);
         let active = load.active.len() as u32;
         if active > wanted {
-            let user = load
-                .active
-                .pop()
-                .expect("more users than wanted are at least one");
+            let user = load.active.pop().expect("more users than wanted are at least one");
             self.users.slots[user as usize].is_stopping = true;
         }
         let left = active.abs_diff(wanted).saturating_sub(1);
-        let next = if left > 0 {
-            until.min(self.now + step)
-        } else {
-            until
-        };
+        let next = if left > 0 { until.min(self.now + step) } else { until };
         queue.schedule(next, Event::Spawn(ix).into());
         if active < wanted {
             let user = self.start_user(ix, false);
@@ -322,10 +280,7 @@ impl Traffic {
             Course::Trace(times) => times.get(load.started as usize).copied(),
         };
         if let Some(after) = next {
-            queue.schedule(
-                (load.start + after).max(self.now),
-                Event::Arrival(ix).into(),
-            );
+            queue.schedule((load.start + after).max(self.now), Event::Arrival(ix).into());
         }
     }
 
@@ -370,18 +325,14 @@ impl Traffic {
             user.task_began = self.now;
             user.task = match behaviour.tasks.len() {
                 1 => 0,
-                _ => behaviour
-                    .weights
-                    .choose(&mut key.with_str("task").with(user.tasks).draw())
-                    as u32,
+                _ => behaviour.weights.choose(&mut key.with_str("task").with(user.tasks).draw()) as u32,
             };
             user.tasks += 1;
         }
         let request = &behaviour.tasks[user.task as usize][user.position as usize];
         let key = key.with(user.requests);
         for (n, (attribute, assignment)) in request.set.iter().enumerate() {
-            user.attributes[usize::from(*attribute)] =
-                assigned(assignment, key.with_str("set").with(n as u64));
+            user.attributes[usize::from(*attribute)] = assigned(assignment, key.with_str("set").with(n as u64));
         }
         user.requests += 1;
         user.state = UserState::Requesting;
@@ -419,23 +370,13 @@ impl Traffic {
         let load = &self.users.loads[user.load as usize];
         let behaviour = &load.behaviour;
         let task = &behaviour.tasks[user.task as usize];
-        self.statistics
-            .user(task[user.position as usize].kind, outcome, took + overhead);
+        self.statistics.user(task[user.position as usize].kind, outcome, took + overhead);
         self.users.ended += 1;
         user.state = UserState::Waiting;
-        user.connection = if behaviour.keep_alive && outcome.is_ok() {
-            server
-        } else {
-            NONE
-        };
+        user.connection = if behaviour.keep_alive && outcome.is_ok() { server } else { NONE };
         user.position += 1;
         // A client needs some time even to be refused; else a loop of failures would stop the clock.
-        let mut next = self.now
-            + if took == SimDuration::ZERO {
-                overhead.max(SHORTEST_FAILURE)
-            } else {
-                overhead
-            };
+        let mut next = self.now + if took == SimDuration::ZERO { overhead.max(SHORTEST_FAILURE) } else { overhead };
         if user.position as usize == task.len() {
             user.position = 0;
             if user.is_stopping {
@@ -444,25 +385,12 @@ impl Traffic {
             next = match behaviour.wait {
                 UserWait::Constant(wait) => next + wait,
                 UserWait::Between { min, max } => {
-                    let key = self
-                        .keys
-                        .users
-                        .with(u64::from(user.load))
-                        .with(user.number)
-                        .with_str("wait");
-                    let draw = key
-                        .with(user.tasks)
-                        .draw()
-                        .between(min.0 as f64, max.0 as f64);
+                    let key = self.keys.users.with(u64::from(user.load)).with(user.number).with_str("wait");
+                    let draw = key.with(user.tasks).draw().between(min.0 as f64, max.0 as f64);
                     next + SimDuration(draw as u64)
                 }
                 UserWait::Exponential(mean) => {
-                    let key = self
-                        .keys
-                        .users
-                        .with(u64::from(user.load))
-                        .with(user.number)
-                        .with_str("wait");
+                    let key = self.keys.users.with(u64::from(user.load)).with(user.number).with_str("wait");
                     next + key.with(user.tasks).draw().exponential_duration(mean)
                 }
                 UserWait::Paced(pace) => next.max(user.task_began + pace),
@@ -495,13 +423,7 @@ fn initial(programs: &Programs, class: &UserClass) -> Result<Attributes, String>
 
 fn attribute(programs: &Programs, name: &str) -> Result<u8, String> {
     let at = programs.attributes.iter().position(|known| known == name);
-    at.map(|at| at as u8).ok_or_else(|| {
-        unknown(
-            "attribute",
-            name,
-            programs.attributes.iter().map(String::as_str),
-        )
-    })
+    at.map(|at| at as u8).ok_or_else(|| unknown("attribute", name, programs.attributes.iter().map(String::as_str)))
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {

@@ -41,8 +41,7 @@ impl ContainerRuntime<Event> for Traffic {
         service: KubeServiceIx,
         backends: &[Backend],
     ) {
-        let backends: Vec<_> =
-            backends.iter().map(|b| traffic::Backend { container: b.container }).collect();
+        let backends: Vec<_> = backends.iter().map(|b| traffic::Backend { container: b.container }).collect();
         Self::set_backends(self, now, node, service, &backends);
     }
 
@@ -59,8 +58,9 @@ impl ContainerRuntime<Event> for Traffic {
         let service = self.service_of(container);
         let listens = |port: u16| service.filter(|s| programs.services[s.index()].port == port);
         let call = match target {
-            ProbeTarget::Http { path, port } => listens(port)
-                .map(|s| ProbeCall::Http(programs.endpoint_or_not_found(s, &format!("GET {path}")))),
+            ProbeTarget::Http { path, port } => {
+                listens(port).map(|s| ProbeCall::Http(programs.endpoint_or_not_found(s, &format!("GET {path}"))))
+            }
             ProbeTarget::Tcp { port } => listens(port).map(|_| ProbeCall::Tcp),
             // A command needs no port: it succeeds while the container runs.
             ProbeTarget::Exec => {
@@ -68,7 +68,9 @@ impl ContainerRuntime<Event> for Traffic {
                 return self.notices.push(traffic::Notice::ProbeDone { token, result });
             }
         };
-        if let Some(call) = call { Self::probe(self, now, queue, token, container, call, timeout) } else {
+        if let Some(call) = call {
+            Self::probe(self, now, queue, token, container, call, timeout);
+        } else {
             let result = ProbeResult::Failed(Failure::Refused);
             self.notices.push(traffic::Notice::ProbeDone { token, result });
         }
@@ -98,8 +100,6 @@ fn outcome_of(result: ProbeResult) -> ProbeOutcome {
         ProbeResult::Status(status) => ProbeOutcome::Status(status),
         ProbeResult::Failed(Failure::Reset) => ProbeOutcome::Reset,
         ProbeResult::Failed(Failure::TimedOut | Failure::Unreachable) => ProbeOutcome::TimedOut,
-        ProbeResult::Failed(Failure::Refused | Failure::UnknownHost | Failure::BreakerOpen) => {
-            ProbeOutcome::Refused
-        }
+        ProbeResult::Failed(Failure::Refused | Failure::UnknownHost | Failure::BreakerOpen) => ProbeOutcome::Refused,
     }
 }

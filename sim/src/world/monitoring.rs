@@ -170,26 +170,17 @@ impl Monitoring {
     }
 
     /// Takes up targets that are new and lets go of those that are gone.
-    fn discover(
-        &mut self,
-        now: SimTime,
-        queue: &mut Queue<super::Event>,
-        traffic: &Traffic,
-        cluster: &Cluster,
-    ) {
+    fn discover(&mut self, now: SimTime, queue: &mut Queue<super::Event>, traffic: &Traffic, cluster: &Cluster) {
         let mut found = vec![false; self.targets.len()];
         let programs = traffic.programs();
-        let has_metrics = |process| {
-            traffic.service_of(process).is_some_and(|s| programs.services[s.index()].scrape.is_some())
-        };
+        let has_metrics =
+            |process| traffic.service_of(process).is_some_and(|s| programs.services[s.index()].scrape.is_some());
         for service in &self.services {
             let pods: Vec<PodIx> = cluster.endpoints(service.service).collect();
             for (at, target) in self.targets.iter().enumerate() {
                 found[at] |= !target.is_gone && pods.contains(&target.pod);
             }
-            let serving = cluster
-                .running_containers()
-                .filter(|c| pods.contains(&c.pod) && has_metrics(c.process));
+            let serving = cluster.running_containers().filter(|c| pods.contains(&c.pod) && has_metrics(c.process));
             for container in serving {
                 let known = self.targets.iter_mut().find(|t| !t.is_gone && t.pod == container.pod);
                 if let Some(target) = known {
@@ -214,9 +205,7 @@ impl Monitoring {
 /// The Services behind which a program with metrics runs.
 fn scraped_services(app: &App) -> Vec<ScrapedService> {
     let programs = &app.programs;
-    let has_metrics = |ix: &Option<ServiceIx>| {
-        ix.is_some_and(|s| programs.services[s.index()].scrape.is_some())
-    };
+    let has_metrics = |ix: &Option<ServiceIx>| ix.is_some_and(|s| programs.services[s.index()].scrape.is_some());
     let scraped = app.kube_services.iter().enumerate().filter(|(_, s)| has_metrics(&s.leads_to));
     scraped
         .map(|(index, service)| ScrapedService {

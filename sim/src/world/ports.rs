@@ -39,27 +39,21 @@ impl Twin {
         let cluster = &self.parts.cluster;
         let now = self.now;
         Ok(match query {
-            Query::ListPods { component } => {
-                Observation::Pods(cluster.list_pods(now, component.as_deref()))
-            }
-            Query::Describe { component } => {
-                Observation::Description(Box::new(cluster.describe(now, component)?))
-            }
+            Query::ListPods { component } => Observation::Pods(cluster.list_pods(now, component.as_deref())),
+            Query::Describe { component } => Observation::Description(Box::new(cluster.describe(now, component)?)),
             Query::Logs(logs) => {
                 let (pod, lines) = cluster.logs(logs)?;
                 Observation::Logs { pod, lines }
             }
             Query::Events { component } => Observation::Events(cluster.list_events(now, component.as_deref())),
-            Query::ResourceUsage { component } => {
-                Observation::Usage(cluster.usage(component.as_deref()))
-            }
+            Query::ResourceUsage { component } => Observation::Usage(cluster.usage(component.as_deref())),
             Query::Nodes => Observation::Nodes(cluster.list_nodes()),
             Query::Metrics(query) => Observation::Metrics(self.metrics(query)?),
-            Query::Dependencies { component } => {
-                Observation::Dependencies(self.app.dependencies(component).ok_or_else(|| {
-                    Rejected(format!("deployments.apps \"{component}\" not found"))
-                })?)
-            }
+            Query::Dependencies { component } => Observation::Dependencies(
+                self.app
+                    .dependencies(component)
+                    .ok_or_else(|| Rejected(format!("deployments.apps \"{component}\" not found")))?,
+            ),
             Query::RolloutHistory { component } => {
                 Observation::RolloutHistory(cluster.rollout_history(now, component)?)
             }
@@ -108,9 +102,9 @@ impl Stage for Twin {
 
     async fn inject(&mut self, index: usize) -> Result<(), Unavailable> {
         let fault = self.scenario.faults.get(index);
-        let effect = fault.and_then(crate::fault::Fault::effect).ok_or_else(|| {
-            Unavailable(format!("the scenario has no fault {index} that can be injected"))
-        })?;
+        let effect = fault
+            .and_then(crate::fault::Fault::effect)
+            .ok_or_else(|| Unavailable(format!("the scenario has no fault {index} that can be injected")))?;
         self.faults
             .inject(self.now, index, effect, &mut self.parts, &mut self.queue)
             .map_err(|why| Self::fault_failed(index, &why))?;

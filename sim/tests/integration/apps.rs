@@ -52,17 +52,40 @@ fn apps_that_do_not_fit_are_refused() {
     let refused: &[(&str, &[Change<'_>])] = &[
         ("no profile", &[("profile.yaml", "", "")]),
         ("an image that the profile does not know", &[("manifests/web.yaml", "bookshop/web:1.0", "bookshop/wep:1.0")]),
-        ("a called service that nothing runs", &[("manifests/store.yaml", "image: postgres", "image: bookshop/exporter")]),
+        (
+            "a called service that nothing runs",
+            &[("manifests/store.yaml", "image: postgres", "image: bookshop/exporter")],
+        ),
         (
             "an image of several services in a container that is named after none",
             &[("profile.yaml", "runs: [store]", "runs: [store, books]")],
         ),
-        ("a Service that selects nothing", &[("manifests/books.yaml", "selector: {app: books}\n  ports", "selector: {app: book}\n  ports")]),
+        (
+            "a Service that selects nothing",
+            &[("manifests/books.yaml", "selector: {app: books}\n  ports", "selector: {app: book}\n  ports")],
+        ),
         (
             "a broken manifest and a broken profile",
-            &[("manifests/web.yaml", "replicas: 2", "replicas: two"), ("profile.yaml", "model: goroutines", "model: goroutine")],
+            &[
+                ("manifests/web.yaml", "replicas: 2", "replicas: two"),
+                ("profile.yaml", "model: goroutines", "model: goroutine"),
+            ],
         ),
-        ("calls in a circle", &[("profile.yaml", "program: [{cpu: {mean: 500us, variation: 1}}]", "program: [{call: {to: web, request: GET /health}}]"), ("profile.yaml", "program: [{cpu: {mean: 100us}}]", "program: [{call: {to: books, request: GET /books/1}}]")]),
+        (
+            "calls in a circle",
+            &[
+                (
+                    "profile.yaml",
+                    "program: [{cpu: {mean: 500us, variation: 1}}]",
+                    "program: [{call: {to: web, request: GET /health}}]",
+                ),
+                (
+                    "profile.yaml",
+                    "program: [{cpu: {mean: 100us}}]",
+                    "program: [{call: {to: books, request: GET /books/1}}]",
+                ),
+            ],
+        ),
     ];
     let answers = refused.iter().map(|(what, changes)| match bookshop(changes) {
         Ok(_) => panic!("{what}: it loads"),
@@ -77,13 +100,20 @@ fn apps_that_a_cluster_would_take_and_fail_at_are_loaded_with_a_warning() {
         ("a tag that the registry does not have", &[("manifests/web.yaml", "bookshop/web:1.0", "bookshop/web:1.2")]),
         ("a port that nobody listens on", &[("manifests/books.yaml", "targetPort: 8000", "targetPort: 8001")]),
         ("a Service with another name", &[("manifests/store.yaml", "name: database", "name: db")]),
-        ("a Service that leads elsewhere", &[("manifests/store.yaml", "selector: {app: postgres}", "selector: {app: web}")]),
+        (
+            "a Service that leads elsewhere",
+            &[("manifests/store.yaml", "selector: {app: postgres}", "selector: {app: web}")],
+        ),
         ("a probe of the wrong port", &[("manifests/web.yaml", "port: 8080}", "port: 80}")]),
         ("a probe of nothing", &[("manifests/web.yaml", "path: /health", "path: /healthz")]),
         ("too little memory", &[("manifests/books.yaml", "memory: 400Mi", "memory: 200Mi")]),
         (
             "a Deployment beside the application",
-            &[("manifests/books.yaml", "---", "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: extra, namespace: bookshop}\nspec:\n  selector: {matchLabels: {app: extra}}\n  template:\n    metadata: {labels: {app: extra}}\n    spec: {containers: [{name: extra, image: bookshop/exporter}]}\n---")],
+            &[(
+                "manifests/books.yaml",
+                "---",
+                "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: extra, namespace: bookshop}\nspec:\n  selector: {matchLabels: {app: extra}}\n  template:\n    metadata: {labels: {app: extra}}\n    spec: {containers: [{name: extra, image: bookshop/exporter}]}\n---",
+            )],
         ),
         ("users who ask for what is not there", &[("profile.yaml", "request: GET /books/7", "request: GET /")]),
     ];

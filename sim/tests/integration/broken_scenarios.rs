@@ -141,15 +141,30 @@ fn broken_scenarios_are_answered_with_line_and_cure() {
         ("no users", &[("users: 10, spawn_rate: 1", "users: 0, spawn_rate: 0")]),
         ("two shapes at once", &[("    level: moderate", "    level: moderate\n    trace: [1s]")]),
         ("two nodes of one name", &[("name: node-2", "name: node-1")]),
-        ("no nodes", &[("  nodes:\n  - {name: node-1, cores: 4, memory: 8Gi}\n  - {name: node-2, cores: 4, memory: 8Gi, speed: 0.5}\n", "  nodes: []\n")]),
+        (
+            "no nodes",
+            &[(
+                "  nodes:\n  - {name: node-1, cores: 4, memory: 8Gi}\n  - {name: node-2, cores: 4, memory: 8Gi, speed: 0.5}\n",
+                "  nodes: []\n",
+            )],
+        ),
         ("a node without speed", &[("speed: 0.5", "speed: 0")]),
-        ("absent and changed", &[("absent: [payment]", "absent: [catalogue]"), ("latency: {below: 200ms}", "throughput: {fault_free_per_s: 50}")]),
+        (
+            "absent and changed",
+            &[
+                ("absent: [payment]", "absent: [catalogue]"),
+                ("latency: {below: 200ms}", "throughput: {fault_free_per_s: 50}"),
+            ],
+        ),
         ("a request above its limit", &[("cpu_request: 100m", "cpu_request: 300m")]),
         ("an unknown chaos kind", &[("kind: StressChaos", "kind: TimeChaos")]),
         ("another API of Chaos Mesh", &[("chaos-mesh.org/v1alpha1", "chaos-mesh.org/v1")]),
         ("a fault on nobody", &[("labelSelectors: {name: catalogue}", "labelSelectors: {name: catalog}")]),
         ("a selector of all", &[("labelSelectors: {name: catalogue}", "namespaces: [sock-shop]")]),
-        ("fields of another chaos kind", &[("        stressors:\n          cpu: {workers: 2, load: 50}", "        action: pod-failure")]),
+        (
+            "fields of another chaos kind",
+            &[("        stressors:\n          cpu: {workers: 2, load: 50}", "        action: pod-failure")],
+        ),
         ("a mode without its value", &[("mode: one", "mode: fixed")]),
         ("a load above 100 %", &[("load: 50", "load: 500")]),
         ("an end beside a duration", &[("  severity: 0.5\n", "  end: 300s\n")]),
@@ -165,13 +180,24 @@ fn broken_scenarios_are_answered_with_line_and_cure() {
         ("an unknown goal", &[("goal: maintain", "goal: maintian")]),
         ("a task after the budget", &[("start: 180s", "start: 700s")]),
         ("a task without words", &[("text: Mend what is wrong.", "text: \" \"")]),
-        ("PromQL that does not parse", &[("sum(rate(container_cpu_usage_seconds_total[1m]))", "sum(rate(container_cpu_usage_seconds_total)")]),
+        (
+            "PromQL that does not parse",
+            &[("sum(rate(container_cpu_usage_seconds_total[1m]))", "sum(rate(container_cpu_usage_seconds_total)")],
+        ),
         ("no budget", &[("steps: 30, time: 600s", "steps: 0, time: 0s")]),
         ("a share in per cent", &[("cpu: {below: 0.5}", "cpu: {below: 50}")]),
         ("a guard left out", &[("without: [memory]", "without: [success]")]),
         ("left out and set", &[("without: [memory]", "without: [cpu]")]),
         ("a negative price", &[("light_action: 1", "light_action: -1")]),
-        ("nothing but mistakes of meaning", &[("overlay: acv", "overlay: acw"), ("hold: 60s", "hold: 0s"), ("level: moderate", "level: loud"), ("times: 3", "times: 0")]),
+        (
+            "nothing but mistakes of meaning",
+            &[
+                ("overlay: acv", "overlay: acw"),
+                ("hold: 60s", "hold: 0s"),
+                ("level: moderate", "level: loud"),
+                ("times: 3", "times: 0"),
+            ],
+        ),
         ("not YAML", &[("app: {name", "app: {{name")]),
         ("nothing", &[(GOOD, "")]),
     ];
@@ -183,7 +209,10 @@ fn broken_scenarios_are_answered_with_line_and_cure() {
             text = text.replacen(from, to, 1);
         }
         let said = load(&text).expect_err(name);
-        assert!(said.lines().filter(|line| line.starts_with("error: ")).all(|line| line.starts_with("error: mine.yaml:")), "{said}");
+        assert!(
+            said.lines().filter(|line| line.starts_with("error: ")).all(|line| line.starts_with("error: mine.yaml:")),
+            "{said}"
+        );
         assert!(said.contains("\n  help: "), "{name}: no cure in {said}");
         report.push(format!("# {name}\n{said}\n\n"));
     }

@@ -105,18 +105,9 @@ fn orders_are_declined_published_and_handled() {
     world.run(at(100_000));
     world.traffic.check_conservation().unwrap();
     let requests = &world.traffic.statistics().requests;
-    let orders = requests
-        .iter()
-        .find(|r| r.request == "POST /orders")
-        .unwrap();
-    let lottery = requests
-        .iter()
-        .find(|r| r.request == "GET /lottery")
-        .unwrap();
-    let nothing = requests
-        .iter()
-        .find(|r| r.request == "GET /nothing")
-        .unwrap();
+    let orders = requests.iter().find(|r| r.request == "POST /orders").unwrap();
+    let lottery = requests.iter().find(|r| r.request == "GET /lottery").unwrap();
+    let nothing = requests.iter().find(|r| r.request == "GET /nothing").unwrap();
     let share = |part: u64, of: u64| part as f64 / of as f64;
     // Of the three totals one is too high; two finds fail with 2 % each and count as answers.
     assert!((share(orders.server_errors, orders.sent) - 0.0396).abs() < 0.01);
@@ -125,11 +116,7 @@ fn orders_are_declined_published_and_handled() {
     assert!((share(nothing.sent, orders.sent) - 1.0 / 3.0).abs() < 0.03);
     assert!(nothing.sent - nothing.client_errors <= world.traffic.waiting_requests());
     let handled = world.stats(WORKER).served;
-    assert!(
-        orders.ok.abs_diff(handled) <= 3,
-        "{} accepted, {handled} shipped",
-        orders.ok
-    );
+    assert!(orders.ok.abs_diff(handled) <= 3, "{} accepted, {handled} shipped", orders.ok);
 }
 
 #[test]
@@ -143,12 +130,7 @@ fn metrics_count_what_the_service_counts() {
         assert_eq!(series.bounds, [0.005, 0.05, 0.5]);
         assert!(series.count >= series.buckets.iter().sum());
         assert!(series.sum > 0.0 || series.name.route == "/lottery");
-        seen.push((
-            series.name.method.clone(),
-            series.name.route.clone(),
-            series.status,
-            series.count,
-        ));
+        seen.push((series.name.method.clone(), series.name.route.clone(), series.status, series.count));
     }
     for (request, status) in [("POST /orders", 201), ("GET /lottery", 200)] {
         let (method, route) = request.split_once(' ').unwrap();
@@ -181,9 +163,8 @@ fn a_clients_breaker_spares_the_server() {
     // Requests come every second. 500s count: the third opens the breaker, which then lets one
     // through every third second.
     let sent = world.traffic.statistics().requests[0].sent;
-    let called = world.traffic.statistics().services
-        [world.traffic.programs().service("flaky").unwrap().index()]
-    .answered;
+    let called =
+        world.traffic.statistics().services[world.traffic.programs().service("flaky").unwrap().index()].answered;
     assert_eq!(sent, 101);
     assert_eq!(called, 3 + (101 - 3) / 3);
 }
@@ -195,11 +176,7 @@ fn an_exception_that_nobody_catches_ends_the_process() {
     world.run(at(5_500));
     assert_eq!(world.stats(SHOP_POD).phase, Phase::Exited);
     let request = &world.traffic.statistics().requests[0];
-    assert_eq!(
-        (request.sent, request.unanswered),
-        (6, 6),
-        "one reset, then refused"
-    );
+    assert_eq!((request.sent, request.unanswered), (6, 6), "one reset, then refused");
     world.traffic.check_conservation().unwrap();
 }
 
@@ -208,44 +185,25 @@ fn messages_survive_their_consumer_and_die_with_their_broker() {
     let mut world = shop(1);
     world.load(&users("buyer", "shop", 5, 100.0));
     world.run(at(5_000));
-    world
-        .traffic
-        .kill(world.now, &mut world.queue, ContainerIx(WORKER));
+    world.traffic.kill(world.now, &mut world.queue, ContainerIx(WORKER));
     world.run(at(10_000));
     let waiting = world.traffic.queued_messages(ContainerIx(BROKER));
     assert!(waiting > 50, "{waiting}");
     world.start("worker");
     world.run(at(30_000));
     assert!(world.traffic.queued_messages(ContainerIx(BROKER)) < 5);
-    let accepted = world
-        .traffic
-        .statistics()
-        .requests
-        .iter()
-        .find(|r| r.request == "POST /orders")
-        .unwrap()
-        .ok;
+    let accepted = world.traffic.statistics().requests.iter().find(|r| r.request == "POST /orders").unwrap().ok;
     let handled = world.stats(WORKER).served + world.stats(5).served;
-    assert!(
-        accepted.abs_diff(handled) <= 3,
-        "{accepted} accepted, {handled} shipped"
-    );
+    assert!(accepted.abs_diff(handled) <= 3, "{accepted} accepted, {handled} shipped");
 
-    world
-        .traffic
-        .kill(world.now, &mut world.queue, ContainerIx(5));
+    world.traffic.kill(world.now, &mut world.queue, ContainerIx(5));
     world.run(at(35_000));
-    world
-        .traffic
-        .kill(world.now, &mut world.queue, ContainerIx(BROKER));
+    world.traffic.kill(world.now, &mut world.queue, ContainerIx(BROKER));
     world.forget(ContainerIx(BROKER));
     let broker = world.start("broker");
     world.start("worker");
     world.run(at(36_000));
-    assert!(
-        world.traffic.queued_messages(broker) < 5,
-        "what waited died with the first broker"
-    );
+    assert!(world.traffic.queued_messages(broker) < 5, "what waited died with the first broker");
     world.traffic.check_conservation().unwrap();
 }
 
@@ -287,34 +245,15 @@ fn strike(world: &mut SmallWorld, blow: &Blow) {
         Blow::Lose(n) => world.traffic.lose(now, queue, pick(n)),
         Blow::Start(service) => {
             let spec = world.spec(["shop", "store", "flaky", "broker", "worker"][service]);
-            world.start_with(ProcessSpec {
-                cpu_limit: Some(Millicores(300)),
-                node: sim::ids::NodeIx(1),
-                ..spec
-            });
+            world.start_with(ProcessSpec { cpu_limit: Some(Millicores(300)), node: sim::ids::NodeIx(1), ..spec });
         }
         Blow::Impair(n, loss) => {
             let delay = SimDuration::from_millis(20);
-            world.traffic.impair_network(
-                now,
-                pick(n),
-                NetworkImpairment {
-                    delay,
-                    jitter: delay,
-                    loss,
-                },
-            );
+            world.traffic.impair_network(now, pick(n), NetworkImpairment { delay, jitter: delay, loss });
         }
         Blow::Stress(n) => drop(world.traffic.stress(now, queue, pick(n), 3, 0.5)),
         Blow::Resize(n, millicores) => {
-            world.traffic.resize(
-                now,
-                queue,
-                pick(n),
-                Some(Millicores(millicores)),
-                Millicores(100),
-                None,
-            );
+            world.traffic.resize(now, queue, pick(n), Some(Millicores(millicores)), Millicores(100), None);
         }
         Blow::Forget(n) => world.forget(pick(n)),
     }
@@ -322,22 +261,9 @@ fn strike(world: &mut SmallWorld, blow: &Blow) {
 
 fn summary(world: &SmallWorld) -> String {
     let statistics = world.traffic.statistics();
-    let requests: Vec<_> = statistics
-        .requests
-        .iter()
-        .map(|r| {
-            (
-                r.sent,
-                r.ok,
-                r.server_errors,
-                r.unanswered,
-                r.latency.mean(),
-            )
-        })
-        .collect();
-    let containers: Vec<_> = (0..world.traffic.container_count() as u32)
-        .map(|ix| world.stats(ix))
-        .collect();
+    let requests: Vec<_> =
+        statistics.requests.iter().map(|r| (r.sent, r.ok, r.server_errors, r.unanswered, r.latency.mean())).collect();
+    let containers: Vec<_> = (0..world.traffic.container_count() as u32).map(|ix| world.stats(ix)).collect();
     format!("{requests:?} {containers:?} {:?}", world.notices)
 }
 

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use sim::chance::Key;
 use sim::cluster::{
-    Backend, Cluster, ContainerRuntime, ContainerUsage, Event, Image, NodeSpec, Notice,
-    ProbeOutcome, ProbeTarget, ProcessSpec, Program, Registry,
+    Backend, Cluster, ContainerRuntime, ContainerUsage, Event, Image, NodeSpec, Notice, ProbeOutcome, ProbeTarget,
+    ProcessSpec, Program, Registry,
 };
 use sim::diagnostic::Source;
 use sim::engine::Queue;
@@ -97,29 +97,20 @@ impl Script {
     fn behaviour(&self, container: ContainerIx) -> Behaviour {
         let runs = self.processes[container.index()].spec.runs;
         // Without a program a container stays up, serves nothing, and heeds SIGTERM.
-        let nothing = Behaviour {
-            listens_after: SimDuration::from_secs(1_000_000_000),
-            ..Behaviour::default()
-        };
+        let nothing = Behaviour { listens_after: SimDuration::from_secs(1_000_000_000), ..Behaviour::default() };
         runs.map_or(nothing, |service| self.behaviours[service.index()])
     }
 
     fn cpu(&self, container: ContainerIx, now: SimTime) -> f64 {
         let process = &self.processes[container.index()];
         let cores = self.behaviour(container).cores;
-        let cores = process
-            .spec
-            .cpu_limit
-            .map_or(cores, |limit| cores.min(limit.cores()));
+        let cores = process.spec.cpu_limit.map_or(cores, |limit| cores.min(limit.cores()));
         process.used.1 + now.since(process.used.0).as_secs_f64() * cores
     }
 
     /// When each process was first probed.
     fn first_probes(&self) -> Vec<SimTime> {
-        self.processes
-            .iter()
-            .filter_map(|process| process.first_probe)
-            .collect()
+        self.processes.iter().filter_map(|process| process.first_probe).collect()
     }
 
     /// Changes how busy the containers of a program are.
@@ -140,20 +131,9 @@ impl Script {
 }
 
 impl ContainerRuntime<RigEvent> for Script {
-    fn start(
-        &mut self,
-        now: SimTime,
-        queue: &mut Queue<RigEvent>,
-        spec: &ProcessSpec,
-    ) -> ContainerIx {
+    fn start(&mut self, now: SimTime, queue: &mut Queue<RigEvent>, spec: &ProcessSpec) -> ContainerIx {
         let container = ContainerIx(self.processes.len() as u32);
-        let process = Process {
-            spec: *spec,
-            started: now,
-            used: (now, 0.0),
-            first_probe: None,
-            is_alive: true,
-        };
+        let process = Process { spec: *spec, started: now, used: (now, 0.0), first_probe: None, is_alive: true };
         self.processes.push(process);
         if let Some(after) = self.behaviour(container).crashes_after {
             queue.schedule(now + after, RigEvent::Exit(container, 1));
@@ -172,10 +152,7 @@ impl ContainerRuntime<RigEvent> for Script {
     }
 
     fn remove_address(&mut self, _: SimTime, _: &mut Queue<RigEvent>, container: ContainerIx) {
-        assert!(
-            !self.processes[container.index()].is_alive,
-            "an address outlives its processes"
-        );
+        assert!(!self.processes[container.index()].is_alive, "an address outlives its processes");
     }
 
     fn set_backends(
@@ -201,18 +178,12 @@ impl ContainerRuntime<RigEvent> for Script {
         let process = &mut self.processes[container.index()];
         assert!(process.is_alive, "a dead process is not probed");
         process.first_probe.get_or_insert(now);
-        queue.schedule(
-            now + SimDuration::MILLISECOND,
-            RigEvent::Answer(token, container),
-        );
+        queue.schedule(now + SimDuration::MILLISECOND, RigEvent::Answer(token, container));
     }
 
     fn usage(&mut self, now: SimTime, container: ContainerIx) -> ContainerUsage {
         let cpu = SimDuration::from_secs_f64(self.cpu(container, now));
-        ContainerUsage {
-            cpu,
-            working_set: self.behaviour(container).memory,
-        }
+        ContainerUsage { cpu, working_set: self.behaviour(container).memory }
     }
 }
 
@@ -243,43 +214,19 @@ impl Rig {
     }
 
     fn with(manifests: &str, nodes: &[NodeSpec], seed: u64) -> Self {
-        let source = Source {
-            path: "test.yaml".to_owned(),
-            text: manifests.to_owned(),
-        };
+        let source = Source { path: "test.yaml".to_owned(), text: manifests.to_owned() };
         let (objects, _) = manifest::load(&[source], &[]).unwrap();
         let mut registry = Registry::default();
         let image = |name: &str, service: usize| {
-            let program = Program {
-                service: ServiceIx(service as u32),
-                port: 80,
-            };
-            Image {
-                programs: vec![(name.to_owned(), program)],
-                size: Bytes::from_mebibytes(50),
-            }
+            let program = Program { service: ServiceIx(service as u32), port: 80 };
+            Image { programs: vec![(name.to_owned(), program)], size: Bytes::from_mebibytes(50) }
         };
         let tags: Vec<_> = (1..=8).map(|tag| tag.to_string()).collect();
         registry.add("web", &tags, image("web", WEB));
         registry.add("job", &tags, image("job", JOB));
-        registry.add(
-            "pause",
-            &[],
-            Image {
-                programs: Vec::new(),
-                size: Bytes(300_000),
-            },
-        );
-        let cluster = Cluster::new(
-            Key::root(seed),
-            nodes,
-            Arc::new(objects),
-            Arc::new(registry),
-        );
-        let script = Script {
-            behaviours: vec![Behaviour::default(); 2],
-            ..Script::default()
-        };
+        registry.add("pause", &[], Image { programs: Vec::new(), size: Bytes(300_000) });
+        let cluster = Cluster::new(Key::root(seed), nodes, Arc::new(objects), Arc::new(registry));
+        let script = Script { behaviours: vec![Behaviour::default(); 2], ..Script::default() };
         Self {
             cluster,
             queue: Queue::new(),
@@ -294,8 +241,7 @@ impl Rig {
     /// Applies the manifests a while after the kubelets' start, so that probes keep their phase.
     fn boot(&mut self) {
         self.now = at(100.0);
-        self.cluster
-            .bootstrap(self.now, &[], &mut self.queue, &mut self.script);
+        self.cluster.bootstrap(self.now, &[], &mut self.queue, &mut self.script);
         self.look();
     }
 
@@ -325,11 +271,8 @@ impl Rig {
                     let behaviour = script.behaviour(container);
                     if process.is_alive {
                         let listens = process.started + behaviour.listens_after <= now;
-                        let outcome = if listens {
-                            ProbeOutcome::Status(behaviour.status)
-                        } else {
-                            ProbeOutcome::Refused
-                        };
+                        let outcome =
+                            if listens { ProbeOutcome::Status(behaviour.status) } else { ProbeOutcome::Refused };
                         script.notices.push(Notice::ProbeDone { token, outcome });
                     }
                 }
@@ -343,18 +286,11 @@ impl Rig {
     fn look(&mut self) {
         while !self.script.notices.is_empty() {
             for notice in std::mem::take(&mut self.script.notices) {
-                self.cluster
-                    .notice(self.now, notice, &mut self.queue, &mut self.script);
+                self.cluster.notice(self.now, notice, &mut self.queue, &mut self.script);
             }
         }
         for event in self.cluster.drain_journal() {
-            let WorldEvent::Kubernetes {
-                reason,
-                object,
-                message,
-                ..
-            } = event
-            else {
+            let WorldEvent::Kubernetes { reason, object, message, .. } = event else {
                 continue;
             };
             self.learn(&message);
@@ -363,12 +299,7 @@ impl Rig {
         let pods = self.cluster.list_pods(self.now, None);
         let statuses: Vec<_> = pods
             .iter()
-            .map(|pod| {
-                (
-                    pod.name.clone(),
-                    format!("{}/{} {}", pod.ready, pod.containers, pod.status),
-                )
-            })
+            .map(|pod| (pod.name.clone(), format!("{}/{} {}", pod.ready, pod.containers, pod.status)))
             .collect();
         if statuses == self.statuses {
             return;
@@ -399,14 +330,8 @@ impl Rig {
             _ => return,
         };
         if !self.names.iter().any(|(n, _)| n == name) {
-            let number = self
-                .names
-                .iter()
-                .filter(|(_, short)| short.starts_with(kind))
-                .count()
-                + 1;
-            self.names
-                .push((name.to_owned(), format!("{kind}{number}")));
+            let number = self.names.iter().filter(|(_, short)| short.starts_with(kind)).count() + 1;
+            self.names.push((name.to_owned(), format!("{kind}{number}")));
         }
     }
 
@@ -414,26 +339,17 @@ impl Rig {
         let mut line = what.to_owned();
         // Pods first: their names contain those of their ReplicaSets.
         for kind in ["pod", "rs"] {
-            for (name, short) in self
-                .names
-                .iter()
-                .filter(|(_, short)| short.starts_with(kind))
-            {
+            for (name, short) in self.names.iter().filter(|(_, short)| short.starts_with(kind)) {
                 line = line.replace(name, short);
             }
         }
-        let line = line
-            .replace("replicaset/rs", "rs")
-            .replace("pod/pod", "pod")
-            .replace("sock-shop/", "");
+        let line = line.replace("replicaset/rs", "rs").replace("pod/pod", "pod").replace("sock-shop/", "");
         let seconds = self.now.since(at(100.0)).as_secs_f64();
         writeln!(self.timeline, "{seconds:6.1} {line}").unwrap();
     }
 
     fn write(&mut self, write: &Write) -> Result<String, Rejected> {
-        let answer = self
-            .cluster
-            .write(self.now, write, &mut self.queue, &mut self.script);
+        let answer = self.cluster.write(self.now, write, &mut self.queue, &mut self.script);
         self.look();
         answer
     }
@@ -446,52 +362,33 @@ impl Rig {
 
     /// The lines of the timeline that contain one of the words.
     fn lines(&self, words: &[&str]) -> String {
-        let lines = self
-            .timeline
-            .lines()
-            .filter(|line| words.iter().any(|word| line.contains(word)));
+        let lines = self.timeline.lines().filter(|line| words.iter().any(|word| line.contains(word)));
         lines.fold(String::new(), |text, line| text + line + "\n")
     }
 
     /// When lines that contain a word were written, in seconds since the boot.
     fn times(&self, word: &str) -> Vec<f64> {
         let lines = self.timeline.lines().filter(|line| line.contains(word));
-        lines
-            .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
-            .collect()
+        lines.map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect()
     }
 
     /// READY and STATUS of all pods.
     fn pods(&self) -> Vec<String> {
         let pods = self.cluster.list_pods(self.now, None);
-        pods.iter()
-            .map(|pod| format!("{}/{} {}", pod.ready, pod.containers, pod.status))
-            .collect()
+        pods.iter().map(|pod| format!("{}/{} {}", pod.ready, pod.containers, pod.status)).collect()
     }
 
     /// Type, status and reason of a Deployment's condition.
     fn condition(&self, component: &str, kind: &str) -> String {
         let description = self.cluster.describe(self.now, component).unwrap();
-        let condition = description
-            .deployment
-            .conditions
-            .into_iter()
-            .find(|(k, _, _)| k == kind);
-        condition
-            .map(|(_, status, reason)| format!("{status} {reason}"))
-            .unwrap_or_default()
+        let condition = description.deployment.conditions.into_iter().find(|(k, _, _)| k == kind);
+        condition.map(|(_, status, reason)| format!("{status} {reason}")).unwrap_or_default()
     }
 
     /// How many live processes a Service leads to from the first node.
     fn backends(&self, service: u32) -> usize {
-        let backends = self
-            .script
-            .backends
-            .get(&(NodeIx(0), KubeServiceIx(service)));
-        let is_alive = |b: &&Backend| {
-            b.container
-                .is_some_and(|c| self.script.processes[c.index()].is_alive)
-        };
+        let backends = self.script.backends.get(&(NodeIx(0), KubeServiceIx(service)));
+        let is_alive = |b: &&Backend| b.container.is_some_and(|c| self.script.processes[c.index()].is_alive);
         backends.map_or(0, |backends| backends.iter().filter(is_alive).count())
     }
 }
@@ -517,9 +414,7 @@ fn web(replicas: u32, spec: &[&str], container: &[&str]) -> String {
 
 fn deployment(name: &str, image: &str, replicas: u32, spec: &[&str], container: &[&str]) -> String {
     let lines = |lines: &[&str], indent: usize| -> String {
-        lines.iter().fold(String::new(), |text, line| {
-            text + &" ".repeat(indent) + line + "\n"
-        })
+        lines.iter().fold(String::new(), |text, line| text + &" ".repeat(indent) + line + "\n")
     };
     format!(
         "apiVersion: apps/v1
@@ -550,25 +445,17 @@ spec:
 }
 
 /// A readiness probe as the paper's copy of Sock Shop has it, with another delay.
-const READINESS: &str = "readinessProbe: {httpGet: {path: /health, port: 80}, initialDelaySeconds: 2, periodSeconds: 3}";
+const READINESS: &str =
+    "readinessProbe: {httpGet: {path: /health, port: 80}, initialDelaySeconds: 2, periodSeconds: 3}";
 
 fn set_image(component: &str, image: &str) -> Write {
-    Write::SetImage {
-        component: component.to_owned(),
-        image: image.to_owned(),
-    }
+    Write::SetImage { component: component.to_owned(), image: image.to_owned() }
 }
 
 fn scale(component: &str, replicas: u32) -> Write {
-    Write::Scale {
-        component: component.to_owned(),
-        replicas,
-    }
+    Write::Scale { component: component.to_owned(), replicas }
 }
 
 fn undo(component: &str, revision: Option<u64>) -> Write {
-    Write::Rollback {
-        component: component.to_owned(),
-        revision,
-    }
+    Write::Rollback { component: component.to_owned(), revision }
 }

@@ -13,11 +13,7 @@ pub(crate) fn at(ms: u64) -> SimTime {
 /// A group with a limit in millicores (none if zero) whose period timer fires at multiples of 100 ms.
 pub(crate) fn group(limit: u64, weight: u32) -> GroupConfig {
     let quota = (limit > 0).then(|| Quota::from_limit(Millicores(limit)));
-    GroupConfig {
-        quota,
-        weight,
-        phase: SimDuration::ZERO,
-    }
+    GroupConfig { quota, weight, phase: SimDuration::ZERO }
 }
 
 /// Runs until nothing is due before `until` and returns what finished when, in microseconds.
@@ -43,11 +39,7 @@ fn two_milliseconds_on_an_idle_pod_limited_to_200m_take_two() {
     let (mut cpu, ix) = limited(2, 200);
     cpu.start(at(7), ix, MS * 2, 1);
     assert_eq!(run(&mut cpu, at(1000)), [(9_000, 1)]);
-    assert_eq!(
-        cpu.next_event(),
-        SimTime::NEVER,
-        "the period timer stops while the pod is idle"
-    );
+    assert_eq!(cpu.next_event(), SimTime::NEVER, "the period timer stops while the pod is idle");
     // One tick after the use, one more before it stops (`do_sched_cfs_period_timer`).
     assert_eq!(cpu.group_stats(at(1000), ix).nr_periods, 2);
 }
@@ -72,10 +64,7 @@ fn busy_threads_spend_the_quota_together_and_then_freeze() {
         run(&mut cpu, at(9_999));
         let stats = cpu.group_stats(at(9_999), ix);
         assert_eq!((stats.nr_periods, stats.nr_throttled), (99, 99));
-        assert!(
-            stats.usage >= MS * 2_000 && stats.usage <= MS * 2_008,
-            "{stats:?}"
-        );
+        assert!(stats.usage >= MS * 2_000 && stats.usage <= MS * 2_008, "{stats:?}");
         assert_eq!(cpu.busy(at(9_999)), stats.usage);
         assert_eq!(stats.waited, MS * 9_999 * u64::from(threads) - stats.usage);
     }
@@ -114,12 +103,7 @@ fn a_resize_ends_the_freeze_and_a_removal_frees_the_cores() {
     cpu.start(at(0), ix, MS * 30, 1);
     assert_eq!(run(&mut cpu, at(50)), []);
     assert!(cpu.group_stats(at(50), ix).is_throttled);
-    cpu.set_quota(
-        at(50),
-        ix,
-        Some(Quota::from_limit(Millicores(500))),
-        SimDuration::ZERO,
-    );
+    cpu.set_quota(at(50), ix, Some(Quota::from_limit(Millicores(500))), SimDuration::ZERO);
     let other = cpu.add_group(at(50), group(0, 1024));
     cpu.start(at(50), other, MS * 100, 2);
     assert_eq!(run(&mut cpu, at(60)), []);
@@ -127,11 +111,7 @@ fn a_resize_ends_the_freeze_and_a_removal_frees_the_cores() {
     // It ran for 12 ms until the tick at which it froze and for 5 in the shared time.
     assert_eq!(run(&mut cpu, at(500)), [(73_000, 1)]);
     assert_eq!(cpu.busy(at(500)), MS * 35);
-    assert_eq!(
-        cpu.add_group(at(500), group(0, 1024)),
-        other,
-        "the slot is reused"
-    );
+    assert_eq!(cpu.add_group(at(500), group(0, 1024)), other, "the slot is reused");
 }
 
 #[test]

@@ -45,11 +45,7 @@ impl Queue {
 
     fn average(&self) -> i64 {
         let sum: i64 = self.threads.iter().map(|thread| thread.vruntime).sum();
-        if self.threads.is_empty() {
-            self.base
-        } else {
-            sum.div_euclid(self.threads.len() as i64)
-        }
+        if self.threads.is_empty() { self.base } else { sum.div_euclid(self.threads.len() as i64) }
     }
 
     fn renew(&mut self) {
@@ -111,10 +107,7 @@ struct Queues {
 
 impl Queues {
     fn new(quota: i64, phase: i64) -> Self {
-        let queue = Queue {
-            runtime: 1,
-            ..Queue::default()
-        };
+        let queue = Queue { runtime: 1, ..Queue::default() };
         Self {
             now: 0,
             processors: vec![queue; CORES],
@@ -245,9 +238,10 @@ impl Queues {
                 queue.departed = Some(thread);
             } else if ticks && self.account(q) && self.processors[q].threads.len() > 1 {
                 self.processors[q].pick(self.now);
-                let free = self.processors.iter().position(|queue| {
-                    !queue.running && !queue.throttled && queue.departed.is_none()
-                });
+                let free = self
+                    .processors
+                    .iter()
+                    .position(|queue| !queue.running && !queue.throttled && queue.departed.is_none());
                 if let Some(free) = free {
                     self.pull(free);
                 }
@@ -305,10 +299,7 @@ impl Queues {
 
     /// The thread that just finished goes on, or else one wakes.
     fn start(&mut self, id: u32, left: i64) {
-        let departed = self
-            .processors
-            .iter()
-            .position(|queue| queue.departed.is_some());
+        let departed = self.processors.iter().position(|queue| queue.departed.is_some());
         if let Some(q) = departed {
             let queue = &mut self.processors[q];
             let before = queue.departed.take().expect("just found");
@@ -324,9 +315,7 @@ impl Queues {
         } else {
             let (known, slept) = self.sleepers.remove(0);
             let owes = self.processors[known].running && slept > self.processors[known].average();
-            let free = (0..CORES)
-                .map(|i| (known + i) % CORES)
-                .find(|&q| !self.processors[q].running);
+            let free = (0..CORES).map(|i| (known + i) % CORES).find(|&q| !self.processors[q].running);
             let q = if owes { known } else { free.unwrap_or(known) };
             (q, (q == known).then_some(slept))
         };
@@ -338,13 +327,7 @@ impl Queues {
         let average = queue.average();
         let vruntime = slept.map_or(average, |slept| slept.clamp(average, average + TICK));
         let deadline = vruntime + SLICE;
-        queue.threads.push(Thread {
-            id,
-            left,
-            vruntime,
-            deadline,
-            ran: self.now,
-        });
+        queue.threads.push(Thread { id, left, vruntime, deadline, ran: self.now });
         if may_run {
             queue.pick(self.now);
         }
@@ -352,11 +335,7 @@ impl Queues {
 
     fn stop(&mut self, id: u32) {
         for q in 0..CORES {
-            let Some(at) = self.processors[q]
-                .threads
-                .iter()
-                .position(|thread| thread.id == id)
-            else {
+            let Some(at) = self.processors[q].threads.iter().position(|thread| thread.id == id) else {
                 continue;
             };
             let queue = &mut self.processors[q];
@@ -384,31 +363,12 @@ impl Queues {
     }
 
     fn check(&self, stats: CpuStats) {
-        let threads: usize = self
-            .processors
-            .iter()
-            .map(|queue| queue.threads.len())
-            .sum();
-        let frozen = self
-            .processors
-            .iter()
-            .any(|queue| queue.throttled && !queue.threads.is_empty());
+        let threads: usize = self.processors.iter().map(|queue| queue.threads.len()).sum();
+        let frozen = self.processors.iter().any(|queue| queue.throttled && !queue.threads.is_empty());
         assert_eq!(stats.usage.0 as i64, self.usage, "usage at {}", self.now);
-        assert_eq!(
-            stats.throttled.0 as i64, self.throttled_time,
-            "throttled at {}",
-            self.now
-        );
-        assert_eq!(
-            (stats.nr_periods, stats.nr_throttled),
-            (self.nr_periods, self.nr_throttled)
-        );
-        assert_eq!(
-            (stats.runnable as usize, stats.is_throttled),
-            (threads, frozen),
-            "at {}",
-            self.now
-        );
+        assert_eq!(stats.throttled.0 as i64, self.throttled_time, "throttled at {}", self.now);
+        assert_eq!((stats.nr_periods, stats.nr_throttled), (self.nr_periods, self.nr_throttled));
+        assert_eq!((stats.runnable as usize, stats.is_throttled), (threads, frozen), "at {}", self.now);
     }
 }
 
@@ -450,21 +410,10 @@ impl Pair {
         let mut fast = NodeCpu::new(CORES as u32);
         let runtime = Quota::from_limit(Millicores(quota));
         let phase = phase * STEP;
-        let config = GroupConfig {
-            quota: Some(runtime),
-            weight: 1,
-            phase: SimDuration(phase as u64),
-        };
+        let config = GroupConfig { quota: Some(runtime), weight: 1, phase: SimDuration(phase as u64) };
         let group = fast.add_group(SimTime::ZERO, config);
         let slow = Queues::new(runtime.runtime().0 as i64, phase);
-        Self {
-            fast,
-            group,
-            slow,
-            live: Vec::new(),
-            next_id: 0,
-            goes_on,
-        }
+        Self { fast, group, slow, live: Vec::new(), next_id: 0, goes_on }
     }
 
     fn now(&self) -> SimTime {
@@ -474,12 +423,7 @@ impl Pair {
     fn start(&mut self, steps: i64) {
         let id = self.next_id;
         self.next_id += 1;
-        let thread = self.fast.start(
-            self.now(),
-            self.group,
-            SimDuration((steps * STEP) as u64),
-            id,
-        );
+        let thread = self.fast.start(self.now(), self.group, SimDuration((steps * STEP) as u64), id);
         self.slow.start(id, steps * STEP);
         self.live.push((id, thread));
     }
@@ -527,8 +471,7 @@ impl Pair {
             }),
             Operation::Resize(limit) => {
                 let quota = Quota::from_limit(Millicores(limit));
-                self.fast
-                    .set_quota(self.now(), self.group, Some(quota), SimDuration::ZERO);
+                self.fast.set_quota(self.now(), self.group, Some(quota), SimDuration::ZERO);
                 self.slow.resize(quota.runtime().0 as i64);
             }
         }

@@ -43,12 +43,7 @@ impl SlowQueue {
     }
 
     fn pop_until(&mut self, limit: u64) -> Option<(SimTime, u32)> {
-        let earliest = self
-            .pending
-            .iter()
-            .copied()
-            .filter(|&(at, ..)| at <= limit)
-            .min()?;
+        let earliest = self.pending.iter().copied().filter(|&(at, ..)| at <= limit).min()?;
         self.pending.retain(|&entry| entry != earliest);
         Some((SimTime(earliest.0), earliest.1))
     }
@@ -73,10 +68,7 @@ impl Pair {
         let mut fast = Queue::new();
         Self {
             timers: (0..TIMERS).map(|_| fast.add_timer()).collect(),
-            delays: DELAYS
-                .iter()
-                .map(|&d| fast.add_delay(SimDuration(d)))
-                .collect(),
+            delays: DELAYS.iter().map(|&d| fast.add_delay(SimDuration(d))).collect(),
             fast,
             slow: SlowQueue::default(),
             now: 0,
@@ -86,9 +78,7 @@ impl Pair {
 
     fn push_slow(&mut self, after: u64, timer: Option<usize>) -> (SimTime, u32) {
         self.events += 1;
-        self.slow
-            .pending
-            .push((self.now + after, self.events, timer));
+        self.slow.pending.push((self.now + after, self.events, timer));
         (SimTime(self.now + after), self.events)
     }
 
@@ -116,8 +106,7 @@ impl Pair {
             }
             Step::ScheduleAfter { delay } => {
                 let (_, event) = self.push_slow(DELAYS[delay], None);
-                self.fast
-                    .schedule_after(self.delays[delay], SimTime(self.now), event);
+                self.fast.schedule_after(self.delays[delay], SimTime(self.now), event);
             }
             Step::PopUntil { after } => {
                 let limit = self.now + after;
@@ -192,10 +181,7 @@ fn equal_times_fire_as_scheduled_across_the_stores() {
     queue.schedule(at, 4);
     queue.set_timer(a, at, 5);
     queue.schedule_after(delay, SimTime::ZERO, 6);
-    let order: Vec<_> = drain(&mut queue)
-        .into_iter()
-        .map(|(_, event)| event)
-        .collect();
+    let order: Vec<_> = drain(&mut queue).into_iter().map(|(_, event)| event).collect();
     assert_eq!(order, [1, 2, 3, 4, 5, 6]);
 }
 
@@ -209,10 +195,7 @@ fn never_is_not_kept() {
     queue.schedule(SimTime::NEVER, 0);
     queue.schedule_after(delay, SimTime(1), 0);
     assert!(queue.is_empty());
-    assert_eq!(
-        (queue.next_time(), queue.pop_until(SimTime::NEVER)),
-        (None, None)
-    );
+    assert_eq!((queue.next_time(), queue.pop_until(SimTime::NEVER)), (None, None));
 }
 
 /// Counts down, one tick per second.
@@ -235,10 +218,7 @@ impl Model for Countdown {
 
 #[test]
 fn run_until_includes_its_end() {
-    let mut model = Countdown {
-        left: 10,
-        last: SimTime::ZERO,
-    };
+    let mut model = Countdown { left: 10, last: SimTime::ZERO };
     let mut queue = Queue::new();
     queue.schedule(SimTime::ZERO, ());
     let second = |n| SimTime::ZERO + SimDuration::from_secs(n);

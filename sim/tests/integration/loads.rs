@@ -29,13 +29,7 @@ fn world(seed: u64) -> SmallWorld {
 }
 
 fn sent(world: &SmallWorld) -> u64 {
-    world
-        .traffic
-        .statistics()
-        .requests
-        .iter()
-        .map(|request| request.sent)
-        .sum()
+    world.traffic.statistics().requests.iter().map(|request| request.sent).sum()
 }
 
 /// Requests of one user in ten seconds.
@@ -57,17 +51,9 @@ fn waits_are_counted_as_locust_does() {
 
 #[test]
 fn users_start_and_stop_one_by_one() {
-    let stage = |seconds, users| Stage {
-        duration: SimDuration::from_secs(seconds),
-        users,
-        spawn_rate: 2.0,
-    };
+    let stage = |seconds, users| Stage { duration: SimDuration::from_secs(seconds), users, spawn_rate: 2.0 };
     let mut world = world(1);
-    world.load(&load(
-        "constant",
-        "web",
-        Shape::Stages(vec![stage(5, 4), stage(3, 4), stage(5, 1)]),
-    ));
+    world.load(&load("constant", "web", Shape::Stages(vec![stage(5, 4), stage(3, 4), stage(5, 1)])));
     let counts: Vec<_> = (0..14)
         .map(|second| {
             world.run(at(second * 1_000 + 100));
@@ -82,11 +68,7 @@ fn users_start_and_stop_one_by_one() {
     let mut world = self::world(1);
     world.load(&load("constant", "web", Shape::Level("busy".into())));
     world.run(at(5_000));
-    assert_eq!(
-        world.traffic.active_users(),
-        2,
-        "the level has another number for this target"
-    );
+    assert_eq!(world.traffic.active_users(), 2, "the level has another number for this target");
 }
 
 #[test]
@@ -99,15 +81,8 @@ fn an_arrival_is_a_user_for_one_task() {
     world.run(at(5_000));
     assert_eq!(sent(&world), 8);
 
-    let stages = vec![RateStage {
-        duration: SimDuration::from_secs(10),
-        rate: 20.0,
-        ramp: true,
-    }];
-    let arrivals = Arrivals {
-        process: ArrivalProcess::Constant,
-        stages,
-    };
+    let stages = vec![RateStage { duration: SimDuration::from_secs(10), rate: 20.0, ramp: true }];
+    let arrivals = Arrivals { process: ArrivalProcess::Constant, stages };
     let mut world = self::world(1);
     world.load(&load("constant", "web", Shape::Arrivals(arrivals)));
     world.run(at(15_000));
@@ -124,50 +99,26 @@ fn a_kept_connection_outlives_new_replicas_but_not_its_server() {
     world.start("web");
     world.run(at(1_999));
     assert_eq!((world.stats(0).served, world.stats(1).served), (200, 0));
-    world
-        .traffic
-        .kill(world.now, &mut world.queue, sim::ids::ContainerIx(0));
+    world.traffic.kill(world.now, &mut world.queue, sim::ids::ContainerIx(0));
     world.forget(sim::ids::ContainerIx(0));
     world.run(at(2_999));
-    assert_eq!(
-        (
-            world.stats(1).served,
-            world.traffic.statistics().requests[0].unanswered
-        ),
-        (100, 0)
-    );
+    assert_eq!((world.stats(1).served, world.traffic.statistics().requests[0].unanswered), (100, 0));
 }
 
 /// Two worlds with the same seed and different machines: the same arrivals with the same demands.
 #[test]
 fn demands_hang_on_the_seed_and_not_on_the_world() {
     let played = |seed, replicas, cores| {
-        let stages = vec![RateStage {
-            duration: SimDuration::SECOND,
-            rate: 300.0,
-            ramp: false,
-        }];
-        let arrivals = Arrivals {
-            process: ArrivalProcess::Poisson,
-            stages,
-        };
-        let mut world = SmallWorld::new(
-            WEB,
-            &[NodeSpec {
-                cores,
-                ..NodeSpec::default()
-            }],
-            seed,
-        );
+        let stages = vec![RateStage { duration: SimDuration::SECOND, rate: 300.0, ramp: false }];
+        let arrivals = Arrivals { process: ArrivalProcess::Poisson, stages };
+        let mut world = SmallWorld::new(WEB, &[NodeSpec { cores, ..NodeSpec::default() }], seed);
         for _ in 0..replicas {
             world.start("web");
         }
         world.load(&load("pair", "web", Shape::Arrivals(arrivals)));
         world.run(at(20_000));
         // Arrivals end; what is under way finishes.
-        world
-            .traffic
-            .stop_workload(world.now, sim::traffic::WorkloadIx(0));
+        world.traffic.stop_workload(world.now, sim::traffic::WorkloadIx(0));
         world.run(at(30_000));
         let used: u64 = (0..replicas).map(|ix| world.stats(ix).cpu.usage.0).sum();
         (sent(&world), used)
@@ -175,10 +126,6 @@ fn demands_hang_on_the_seed_and_not_on_the_world() {
     let one = played(1, 1, 4);
     let (requests, cpu) = played(1, 3, 8);
     assert_eq!(one.0, requests);
-    assert!(
-        one.1.abs_diff(cpu) < requests,
-        "nanoseconds lost in rounding: {} and {cpu}",
-        one.1
-    );
+    assert!(one.1.abs_diff(cpu) < requests, "nanoseconds lost in rounding: {} and {cpu}", one.1);
     assert_ne!(one, played(2, 1, 4));
 }

@@ -1,21 +1,21 @@
 //! One integration binary; one file per behaviour.
-mod broken_scenarios;
 mod apps;
-mod cluster;
+mod broken_scenarios;
 mod calls;
+mod cluster;
 mod cpu;
 mod cpu_reference;
 mod cpu_sharing;
 mod cpu_theory;
 mod engine;
-mod promql_answers;
-mod promql_errors;
 mod loads;
 mod manifest;
+mod promql_answers;
+mod promql_errors;
+mod promql_naive;
+mod promql_recorded;
 mod small_world;
 mod sock_shop_profile;
 mod theory;
 mod traffic;
-mod promql_naive;
-mod promql_recorded;
 mod world;

@@ -43,21 +43,14 @@ fn text(answer: Value) -> String {
         }
         Value::Matrix(series) => {
             let point = |s: &sim::telemetry::Sample| format!("{}@{}", s.value, s.t_ms as f64 / 1e3);
-            let points = |s: &sim::promql::SeriesValues| {
-                s.samples.iter().map(point).collect::<Vec<_>>().join(" ")
-            };
-            series
-                .iter()
-                .map(|s| format!("{} {}", s.metric, points(s)))
-                .collect::<Vec<_>>()
-                .join(", ")
+            let points = |s: &sim::promql::SeriesValues| s.samples.iter().map(point).collect::<Vec<_>>().join(" ");
+            series.iter().map(|s| format!("{} {}", s.metric, points(s))).collect::<Vec<_>>().join(", ")
         }
     }
 }
 
 fn check(store: &Store, expr: &str, seconds: f64, expected: &str) {
-    let found =
-        query(store, expr, (seconds * 1e3) as i64).map_or_else(|error| error.to_string(), text);
+    let found = query(store, expr, (seconds * 1e3) as i64).map_or_else(|error| error.to_string(), text);
     assert_eq!(found, expected, "{expr} at {seconds} s");
 }
 
@@ -95,30 +88,15 @@ fn prometheus_3_opens_ranges_and_lookback_on_the_left() {
     let check = |expr: &str, seconds: i64, expected: [&str; 2]| {
         let query = Query::parse(expr).unwrap();
         let answers = [Dialect::Prometheus2, Dialect::Prometheus3].map(|dialect| {
-            let settings = Settings {
-                dialect,
-                ..Settings::default()
-            };
+            let settings = Settings { dialect, ..Settings::default() };
             text(query.instant(&m, seconds * 1000, settings).unwrap())
         });
         assert_eq!(answers, expected, "{expr} at {seconds} s");
     };
-    check(
-        "count_over_time(m[1m])",
-        60,
-        [r#"{instance="a"} 5"#, r#"{instance="a"} 4"#],
-    );
-    check(
-        "sum_over_time(m[15s])",
-        30,
-        [r#"{instance="a"} 30"#, r#"{instance="a"} 20"#],
-    );
+    check("count_over_time(m[1m])", 60, [r#"{instance="a"} 5"#, r#"{instance="a"} 4"#]);
+    check("sum_over_time(m[15s])", 30, [r#"{instance="a"} 30"#, r#"{instance="a"} 20"#]);
     check("increase(m[15s])", 30, [r#"{instance="a"} 10"#, ""]);
-    check(
-        "count_over_time(m[30s:15s])",
-        60,
-        [r#"{instance="a"} 3"#, r#"{instance="a"} 2"#],
-    );
+    check("count_over_time(m[30s:15s])", 60, [r#"{instance="a"} 3"#, r#"{instance="a"} 2"#]);
     check("m", 360, [r#"m{instance="a"} 40"#, ""]);
 }
 
@@ -151,16 +129,8 @@ fn the_zero_point_counts_before_or_after_the_distance_of_the_samples() {
     // takes the 16 s (below 1.1 distances), Prometheus 3 half a distance, 7.5 s.
     let young = one("16 31 46");
     let answer = |dialect| {
-        let settings = Settings {
-            dialect,
-            ..Settings::default()
-        };
-        text(
-            Query::parse("increase(m[70s])")
-                .unwrap()
-                .instant(&young, 30_000, settings)
-                .unwrap(),
-        )
+        let settings = Settings { dialect, ..Settings::default() };
+        text(Query::parse("increase(m[70s])").unwrap().instant(&young, 30_000, settings).unwrap())
     };
     assert_eq!(answer(Dialect::Prometheus2), r#"{instance="a"} 46"#);
     assert_eq!(answer(Dialect::Prometheus3), r#"{instance="a"} 37.5"#);
@@ -173,12 +143,7 @@ fn resets_are_added_back() {
     check(&m, "changes(m[1m])", 60.0, r#"{instance="a"} 4"#);
     check(&m, "increase(m[1m])", 60.0, r#"{instance="a"} 10"#);
     check(&m, "delta(m[1m])", 60.0, r#"{instance="a"} -4"#);
-    check(
-        &m,
-        "irate(m[1m])",
-        60.0,
-        r#"{instance="a"} 0.06666666666666667"#,
-    );
+    check(&m, "irate(m[1m])", 60.0, r#"{instance="a"} 0.06666666666666667"#);
     check(&m, "idelta(m[1m])", 60.0, r#"{instance="a"} -3"#);
 }
 
@@ -201,14 +166,8 @@ fn vectors_match_by_their_labels() {
         "used - on(pod) group_left(node) limit",
         r#"{instance="a", node="n1", pod="p"} -1, {instance="b", node="n2", pod="q"} 1"#,
     );
-    check(
-        "used and on(pod) phase == 1",
-        r#"used{instance="b", pod="q"} 5"#,
-    );
-    check(
-        "used unless on(pod) phase",
-        r#"used{instance="a", pod="p"} 3"#,
-    );
+    check("used and on(pod) phase == 1", r#"used{instance="b", pod="q"} 5"#);
+    check("used unless on(pod) phase", r#"used{instance="a", pod="p"} 3"#);
     check("sum(used) or sum(limit)", "{} 8");
     check(
         "used * on(pod) phase",
@@ -222,14 +181,8 @@ fn vectors_match_by_their_labels() {
         r#"label_replace(used, "instance", "x", "pod", ".*") * on() group_right vector(2)"#,
         r#"execution: found duplicate series for the match group {} on the left hand-side of the operation: [{__name__="used", instance="x", pod="q"}, {__name__="used", instance="x", pod="p"}];many-to-many matching not allowed: matching labels must be unique on one side"#,
     );
-    check(
-        r#"label_replace(used, "pod", "x", "pod", ".*") and label_replace(used, "instance", "x", "", "")"#,
-        "",
-    );
-    check(
-        "sum by (pod) (used) + on() group_left vector(1)",
-        r#"{pod="p"} 4, {pod="q"} 6"#,
-    );
+    check(r#"label_replace(used, "pod", "x", "pod", ".*") and label_replace(used, "instance", "x", "", "")"#, "");
+    check("sum by (pod) (used) + on() group_left vector(1)", r#"{pod="p"} 4, {pod="q"} 6"#);
     check(
         r#"label_replace(label_replace(used, "pod", "x", "", ""), "instance", "x", "", "")"#,
         "execution: vector cannot contain metrics with the same labelset",
@@ -245,18 +198,12 @@ fn aggregations_group_rank_and_count() {
         ("d", "m", &[("pod", "q")], "7"),
     ]);
     let check = |expr: &str, expected: &str| check(&shop, expr, 0.0, expected);
-    check(
-        "topk by (pod) (1, m)",
-        r#"m{instance="a", pod="p"} 1, m{instance="c", pod="q"} 7"#,
-    );
+    check("topk by (pod) (1, m)", r#"m{instance="a", pod="p"} 1, m{instance="c", pod="q"} 7"#);
     check("bottomk(1, m)", r#"m{instance="a", pod="p"} 1"#);
     check("topk(0.9, m)", "");
     check("max by (pod) (m)", r#"{pod="p"} 1, {pod="q"} 7"#);
     check(r#"sum without (instance) (m{pod="q"})"#, r#"{pod="q"} 14"#);
-    check(
-        r#"count_values("v", m)"#,
-        r#"{v="1"} 1, {v="NaN"} 1, {v="7"} 2"#,
-    );
+    check(r#"count_values("v", m)"#, r#"{v="1"} 1, {v="NaN"} 1, {v="7"} 2"#);
     check(r#"quantile(0.5, m{pod="q"})"#, "{} 7");
     check(r#"stdvar(m{instance=~"a|c"})"#, "{} 9");
     check("count(absent(m))", "");
@@ -269,11 +216,7 @@ fn a_range_query_evaluates_at_each_step() {
     assert_eq!(answer.as_deref(), Ok(r#"{instance="a"} 2@0 4@20 10@60"#));
     let answer = query_range(&m, "time()", 0, 3_000, 2_000).map(text);
     assert_eq!(answer.as_deref(), Ok("{} 0@0 2@2"));
-    let refused = |start, end, step| {
-        query_range(&m, "m", start, end, step)
-            .unwrap_err()
-            .to_string()
-    };
+    let refused = |start, end, step| query_range(&m, "m", start, end, step).unwrap_err().to_string();
     assert!(refused(10, 0, 1).starts_with("end timestamp must not be before start time"));
     assert!(refused(0, 10, 0).starts_with("zero or negative query resolution step widths"));
     assert!(refused(0, 11_001, 1).starts_with("exceeded maximum resolution of 11,000 points"));
@@ -282,15 +225,9 @@ fn a_range_query_evaluates_at_each_step() {
 #[test]
 fn a_query_that_would_never_end_is_refused() {
     let m = one("1 2 3");
-    let expected =
-        "execution: query processing would load too many samples into memory in query execution";
+    let expected = "execution: query processing would load too many samples into memory in query execution";
     check(&m, "max_over_time(m[10y:1ms])", 60.0, expected);
-    check(
-        &m,
-        "max_over_time(max_over_time(vector(1)[1d:1ms])[1d:1ms])",
-        60.0,
-        expected,
-    );
+    check(&m, "max_over_time(max_over_time(vector(1)[1d:1ms])[1d:1ms])", 60.0, expected);
 }
 
 #[test]
@@ -302,11 +239,5 @@ fn a_fork_answers_from_its_own_future() {
     world.append(target, 45_000, &[10.0]);
     fork.append(target, 45_000, &[100.0]);
     let answer = |store: &Store| text(query.instant(store, 45_000, Settings::default()).unwrap());
-    assert_eq!(
-        (answer(&world), answer(&fork)),
-        (
-            r#"{instance="a"} 16"#.into(),
-            r#"{instance="a"} 106"#.into()
-        )
-    );
+    assert_eq!((answer(&world), answer(&fork)), (r#"{instance="a"} 16"#.into(), r#"{instance="a"} 106"#.into()));
 }

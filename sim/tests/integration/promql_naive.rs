@@ -36,11 +36,7 @@ fn store_of(samples: &Samples) -> Store {
 }
 
 fn evaluate(store: &Store, expr: &str, t_ms: i64) -> Option<f64> {
-    match Query::parse(expr)
-        .unwrap()
-        .instant(store, t_ms, Settings::default())
-        .unwrap()
-    {
+    match Query::parse(expr).unwrap().instant(store, t_ms, Settings::default()).unwrap() {
         Value::Vector { elements, .. } => elements.first().map(|element| element.value),
         other => panic!("{other:?}"),
     }
@@ -63,20 +59,12 @@ fn naive_increase(window: &Samples, start_ms: i64, end_ms: i64, threshold: f64) 
     }
     let mut total = 0.0;
     for i in 1..window.len() {
-        total += if window[i].1 < window[i - 1].1 {
-            window[i].1
-        } else {
-            window[i].1 - window[i - 1].1
-        };
+        total += if window[i].1 < window[i - 1].1 { window[i].1 } else { window[i].1 - window[i - 1].1 };
     }
     let sampled = (last.0 - first.0) as f64;
     let slope = total / sampled;
     let spacing = sampled / (window.len() - 1) as f64;
-    let zero_ms = if slope > 0.0 {
-        first.0 as f64 - first.1 / slope
-    } else {
-        f64::NEG_INFINITY
-    };
+    let zero_ms = if slope > 0.0 { first.0 as f64 - first.1 / slope } else { f64::NEG_INFINITY };
     let mut begins = (start_ms as f64).max(zero_ms);
     if first.0 as f64 - begins >= threshold * spacing {
         begins = first.0 as f64 - spacing / 2.0;
@@ -256,13 +244,8 @@ fn the_deepest_accepted_nesting_is_survived() {
     let calls = format!("{}up{}", "abs(".repeat(333), ")".repeat(333));
     for text in [parens, signs, sums, calls] {
         let query = Query::parse(&text).unwrap();
-        let answer = query
-            .instant(&Store::new(), 0, Settings::default())
-            .unwrap();
+        let answer = query.instant(&Store::new(), 0, Settings::default()).unwrap();
         assert!(matches!(answer, Value::Vector { elements, .. } if elements.is_empty()));
-        assert!(
-            Query::parse(&format!("{text}+{text}")).is_err(),
-            "twice as long is refused"
-        );
+        assert!(Query::parse(&format!("{text}+{text}")).is_err(), "twice as long is refused");
     }
 }

@@ -37,9 +37,7 @@ fn recorded_store() -> Store {
 
 fn labels(object: &Json) -> Vec<(&str, &str)> {
     let pairs = object.as_object().unwrap().iter();
-    pairs
-        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
-        .collect()
+    pairs.map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect()
 }
 
 fn millis(seconds: &Json) -> i64 {
@@ -70,12 +68,8 @@ fn points(answer: &Json) -> BTreeMap<String, Vec<(i64, &str)>> {
             Some(pairs) => pairs.iter().collect(),
             None => vec![&element["value"]],
         };
-        let pairs = pairs
-            .iter()
-            .map(|pair| (millis(&pair[0]), pair[1].as_str().unwrap()));
-        let is_new = found
-            .insert(element["metric"].to_string(), pairs.collect())
-            .is_none();
+        let pairs = pairs.iter().map(|pair| (millis(&pair[0]), pair[1].as_str().unwrap()));
+        let is_new = found.insert(element["metric"].to_string(), pairs.collect()).is_none();
         assert!(is_new, "two elements with the same labels: {answer}");
     }
     found
@@ -83,9 +77,7 @@ fn points(answer: &Json) -> BTreeMap<String, Vec<(i64, &str)>> {
 
 /// Is the last bit of a value that of another implementation of `exp`, `log` or `pow`?
 fn is_transcendental(query: &str) -> bool {
-    ["exp(", "ln(", "log2(", "log10(", "^"]
-        .iter()
-        .any(|name| query.contains(name))
+    ["exp(", "ln(", "log2(", "log10(", "^"].iter().any(|name| query.contains(name))
 }
 
 fn same_value(query: &str, expected: &str, found: &str) -> bool {
@@ -102,12 +94,8 @@ fn check(store: &Store, record: &Json) {
     let context = format!("{record}\nbut got {found}");
     if let Some(error) = expected["error"].as_str() {
         // The HTTP API says the kind of error beside the message or in front of it.
-        let error = error
-            .strip_prefix("invalid parameter \"query\": ")
-            .unwrap_or(error);
-        let message = found["error"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{context}"));
+        let error = error.strip_prefix("invalid parameter \"query\": ").unwrap_or(error);
+        let message = found["error"].as_str().unwrap_or_else(|| panic!("{context}"));
         // Which of several duplicates is met first is chance in Prometheus.
         let error = error.split(" for the match group").next().unwrap_or(error);
         return assert!(message.contains(error), "{context}");
@@ -120,29 +108,14 @@ fn check(store: &Store, record: &Json) {
     assert!(expected_points.keys().eq(found_points.keys()), "{context}");
     for (metric, expected) in &expected_points {
         let found = &found_points[metric];
-        let same =
-            |((t, a), (u, b)): (&(i64, &str), &(i64, &str))| t == u && same_value(query, a, b);
-        assert!(
-            expected.len() == found.len() && expected.iter().zip(found).all(same),
-            "{metric} in {context}"
-        );
+        let same = |((t, a), (u, b)): (&(i64, &str), &(i64, &str))| t == u && same_value(query, a, b);
+        assert!(expected.len() == found.len() && expected.iter().zip(found).all(same), "{metric} in {context}");
     }
-    if ["sort", "topk", "bottomk"]
-        .iter()
-        .any(|name| query.starts_with(name))
-    {
+    if ["sort", "topk", "bottomk"].iter().any(|name| query.starts_with(name)) {
         let values = |answer: &Json| -> Vec<String> {
-            answer["result"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|element| element["value"].to_string())
-                .collect()
+            answer["result"].as_array().unwrap().iter().map(|element| element["value"].to_string()).collect()
         };
-        assert!(
-            record["time"].is_null() || values(expected) == values(&found),
-            "order of {context}"
-        );
+        assert!(record["time"].is_null() || values(expected) == values(&found), "order of {context}");
     }
 }
 

@@ -7,9 +7,7 @@ use sim::ids::{ContainerIx, KubeServiceIx, NodeIx};
 use sim::profile::Profile;
 use sim::program::Programs;
 use sim::time::{SimDuration, SimTime};
-use sim::traffic::{
-    Backend, ContainerStats, Event, NodeSpec, Notice, ProcessSpec, Traffic, TrafficConfig,
-};
+use sim::traffic::{Backend, ContainerStats, Event, NodeSpec, Notice, ProcessSpec, Traffic, TrafficConfig};
 use sim::units::Millicores;
 use sim::workload::{Shape, Users, Workload};
 
@@ -25,13 +23,7 @@ pub(crate) fn users(class: &str, target: &str, users: u32, spawn_rate: f64) -> W
 
 /// Any load that starts with the world.
 pub(crate) fn load(class: &str, target: &str, shape: Shape) -> Workload {
-    Workload {
-        user_class: class.into(),
-        target: target.into(),
-        keep_alive: None,
-        shape,
-        start: SimDuration::ZERO,
-    }
+    Workload { user_class: class.into(), target: target.into(), keep_alive: None, shape, start: SimDuration::ZERO }
 }
 
 /// Every service of the profile is a Kubernetes Service of the same number.
@@ -50,11 +42,7 @@ pub(crate) struct SmallWorld {
 impl SmallWorld {
     pub(crate) fn new(profile: &str, nodes: &[NodeSpec], seed: u64) -> Self {
         let text = format!("apiVersion: sockpit/v1alpha1\nkind: Profile\nimages: []\n{profile}");
-        Self::of(
-            &serde_saphyr::from_str(&text).expect("the profile is valid"),
-            nodes,
-            seed,
-        )
+        Self::of(&serde_saphyr::from_str(&text).expect("the profile is valid"), nodes, seed)
     }
 
     pub(crate) fn of(profile: &Profile, nodes: &[NodeSpec], seed: u64) -> Self {
@@ -62,9 +50,7 @@ impl SmallWorld {
         let count = programs.services.len();
         let config = TrafficConfig {
             nodes: nodes.to_vec(),
-            kube_services: (0..count as u32)
-                .map(|ix| Some(KubeServiceIx(ix)))
-                .collect(),
+            kube_services: (0..count as u32).map(|ix| Some(KubeServiceIx(ix))).collect(),
             load_node: NodeIx(0),
             seed,
         };
@@ -84,12 +70,7 @@ impl SmallWorld {
     pub(crate) fn spec(&self, service: &str) -> ProcessSpec {
         ProcessSpec {
             node: NodeIx(0),
-            runs: Some(
-                self.traffic
-                    .programs()
-                    .service(service)
-                    .expect("the profile has the service"),
-            ),
+            runs: Some(self.traffic.programs().service(service).expect("the profile has the service")),
             cpu_limit: None,
             cpu_request: Millicores(100),
             memory_limit: None,
@@ -119,38 +100,22 @@ impl SmallWorld {
 
     fn publish(&mut self) {
         for (service, containers) in self.backends.iter().enumerate() {
-            let backends: Vec<_> = containers
-                .iter()
-                .map(|&c| Backend { container: Some(c) })
-                .collect();
+            let backends: Vec<_> = containers.iter().map(|&c| Backend { container: Some(c) }).collect();
             for node in 0..self.nodes {
-                self.traffic.set_backends(
-                    self.now,
-                    NodeIx(node),
-                    KubeServiceIx(service as u32),
-                    &backends,
-                );
+                self.traffic.set_backends(self.now, NodeIx(node), KubeServiceIx(service as u32), &backends);
             }
         }
     }
 
     pub(crate) fn load(&mut self, workload: &Workload) {
-        self.traffic
-            .add_workload(self.now, &mut self.queue, workload)
-            .expect("the load is valid");
+        self.traffic.add_workload(self.now, &mut self.queue, workload).expect("the load is valid");
     }
 
     pub(crate) fn run(&mut self, until: SimTime) {
-        self.notices.extend(
-            self.traffic
-                .notices
-                .drain(..)
-                .map(|notice| (self.now, notice)),
-        );
+        self.notices.extend(self.traffic.notices.drain(..).map(|notice| (self.now, notice)));
         while let Some((now, event)) = self.queue.pop_until(until) {
             self.traffic.handle(now, event, &mut self.queue);
-            self.notices
-                .extend(self.traffic.notices.drain(..).map(|notice| (now, notice)));
+            self.notices.extend(self.traffic.notices.drain(..).map(|notice| (now, notice)));
         }
         self.now = until;
     }

@@ -81,7 +81,8 @@ fn measure(profile: &Profile, target: &str, class: UserClass, number: u32) -> Co
         let own = background.map_or(0.0, |b| WINDOW_MS as f64 * b.cpu.0 as f64 / b.every.0 as f64);
         (name.clone(), after[i] - before[i] - own)
     });
-    let answered = containers.iter().enumerate().map(|(i, (name, _))| (name.clone(), statistics.services[i].answered as f64));
+    let answered =
+        containers.iter().enumerate().map(|(i, (name, _))| (name.clone(), statistics.services[i].answered as f64));
     Costs { rounds: sent as f64 / requests, cpu_ms: costs.collect(), answered: answered.collect() }
 }
 
@@ -201,7 +202,9 @@ fn idle_services_cost_what_they_cost_idle() {
     // Liveness and readiness, each every 3 s.
     let stages = vec![RateStage { duration: SimDuration::SECOND, rate: 2.0 / 3.0, ramp: false }];
     let shape = Shape::Arrivals(Arrivals { process: ArrivalProcess::Constant, stages });
-    for (class, target) in [("probe-page", "front-end"), ("probe", "catalogue"), ("probe", "user"), ("probe", "payment")] {
+    for (class, target) in
+        [("probe-page", "front-end"), ("probe", "catalogue"), ("probe", "user"), ("probe", "payment")]
+    {
         world.load(&load(class, target, shape.clone()));
     }
     world.run(at(STARTED_MS));

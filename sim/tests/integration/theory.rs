@@ -63,15 +63,8 @@ user_classes:
 }
 
 fn poisson(rate: f64) -> Shape {
-    let stages = vec![RateStage {
-        duration: SimDuration::SECOND,
-        rate,
-        ramp: false,
-    }];
-    Shape::Arrivals(Arrivals {
-        process: ArrivalProcess::Poisson,
-        stages,
-    })
+    let stages = vec![RateStage { duration: SimDuration::SECOND, rate, ramp: false }];
+    Shape::Arrivals(Arrivals { process: ArrivalProcess::Poisson, stages })
 }
 
 /// One world per seed, each service on a node of its own, run past `warm_up` and then measured for
@@ -86,24 +79,12 @@ fn worlds(
     requests: f64,
 ) -> Vec<SmallWorld> {
     let run = |seed| {
-        let node = NodeSpec {
-            cores,
-            ..NodeSpec::default()
-        };
+        let node = NodeSpec { cores, ..NodeSpec::default() };
         let mut world = SmallWorld::new(profile, &[node; 4], seed);
-        let names: Vec<_> = world
-            .traffic
-            .programs()
-            .services
-            .iter()
-            .map(|s| s.name.clone())
-            .collect();
+        let names: Vec<_> = world.traffic.programs().services.iter().map(|s| s.name.clone()).collect();
         for (node, name) in names.iter().enumerate() {
             let spec = world.spec(name);
-            world.start_with(sim::traffic::ProcessSpec {
-                node: sim::ids::NodeIx(node as u32),
-                ..spec
-            });
+            world.start_with(sim::traffic::ProcessSpec { node: sim::ids::NodeIx(node as u32), ..spec });
         }
         world.load(&load(class, target, shape.clone()));
         let measured = SimDuration::from_secs_f64(requests / rate / SEEDS.count() as f64);
@@ -118,43 +99,26 @@ fn worlds(
 }
 
 fn mean_response(world: &SmallWorld) -> f64 {
-    world
-        .traffic
-        .statistics()
-        .users
-        .mean()
-        .expect("requests were answered")
+    world.traffic.statistics().users.mean().expect("requests were answered")
 }
 
 /// The pooled mean over the seeds within 3 standard errors and 1 % of the exact value.
 fn check(what: &str, load: f64, exact: f64, values: &[f64]) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    let error =
-        (values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0) / n).sqrt();
+    let error = (values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0) / n).sqrt();
     let deviation = (mean - exact) / exact;
     println!(
         "{what:28} load {load}: exact {exact:.6}, twin {mean:.6} ± {error:.6} ({:+.2} %, {:+.1} standard errors)",
         deviation * 100.0,
         (mean - exact) / error
     );
-    assert!(
-        deviation.abs() < 0.01,
-        "{what} at load {load}: {mean} instead of {exact}"
-    );
-    assert!(
-        (mean - exact).abs() < 3.0 * error,
-        "{what} at load {load}: {mean} ± {error} instead of {exact}"
-    );
+    assert!(deviation.abs() < 0.01, "{what} at load {load}: {mean} instead of {exact}");
+    assert!((mean - exact).abs() < 3.0 * error, "{what} at load {load}: {mean} ± {error} instead of {exact}");
 }
 
 fn check_means(what: &str, load: f64, exact: f64, worlds: &[SmallWorld]) {
-    check(
-        what,
-        load,
-        exact,
-        &worlds.iter().map(mean_response).collect::<Vec<_>>(),
-    );
+    check(what, load, exact, &worlds.iter().map(mean_response).collect::<Vec<_>>());
 }
 
 /// More requests where the queue is longer and remembers for longer.
@@ -167,64 +131,30 @@ fn one_event_loop_is_m_m_1() {
     let profile = profile("model: event-loop", "mean: 1ms, distribution: exponential");
     for load in LOADS {
         let rate = load * 1000.0;
-        let worlds = worlds(
-            &profile,
-            1,
-            "one",
-            "station",
-            &poisson(rate),
-            rate,
-            enough(load, 250_000.0),
-        );
+        let worlds = worlds(&profile, 1, "one", "station", &poisson(rate), rate, enough(load, 250_000.0));
         check_means("M/M/1 mean", load, 0.001 / (1.0 - load), &worlds);
         for quantile in [0.25, 0.5, 0.9, 0.99] {
             let time = -libm::log(1.0 - quantile) * 0.001 / (1.0 - load);
-            let within = |w: &SmallWorld| {
-                w.traffic
-                    .statistics()
-                    .users
-                    .share_within(SimDuration::from_secs_f64(time))
-                    .unwrap()
-            };
+            let within =
+                |w: &SmallWorld| w.traffic.statistics().users.share_within(SimDuration::from_secs_f64(time)).unwrap();
             let shares: Vec<_> = worlds.iter().map(within).collect();
-            check(
-                &format!("M/M/1 P(T <= {:.2} ms)", time * 1e3),
-                load,
-                quantile,
-                &shares,
-            );
+            check(&format!("M/M/1 P(T <= {:.2} ms)", time * 1e3), load, quantile, &shares);
         }
     }
 }
 
 #[test]
 fn four_threads_on_four_cores_are_m_m_4() {
-    let profile = profile(
-        "model: threads, max_threads: 4",
-        "mean: 4ms, distribution: exponential",
-    );
+    let profile = profile("model: threads, max_threads: 4", "mean: 4ms, distribution: exponential");
     for load in LOADS {
         let rate = load * 1000.0;
-        let worlds = worlds(
-            &profile,
-            4,
-            "one",
-            "station",
-            &poisson(rate),
-            rate,
-            enough(load, 150_000.0),
-        );
+        let worlds = worlds(&profile, 4, "one", "station", &poisson(rate), rate, enough(load, 150_000.0));
         // Erlang's C formula.
         let offered = 4.0 * load;
         let term = |k: i32| offered.powi(k) / (1..=k).map(f64::from).product::<f64>();
         let waiting = term(4) / (1.0 - load);
         let probability = waiting / ((0..4).map(term).sum::<f64>() + waiting);
-        check_means(
-            "M/M/4 mean",
-            load,
-            0.004 + probability * 0.001 / (1.0 - load),
-            &worlds,
-        );
+        check_means("M/M/4 mean", load, 0.004 + probability * 0.001 / (1.0 - load), &worlds);
     }
 }
 
@@ -233,15 +163,7 @@ fn threads_on_one_core_are_m_g_1_processor_sharing() {
     let profile = profile("model: threads", "mean: 1ms, variation: 1");
     for load in LOADS {
         let rate = load * 1000.0;
-        let worlds = worlds(
-            &profile,
-            1,
-            "one",
-            "station",
-            &poisson(rate),
-            rate,
-            enough(load, 500_000.0),
-        );
+        let worlds = worlds(&profile, 1, "one", "station", &poisson(rate), rate, enough(load, 500_000.0));
         check_means("M/G/1-PS mean", load, 0.001 / (1.0 - load), &worlds);
     }
 }
@@ -254,31 +176,12 @@ fn threads_on_one_core_are_m_g_1_processor_sharing() {
 fn calls_in_sequence_are_a_jackson_network() {
     let call = |to: &str| format!("{{call: {{to: {to}, request: GET /}}}}");
     let leave = |p: f64| format!("{{respond: {{status: 200, when: {{chance: {p}}}}}}}");
-    let program = [
-        call("a"),
-        leave(0.3),
-        call("b"),
-        call("a"),
-        leave(0.5),
-        call("c"),
-    ]
-    .join(", ");
+    let program = [call("a"), leave(0.3), call("b"), call("a"), leave(0.5), call("c")].join(", ");
     let visits_and_demands = [(1.7, 0.001), (0.7, 0.002), (0.35, 0.003)];
     for load in LOADS {
         let rate = load / (1.7 * 0.001);
-        let worlds = worlds(
-            &network(&program),
-            1,
-            "one",
-            "front",
-            &poisson(rate),
-            rate,
-            enough(load, 100_000.0),
-        );
-        let exact = visits_and_demands
-            .iter()
-            .map(|(v, s)| v * s / (1.0 - rate * v * s))
-            .sum();
+        let worlds = worlds(&network(&program), 1, "one", "front", &poisson(rate), rate, enough(load, 100_000.0));
+        let exact = visits_and_demands.iter().map(|(v, s)| v * s / (1.0 - rate * v * s)).sum();
         check_means("open Jackson network mean", load, exact, &worlds);
     }
 }
@@ -302,25 +205,12 @@ fn users_who_think_are_a_closed_network() {
             }
         };
         let shape = users("thinker", "front", n, 1e6).shape;
-        let worlds = worlds(
-            &network(&program),
-            1,
-            "thinker",
-            "front",
-            &shape,
-            throughput,
-            150_000.0,
-        );
+        let worlds = worlds(&network(&program), 1, "thinker", "front", &shape, throughput, 150_000.0);
         check_means(&format!("closed network, {n} users"), load, exact, &worlds);
         let rates = worlds.iter().map(|w| {
             let measured = w.now.as_secs_f64() / 1.05;
             w.traffic.statistics().users.count() as f64 / measured
         });
-        check(
-            "its throughput",
-            load,
-            throughput,
-            &rates.collect::<Vec<_>>(),
-        );
+        check("its throughput", load, throughput, &rates.collect::<Vec<_>>());
     }
 }

@@ -7,8 +7,7 @@ use std::task::{Context, Poll, Waker};
 use sim::diagnostic::Source;
 use sim::environment::conformance::{self, Subject, Violation};
 use sim::environment::{
-    Environment, Failure, LogQuery, MetricQuery, Observation, Query, Rejected, Stage, Unavailable,
-    Write,
+    Environment, Failure, LogQuery, MetricQuery, Observation, Query, Rejected, Stage, Unavailable, Write,
 };
 use sim::episode::{Truth, WorldEvent};
 use sim::scenario::{AppWords, Scenario};
@@ -52,23 +51,14 @@ slos: {components: [web]}
 fn twin() -> Twin {
     let (app, _) = bookshop(&[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let words = AppWords::of(&app.objects, &app.profile, Vec::new());
-    let source = Source {
-        path: "bookshop".into(),
-        text: SCENARIO.into(),
-    };
-    let scenario =
-        Scenario::load(&source, &[], |_| Ok(words)).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let source = Source { path: "bookshop".into(), text: SCENARIO.into() };
+    let scenario = Scenario::load(&source, &[], |_| Ok(words)).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     Twin::new(&Arc::new(app), &Arc::new(scenario.value), 1)
 }
 
 fn subject(fault: usize) -> Subject {
     let settle = SimDuration::from_secs(90);
-    Subject {
-        component: "web".into(),
-        image: "bookshop/web:1.1".into(),
-        fault,
-        settle,
-    }
+    Subject { component: "web".into(), image: "bookshop/web:1.1".into(), fault, settle }
 }
 
 /// The twin's futures are always ready.
@@ -82,11 +72,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn the_twin_conforms_whatever_the_fault() {
     for fault in 0..4 {
-        assert_eq!(
-            block_on(conformance::all(twin, &subject(fault))),
-            Ok(()),
-            "fault {fault}"
-        );
+        assert_eq!(block_on(conformance::all(twin, &subject(fault))), Ok(()), "fault {fault}");
     }
 }
 
@@ -115,11 +101,7 @@ impl Environment for Ill {
     async fn observe(&mut self, query: &Query) -> Result<Observation, Failure> {
         match (self.habit, query) {
             (Habit::RestartsWhatIsLookedAt, Query::Logs(LogQuery { of, .. })) => {
-                self.twin
-                    .act(&Write::Restart {
-                        component: of.clone(),
-                    })
-                    .await?;
+                self.twin.act(&Write::Restart { component: of.clone() }).await?;
             }
             (Habit::Dies, Query::Nodes) => {
                 return Err(Unavailable("connection refused".into()).into());
@@ -152,11 +134,7 @@ impl Environment for Ill {
 impl Stage for Ill {
     fn drain_journal(&mut self) -> Vec<WorldEvent> {
         let journal = self.twin.drain_journal();
-        if self.habit == Habit::ForgetsTheJournal {
-            Vec::new()
-        } else {
-            journal
-        }
+        if self.habit == Habit::ForgetsTheJournal { Vec::new() } else { journal }
     }
 
     async fn prepare(&mut self) -> Result<(), Unavailable> {
@@ -186,28 +164,15 @@ fn a_world_with_a_bad_habit_does_not_conform() {
     let table = [
         (Habit::GoesBack, "advanced to the past"),
         (Habit::RestartsWhatIsLookedAt, "looking changed"),
-        (
-            Habit::TakesNamesForFailures,
-            "the world failed: deployments.apps \"conformance-nobody\" not found",
-        ),
+        (Habit::TakesNamesForFailures, "the world failed: deployments.apps \"conformance-nobody\" not found"),
         (Habit::AcceptsAnything, "is answered: done"),
         (Habit::ForgetsTheJournal, "the journal says of faults: []"),
         (Habit::SkipsTruths, "an interval from"),
         (Habit::Dies, "the world failed: connection refused"),
     ];
     for (habit, expected) in table {
-        let found = block_on(conformance::all(
-            || Ill {
-                twin: twin(),
-                habit,
-            },
-            &subject(0),
-        ));
-        let said = found
-            .as_ref()
-            .err()
-            .map(Violation::to_string)
-            .unwrap_or_default();
+        let found = block_on(conformance::all(|| Ill { twin: twin(), habit }, &subject(0)));
+        let said = found.as_ref().err().map(Violation::to_string).unwrap_or_default();
         assert!(said.contains(expected), "{habit:?}: {found:?}");
     }
 }
@@ -217,30 +182,15 @@ fn a_world_with_a_bad_habit_does_not_conform() {
 fn the_twin_does_not_feel_looks_and_refusals() {
     let queries = [
         Query::ListPods { component: None },
-        Query::Describe {
-            component: "web".into(),
-        },
-        Query::Describe {
-            component: "nobody".into(),
-        },
+        Query::Describe { component: "web".into() },
+        Query::Describe { component: "nobody".into() },
         Query::Events { component: None },
         Query::Nodes,
         Query::ResourceUsage { component: None },
-        Query::Metrics(MetricQuery {
-            promql: "rate(up[1m]".into(),
-            range: None,
-            step: None,
-        }),
-        Query::Metrics(MetricQuery {
-            promql: "count({job=~\".+\"})".into(),
-            range: None,
-            step: None,
-        }),
+        Query::Metrics(MetricQuery { promql: "rate(up[1m]".into(), range: None, step: None }),
+        Query::Metrics(MetricQuery { promql: "count({job=~\".+\"})".into(), range: None, step: None }),
     ];
-    let nobody = Write::Scale {
-        component: "nobody".into(),
-        replicas: 3,
-    };
+    let nobody = Write::Scale { component: "nobody".into(), replicas: 3 };
     let play = |looks: bool| {
         let mut world = twin();
         block_on(world.prepare()).unwrap();
@@ -250,34 +200,20 @@ fn the_twin_does_not_feel_looks_and_refusals() {
             if looks {
                 for query in &queries {
                     let seen = block_on(world.observe(query));
-                    assert!(
-                        !matches!(seen, Err(Failure::Unavailable(_))),
-                        "{query:?}: {seen:?}"
-                    );
+                    assert!(!matches!(seen, Err(Failure::Unavailable(_))), "{query:?}: {seen:?}");
                 }
-                assert!(matches!(
-                    block_on(world.act(&nobody)),
-                    Err(Failure::Rejected(_))
-                ));
+                assert!(matches!(block_on(world.act(&nobody)), Err(Failure::Rejected(_))));
             }
             truths.push(block_on(world.truth()).unwrap());
         }
         let store = world.store();
         let samples: Vec<Vec<(i64, u64)>> = store
             .series()
-            .map(|series| {
-                store
-                    .samples(series, i64::MIN, i64::MAX)
-                    .map(|s| (s.t_ms, s.value.to_bits()))
-                    .collect()
-            })
+            .map(|series| store.samples(series, i64::MIN, i64::MAX).map(|s| (s.t_ms, s.value.to_bits())).collect())
             .collect();
         (truths, samples, world.events(), world.drain_journal())
     };
     let alone = play(false);
     assert!(alone == play(true));
-    assert!(
-        alone.0.iter().any(|truth| truth.client_ok > 10)
-            && alone.1.iter().any(|samples| samples.len() > 3)
-    );
+    assert!(alone.0.iter().any(|truth| truth.client_ok > 10) && alone.1.iter().any(|samples| samples.len() > 3));
 }

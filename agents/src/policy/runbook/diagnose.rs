@@ -44,9 +44,7 @@ pub(super) fn diagnose(seen: &Survey, violated: &[String]) -> Option<Cause> {
     let Some(d) = &seen.description else {
         return Some(Cause::Missing);
     };
-    let cannot_pull = |status: &str| {
-        matches!(status, "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName")
-    };
+    let cannot_pull = |status: &str| matches!(status, "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName");
     if d.pods.iter().any(|p| cannot_pull(&p.status)) {
         return Some(Cause::BadTag);
     }
@@ -69,10 +67,7 @@ pub(super) fn diagnose(seen: &Survey, violated: &[String]) -> Option<Cause> {
 
 /// Whether a pod belongs to the newest `ReplicaSet` (its name begins with the set's).
 fn is_newest(seen: &Survey, pod: &str) -> bool {
-    seen.description
-        .as_ref()
-        .and_then(|d| d.replica_sets.first())
-        .is_some_and(|newest| pod.starts_with(&newest.name))
+    seen.description.as_ref().and_then(|d| d.replica_sets.first()).is_some_and(|newest| pod.starts_with(&newest.name))
 }
 
 /// CPU per request up, requests up, or neither.

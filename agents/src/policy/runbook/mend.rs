@@ -12,13 +12,7 @@ use super::survey::Survey;
 const HEADROOM: f64 = 0.8;
 
 /// Acts on the cause, and notes what was done.
-pub(super) async fn mend(
-    desk: &Desk,
-    task: &TaskView,
-    seen: &Survey,
-    cause: Cause,
-    done: &mut Vec<String>,
-) {
+pub(super) async fn mend(desk: &Desk, task: &TaskView, seen: &Survey, cause: Cause, done: &mut Vec<String>) {
     let component = task.component.clone();
     let write = match cause {
         Cause::Missing => Write::CreateDeployment { component },
@@ -69,11 +63,7 @@ fn wanted_cores(seen: &Survey) -> f64 {
 /// Replicas with which each stays below the CPU objective; at least one more than now.
 fn replicas_needed(task: &TaskView, seen: &Survey) -> u32 {
     let now = seen.description.as_ref().map_or(1, |d| d.deployment.replicas);
-    let limit = seen
-        .description
-        .as_ref()
-        .and_then(|d| d.deployment.cpu_limit)
-        .map_or(1.0, Millicores::cores);
+    let limit = seen.description.as_ref().and_then(|d| d.deployment.cpu_limit).map_or(1.0, Millicores::cores);
     let bound = task.objectives.cpu.below;
     let needed = (wanted_cores(seen) / (limit * bound * HEADROOM)).ceil();
     (needed as u32).clamp(now + 1, now + 6)
@@ -82,11 +72,7 @@ fn replicas_needed(task: &TaskView, seen: &Survey) -> u32 {
 /// A CPU limit under which the present use stays below the objective.
 fn limit_needed(task: &TaskView, seen: &Survey) -> Millicores {
     let replicas = seen.description.as_ref().map_or(1, |d| d.deployment.replicas.max(1));
-    let now = seen
-        .description
-        .as_ref()
-        .and_then(|d| d.deployment.cpu_limit)
-        .unwrap_or(Millicores(100));
+    let now = seen.description.as_ref().and_then(|d| d.deployment.cpu_limit).unwrap_or(Millicores(100));
     let bound = task.objectives.cpu.below;
     let needed = wanted_cores(seen) / f64::from(replicas) / (bound * HEADROOM) * 1e3;
     Millicores((needed.ceil() as u64).clamp(now.0 * 3 / 2, now.0 * 4))

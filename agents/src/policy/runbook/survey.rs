@@ -38,18 +38,14 @@ pub(super) async fn survey(desk: &Desk, task: &TaskView) -> Survey {
         _ => Vec::new(),
     };
     let dashboard = |name: &str| task.dashboards.get(name).cloned();
-    let per_request = dashboard("cpu")
-        .zip(dashboard("request_rate"))
-        .map(|(cpu, rate)| format!("({cpu}) / ({rate})"));
+    let per_request = dashboard("cpu").zip(dashboard("request_rate")).map(|(cpu, rate)| format!("({cpu}) / ({rate})"));
     let number = async |promql: Option<String>| match promql {
         Some(promql) => desk.number(promql).await,
         None => None,
     };
     // What was usual: the median of the last ten minutes but the last one.
     let usual = async |promql: Option<String>| match promql {
-        Some(promql) => {
-            desk.number(format!("quantile_over_time(0.5, ({promql})[10m:15s] offset 1m)")).await
-        }
+        Some(promql) => desk.number(format!("quantile_over_time(0.5, ({promql})[10m:15s] offset 1m)")).await,
         None => None,
     };
     Survey {
@@ -78,10 +74,7 @@ impl Survey {
 
     /// The highest share of its CPU limit that a pod uses.
     pub(super) fn cpu_share(&self) -> Option<f64> {
-        self.usage
-            .iter()
-            .filter_map(|u| Some(u.cpu.cores() / u.cpu_limit?.cores()))
-            .max_by(f64::total_cmp)
+        self.usage.iter().filter_map(|u| Some(u.cpu.cores() / u.cpu_limit?.cores())).max_by(f64::total_cmp)
     }
 
     fn memory_share(&self) -> Option<f64> {

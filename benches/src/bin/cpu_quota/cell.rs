@@ -53,12 +53,7 @@ impl Cell {
         for quota in QUOTAS {
             for threads in THREADS {
                 for load in LOADS {
-                    cells.extend(HOGS.map(|hogs| Self {
-                        quota,
-                        threads,
-                        load,
-                        hogs,
-                    }));
+                    cells.extend(HOGS.map(|hogs| Self { quota, threads, load, hogs }));
                 }
             }
         }
@@ -67,28 +62,14 @@ impl Cell {
 
     /// Such as `100m/1t/0.3/0h`.
     pub(crate) fn name(&self) -> String {
-        format!(
-            "{}m/{}t/{}/{}h",
-            self.quota, self.threads, self.load, self.hogs
-        )
+        format!("{}m/{}t/{}/{}h", self.quota, self.threads, self.load, self.hogs)
     }
 
     /// Runs it for real.
-    pub(crate) fn record(
-        &self,
-        layout: Layout,
-        seconds: u64,
-        demand_us: f64,
-        seed: u64,
-    ) -> Result<Recording> {
+    pub(crate) fn record(&self, layout: Layout, seconds: u64, demand_us: f64, seed: u64) -> Result<Recording> {
         let cgroup = Cgroup::new(layout, self.quota * 100)?;
         let rate = self.load * self.quota as f64 * 1e3 / demand_us;
-        let stream = Stream {
-            rate,
-            demand_us,
-            seconds,
-            seed,
-        };
+        let stream = Stream { rate, demand_us, seconds, seed };
         let mut child = Command::new(std::env::current_exe()?)
             .args(self.server_arguments(&stream))
             .stdin(Stdio::piped())
@@ -96,41 +77,24 @@ impl Cell {
             .spawn()?;
         cgroup.adopt(child.id())?;
         let stop = AtomicBool::new(false);
-        let (output, before, after, lateness_ms, counters) =
-            std::thread::scope(|scope| -> Result<_> {
-                let probe = scope.spawn(|| lateness(&stop));
-                let before = machine_time()?;
-                child
-                    .stdin
-                    .take()
-                    .context("stdin is piped")?
-                    .write_all(b"\n")?;
-                let reader = scope.spawn(|| child.wait_with_output());
-                std::thread::sleep(Duration::from_millis(seconds * 1000 + 400));
-                let after = machine_time()?;
-                let counters = cgroup.counters()?;
-                cgroup.unlimit()?;
-                let output = reader.join().expect("the reader does not panic")?;
-                stop.store(true, Ordering::Relaxed);
-                Ok((
-                    output,
-                    before,
-                    after,
-                    probe.join().expect("the probe does not panic"),
-                    counters,
-                ))
-            })?;
-        ensure!(
-            output.status.success(),
-            "the server failed in cell {}",
-            self.name()
-        );
+        let (output, before, after, lateness_ms, counters) = std::thread::scope(|scope| -> Result<_> {
+            let probe = scope.spawn(|| lateness(&stop));
+            let before = machine_time()?;
+            child.stdin.take().context("stdin is piped")?.write_all(b"\n")?;
+            let reader = scope.spawn(|| child.wait_with_output());
+            std::thread::sleep(Duration::from_millis(seconds * 1000 + 400));
+            let after = machine_time()?;
+            let counters = cgroup.counters()?;
+            cgroup.unlimit()?;
+            let output = reader.join().expect("the reader does not panic")?;
+            stop.store(true, Ordering::Relaxed);
+            Ok((output, before, after, probe.join().expect("the probe does not panic"), counters))
+        })?;
+        ensure!(output.status.success(), "the server failed in cell {}", self.name());
         Ok(Recording {
             cell: self.clone(),
             layout,
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?
-                .trim()
-                .to_owned(),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             cores: std::thread::available_parallelism()?.get() as u32,
             stream,
             observation: serde_json::from_slice(&output.stdout)?,
@@ -197,14 +161,7 @@ impl MachineTime {
 fn machine_time() -> Result<MachineTime> {
     let text = std::fs::read_to_string("/proc/stat")?;
     let line = text.lines().next().context("/proc/stat is empty")?;
-    let fields: Vec<u64> = line
-        .split_whitespace()
-        .skip(1)
-        .filter_map(|field| field.parse().ok())
-        .collect();
+    let fields: Vec<u64> = line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
     ensure!(fields.len() >= 8, "/proc/stat: {line}");
-    Ok(MachineTime {
-        idle: fields[3] + fields[4],
-        total: fields[..8].iter().sum(),
-    })
+    Ok(MachineTime { idle: fields[3] + fields[4], total: fields[..8].iter().sum() })
 }

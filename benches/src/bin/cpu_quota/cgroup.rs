@@ -35,19 +35,14 @@ pub(crate) struct Cgroup {
 
 impl Layout {
     pub(crate) fn detect() -> Result<Self> {
-        let controllers =
-            fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+        let controllers = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
         if controllers.split_whitespace().any(|name| name == "cpu") {
             return Ok(Self::V2);
         }
-        if Path::new("/sys/fs/cgroup/cpu/cpu.shares").exists()
-            || Path::new("/sys/fs/cgroup/cpu/tasks").exists()
-        {
+        if Path::new("/sys/fs/cgroup/cpu/cpu.shares").exists() || Path::new("/sys/fs/cgroup/cpu/tasks").exists() {
             return Ok(Self::V1);
         }
-        bail!(
-            "no cpu controller under /sys/fs/cgroup: mount cgroup2 there, or cgroup v1 at /sys/fs/cgroup/cpu"
-        )
+        bail!("no cpu controller under /sys/fs/cgroup: mount cgroup2 there, or cgroup v1 at /sys/fs/cgroup/cpu")
     }
 
     fn root(self) -> &'static Path {
@@ -61,15 +56,9 @@ impl Layout {
 impl Cgroup {
     /// Makes a group that may use `quota_us` of CPU time in each 100 ms.
     pub(crate) fn new(layout: Layout, quota_us: u64) -> Result<Self> {
-        let parent = layout
-            .root()
-            .join(format!("sockpit-cpu-quota-{}", std::process::id()));
+        let parent = layout.root().join(format!("sockpit-cpu-quota-{}", std::process::id()));
         let limited = parent.join("limited");
-        let made = Self {
-            layout,
-            parent,
-            limited,
-        };
+        let made = Self { layout, parent, limited };
         fs::create_dir_all(&made.limited).context("making a control group needs root")?;
         match layout {
             Layout::V1 => {
@@ -114,12 +103,7 @@ impl Cgroup {
             Layout::V1 => (0, field("throttled_time")?),
             Layout::V2 => (field("usage_usec")? * 1000, field("throttled_usec")? * 1000),
         };
-        Ok(Counters {
-            usage_ns,
-            nr_periods: field("nr_periods")?,
-            nr_throttled: field("nr_throttled")?,
-            throttled_ns,
-        })
+        Ok(Counters { usage_ns, nr_periods: field("nr_periods")?, nr_throttled: field("nr_throttled")?, throttled_ns })
     }
 }
 

@@ -116,15 +116,11 @@ fn record(options: &Options) -> Result<Vec<Recording>> {
 }
 
 fn load(directory: &Path, options: &Options) -> Result<Vec<Recording>> {
-    let present = chosen(options)
-        .into_iter()
-        .map(|cell| file(directory, &cell))
-        .filter(|path| path.exists());
+    let present = chosen(options).into_iter().map(|cell| file(directory, &cell)).filter(|path| path.exists());
     present
         .map(|path| {
             let text = std::fs::read(&path)?;
-            serde_json::from_slice(&text)
-                .with_context(|| format!("{} is not a recording", path.display()))
+            serde_json::from_slice(&text).with_context(|| format!("{} is not a recording", path.display()))
         })
         .collect()
 }

@@ -36,25 +36,16 @@ impl Outcome {
         let mut sorted = self.responses.clone();
         sorted.sort_by(f64::total_cmp);
         let rank = (q * sorted.len() as f64).ceil() as usize;
-        sorted
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or(f64::NAN)
+        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
     }
 }
 
 /// What Linux did.
 pub(crate) fn measured(recording: &Recording) -> Outcome {
     let end = recording.stream.seconds * 1_000_000_000;
-    let served = recording
-        .observation
-        .served
-        .iter()
-        .filter(|request| request.finish <= end);
+    let served = recording.observation.served.iter().filter(|request| request.finish <= end);
     Outcome {
-        responses: served
-            .map(|request| (request.finish - request.arrival) as f64 / 1e6)
-            .collect(),
+        responses: served.map(|request| (request.finish - request.arrival) as f64 / 1e6).collect(),
         nr_periods: recording.counters.nr_periods as f64,
         nr_throttled: recording.counters.nr_throttled as f64,
         throttled_s: recording.counters.throttled_ns as f64 / 1e9,
@@ -85,20 +76,13 @@ pub(crate) fn phase(recording: &Recording) -> Option<SimDuration> {
 fn tick_phase(recording: &Recording) -> SimDuration {
     let Observation { epoch, gaps, .. } = &recording.observation;
     let tick = Kernel::default_for(recording.cores).tick.0;
-    mode(gaps.iter().map(|gap| gap.from + epoch), tick)
-        .map_or(SimDuration::ZERO, |(phase, _)| phase)
+    mode(gaps.iter().map(|gap| gap.from + epoch), tick).map_or(SimDuration::ZERO, |(phase, _)| phase)
 }
 
 /// What the twin says: pooled over phases where the real one is unknown.
 pub(crate) fn predicted(recording: &Recording) -> Outcome {
-    let phases: Vec<SimDuration> = phase(recording).map_or_else(
-        || {
-            (0..PHASES)
-                .map(|i| SimDuration(PERIOD.0 * i / PHASES))
-                .collect()
-        },
-        |phase| vec![phase],
-    );
+    let phases: Vec<SimDuration> = phase(recording)
+        .map_or_else(|| (0..PHASES).map(|i| SimDuration(PERIOD.0 * i / PHASES)).collect(), |phase| vec![phase]);
     let mut all = Outcome::default();
     for &phase in &phases {
         let one = replay(recording, phase);
@@ -120,14 +104,7 @@ fn replay(recording: &Recording, phase: SimDuration) -> Outcome {
     let end = epoch + SimDuration::from_secs(recording.stream.seconds);
     let mut cpu = NodeCpu::new(recording.cores);
     let quota = Some(Quota::from_limit(Millicores(cell.quota)));
-    let group = cpu.add_group(
-        SimTime::ZERO,
-        GroupConfig {
-            quota,
-            weight: 1024,
-            phase,
-        },
-    );
+    let group = cpu.add_group(SimTime::ZERO, GroupConfig { quota, weight: 1024, phase });
     for _ in 0..cell.hogs {
         cpu.start(epoch, group, SimDuration(u64::MAX), HOG);
     }
@@ -138,11 +115,7 @@ fn replay(recording: &Recording, phase: SimDuration) -> Outcome {
     for (request, served) in requests.iter_mut().zip(&recording.observation.served) {
         request.demand = served.cpu;
     }
-    let arrival = |index: usize| {
-        requests
-            .get(index)
-            .map_or(SimTime::NEVER, |request| epoch + SimDuration(request.at))
-    };
+    let arrival = |index: usize| requests.get(index).map_or(SimTime::NEVER, |request| epoch + SimDuration(request.at));
     let (mut queue, mut free, mut next) = (VecDeque::new(), 0, 0);
     let (mut outcome, mut finished) = (Outcome::default(), Vec::new());
     loop {
@@ -165,12 +138,7 @@ fn replay(recording: &Recording, phase: SimDuration) -> Outcome {
         while free > 0
             && let Some(index) = queue.pop_front()
         {
-            cpu.start(
-                now,
-                group,
-                SimDuration(requests[index as usize].demand),
-                index,
-            );
+            cpu.start(now, group, SimDuration(requests[index as usize].demand), index);
             free -= 1;
         }
     }

@@ -66,11 +66,7 @@ pub(crate) fn row(recording: &Recording) -> Row {
         twin_periods: twin.nr_periods,
         linux_throttled_s: linux.throttled_s,
         twin_throttled_s: twin.throttled_s,
-        demand_ms: served
-            .iter()
-            .map(|request| request.cpu as f64 / 1e6)
-            .sum::<f64>()
-            / served.len() as f64,
+        demand_ms: served.iter().map(|request| request.cpu as f64 / 1e6).sum::<f64>() / served.len() as f64,
         phase_ms: phase(recording).map(sim::time::SimDuration::as_millis_f64),
         idle: recording.idle,
         lateness_ms: recording.lateness_ms,
@@ -81,11 +77,7 @@ pub(crate) fn row(recording: &Recording) -> Row {
 impl Report {
     pub(crate) fn new(recordings: &[Recording]) -> Self {
         let rows: Vec<Row> = recordings.iter().map(row).collect();
-        let mut errors: Vec<f64> = rows
-            .iter()
-            .filter(|row| !row.void)
-            .map(|row| row.error.abs())
-            .collect();
+        let mut errors: Vec<f64> = rows.iter().filter(|row| !row.void).map(|row| row.error.abs()).collect();
         errors.sort_by(f64::total_cmp);
         let middle = errors.len() / 2;
         let median = match errors.len() {
@@ -94,12 +86,8 @@ impl Report {
             _ => errors[middle],
         };
         Self {
-            kernel: recordings
-                .first()
-                .map_or_else(String::new, |first| first.kernel.clone()),
-            layout: recordings
-                .first()
-                .map_or_else(String::new, |first| format!("{:?}", first.layout)),
+            kernel: recordings.first().map_or_else(String::new, |first| first.kernel.clone()),
+            layout: recordings.first().map_or_else(String::new, |first| format!("{:?}", first.layout)),
             median_error: median,
             worst_error: errors.last().copied().unwrap_or(f64::NAN),
             void: rows.iter().filter(|row| row.void).count(),

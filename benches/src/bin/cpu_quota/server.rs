@@ -98,9 +98,7 @@ fn sleep_until(time: u64) {
 /// for a long time where it goes on (`select_idle_sibling`), so a cell must not begin with a lottery.
 fn begin_on(thread: usize) -> Result<()> {
     let allowed = sched_getaffinity(None)?;
-    let mut cores = (0..CpuSet::MAX_CPU)
-        .filter(|&core| allowed.is_set(core))
-        .cycle();
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).cycle();
     let mut only = CpuSet::new();
     only.set(cores.nth(thread).context("no processor to run on")?);
     sched_setaffinity(None, &only)?;
@@ -118,24 +116,13 @@ fn burn(demand: u64, thread: usize, epoch: u64, gaps: &mut Vec<Gap>, stop: &Atom
             burned += passed;
         } else if passed > GAP_NS {
             let (from, to) = (last.saturating_sub(epoch), time.saturating_sub(epoch));
-            gaps.push(Gap {
-                thread,
-                core: sched_getcpu(),
-                from,
-                to,
-            });
+            gaps.push(Gap { thread, core: sched_getcpu(), from, to });
         }
         last = time;
     }
 }
 
-fn work(
-    thread: usize,
-    epoch: u64,
-    end: u64,
-    arrivals: &[Arrival],
-    next: &AtomicUsize,
-) -> (Vec<Served>, Vec<Gap>) {
+fn work(thread: usize, epoch: u64, end: u64, arrivals: &[Arrival], next: &AtomicUsize) -> (Vec<Served>, Vec<Gap>) {
     begin_on(thread).expect("a thread may choose among its own processors");
     let never = AtomicBool::new(false);
     let mut accounted = thread_cpu();
@@ -152,14 +139,7 @@ fn work(
         let cpu = thread_cpu() - accounted;
         accounted += cpu;
         let (start, finish) = (start - epoch, finish - epoch);
-        served.push(Served {
-            arrival: request.at,
-            start,
-            finish,
-            cpu,
-            thread,
-            core,
-        });
+        served.push(Served { arrival: request.at, start, finish, cpu, thread, core });
     }
     (served, gaps)
 }
@@ -181,10 +161,7 @@ pub(crate) fn serve(config: ServerConfig) -> Result<()> {
     let epoch = monotonic() + 300_000_000;
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let mut seen = Observation {
-        epoch,
-        ..Observation::default()
-    };
+    let mut seen = Observation { epoch, ..Observation::default() };
     thread::scope(|scope| {
         let hogs: Vec<_> = (0..config.hogs)
             .map(|i| {

@@ -35,10 +35,7 @@ impl Stream {
             if at >= self.seconds as f64 * 1e9 {
                 return arrivals;
             }
-            arrivals.push(Arrival {
-                at: at as u64,
-                demand: exponential(self.demand_us * 1e3) as u64,
-            });
+            arrivals.push(Arrival { at: at as u64, demand: exponential(self.demand_us * 1e3) as u64 });
         }
     }
 }

@@ -105,15 +105,13 @@ fn join(sim: &mut Sim, station: usize) {
 fn schedule_arrival(sim: &mut Sim, station: usize) {
     let state = sim.state_mut();
     let delay = state.exponential(state.stations[station].interarrival_time);
-    sim.schedule_with_delay(Arrival { station }, delay)
-        .expect("delays are not negative");
+    sim.schedule_with_delay(Arrival { station }, delay).expect("delays are not negative");
 }
 
 fn schedule_completion(sim: &mut Sim, station: usize) {
     let state = sim.state_mut();
     let delay = state.exponential(state.stations[station].service_time);
-    sim.schedule_with_delay(Completion { station }, delay)
-        .expect("delays are not negative");
+    sim.schedule_with_delay(Completion { station }, delay).expect("delays are not negative");
 }
 
 pub(crate) fn run(network: &Network, seconds: f64, seed: u64) -> Result<Outcome> {
@@ -140,10 +138,5 @@ pub(crate) fn run(network: &Network, seconds: f64, seed: u64) -> Result<Outcome>
     let wall_seconds = start.elapsed().as_secs_f64();
     let State { events, record, .. } = sim.state();
     let Moments { count, sum, .. } = *record;
-    Ok(Outcome {
-        events: *events,
-        wall_seconds,
-        visits: count,
-        mean_wait: sum / count as f64,
-    })
+    Ok(Outcome { events: *events, wall_seconds, visits: count, mean_wait: sum / count as f64 })
 }

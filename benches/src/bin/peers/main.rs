@@ -8,11 +8,7 @@
 //! waiting time of every visit; the mean must agree with theory. An event is an arrival from outside
 //! or the end of a service, however many entries an engine's own queue needs for it. Repetitions are
 //! interleaved, so that a busy moment of the machine falls on all; the median counts.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for people to read"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people to read")]
 
 mod desque_network;
 mod simcore_network;
@@ -88,10 +84,7 @@ const TOLERANCE: f64 = 0.05;
 fn main() -> Result<()> {
     let options = Options::parse();
     let engines = engines(&options);
-    let models = [
-        ("M/M/1", Network::single(1, LOAD)),
-        ("12 nodes", Network::twelve(LOAD)),
-    ];
+    let models = [("M/M/1", Network::single(1, LOAD)), ("12 nodes", Network::twelve(LOAD))];
     let mut rows = Vec::new();
     for (model, network) in &models {
         rows.extend(compare(model, network, &engines, &options)?);
@@ -119,38 +112,21 @@ fn engines(options: &Options) -> Vec<Engine> {
         Engine {
             name: "sockpit",
             share: 1.0,
-            run: Box::new(|network, seconds, seed| {
-                Ok(sockpit_network::run(network, seconds, seed))
-            }),
+            run: Box::new(|network, seconds, seed| Ok(sockpit_network::run(network, seconds, seed))),
         },
-        Engine {
-            name: "desque 0.4",
-            share: 1.0,
-            run: Box::new(desque_network::run),
-        },
+        Engine { name: "desque 0.4", share: 1.0, run: Box::new(desque_network::run) },
         Engine {
             name: "simcore 0.1",
             share: 1.0,
-            run: Box::new(|network, seconds, seed| {
-                Ok(simcore_network::run(network, seconds, seed))
-            }),
+            run: Box::new(|network, seconds, seed| Ok(simcore_network::run(network, seconds, seed))),
         },
     ];
     let python = options.python.clone();
     if simpy_network::is_installed(&python) {
-        let run = move |network: &Network, seconds, seed| {
-            simpy_network::run(&python, network, seconds, seed)
-        };
-        engines.push(Engine {
-            name: "SimPy 4.1",
-            share: 1.0 / 40.0,
-            run: Box::new(run),
-        });
+        let run = move |network: &Network, seconds, seed| simpy_network::run(&python, network, seconds, seed);
+        engines.push(Engine { name: "SimPy 4.1", share: 1.0 / 40.0, run: Box::new(run) });
     } else {
-        eprintln!(
-            "SimPy is left out: {} does not have it. To install it:",
-            python.display()
-        );
+        eprintln!("SimPy is left out: {} does not have it. To install it:", python.display());
         eprintln!("  python3 -m venv target/peers-venv");
         eprintln!("  target/peers-venv/bin/pip install simpy==4.1.2");
     }
@@ -158,17 +134,8 @@ fn engines(options: &Options) -> Vec<Engine> {
 }
 
 /// One row per engine, sockpit's first.
-fn compare(
-    model: &'static str,
-    network: &Network,
-    engines: &[Engine],
-    options: &Options,
-) -> Result<Vec<Row>> {
-    let entering: f64 = network
-        .stations
-        .iter()
-        .map(|station| station.arrival_rate)
-        .sum();
+fn compare(model: &'static str, network: &Network, engines: &[Engine], options: &Options) -> Result<Vec<Row>> {
+    let entering: f64 = network.stations.iter().map(|station| station.arrival_rate).sum();
     let events_per_simulated_second = entering * (1.0 + theory::visits_per_job(network));
     let seconds = options.millions * 1e6 / events_per_simulated_second;
     let mut outcomes: Vec<Vec<Outcome>> = engines.iter().map(|_| Vec::new()).collect();
@@ -201,26 +168,18 @@ fn compare(
 }
 
 fn sorted_rates(outcomes: &[Outcome]) -> Vec<f64> {
-    let mut rates: Vec<_> = outcomes
-        .iter()
-        .map(|o| o.events as f64 / o.wall_seconds)
-        .collect();
+    let mut rates: Vec<_> = outcomes.iter().map(|o| o.events as f64 / o.wall_seconds).collect();
     rates.sort_by(f64::total_cmp);
     rates
 }
 
 fn median_rate(outcomes: &[Outcome]) -> f64 {
     let rates = sorted_rates(outcomes);
-    rates.len().checked_sub(1).map_or(f64::NAN, |last| {
-        f64::midpoint(rates[last / 2], rates[last.div_ceil(2)])
-    })
+    rates.len().checked_sub(1).map_or(f64::NAN, |last| f64::midpoint(rates[last / 2], rates[last.div_ceil(2)]))
 }
 
 fn print_table(rows: &[Row], options: &Options) {
-    println!(
-        "load {LOAD}, {} repetitions, million events per second",
-        options.repetitions
-    );
+    println!("load {LOAD}, {} repetitions, million events per second", options.repetitions);
     println!(
         "{:<10} {:<12} {:>8} {:>8} {:>8} {:>10} {:>12} {:>8}",
         "model", "engine", "median", "min", "max", "sockpit is", "mean wait", "theory"

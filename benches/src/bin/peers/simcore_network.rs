@@ -124,10 +124,5 @@ pub(crate) fn run(network: &Network, seconds: f64, seed: u64) -> Outcome {
     let wall_seconds = start.elapsed().as_secs_f64();
     let component = component.borrow();
     let Moments { count, sum, .. } = component.record;
-    Outcome {
-        events: component.events,
-        wall_seconds,
-        visits: count,
-        mean_wait: sum / count as f64,
-    }
+    Outcome { events: component.events, wall_seconds, visits: count, mean_wait: sum / count as f64 }
 }

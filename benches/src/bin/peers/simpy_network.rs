@@ -37,10 +37,7 @@ struct Output {
 }
 
 pub(crate) fn is_installed(python: &Path) -> bool {
-    let check = Command::new(python)
-        .args(["-c", "import simpy"])
-        .stderr(Stdio::null())
-        .status();
+    let check = Command::new(python).args(["-c", "import simpy"]).stderr(Stdio::null()).status();
     check.is_ok_and(|status| status.success())
 }
 
@@ -51,39 +48,18 @@ pub(crate) fn run(python: &Path, network: &Network, seconds: f64, seed: u64) -> 
         service_time: station.service_time,
         onward: station.onward(),
     });
-    let input = Input {
-        stations: stations.collect(),
-        seconds,
-        seed,
-    };
+    let input = Input { stations: stations.collect(), seconds, seed };
     let mut child = Command::new(python)
         .args(["-c", SCRIPT])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {}", python.display()))?;
-    let mut stdin = child
-        .stdin
-        .take()
-        .context("the child has a standard input")?;
+    let mut stdin = child.stdin.take().context("the child has a standard input")?;
     stdin.write_all(serde_json::to_string(&input)?.as_bytes())?;
     drop(stdin);
     let output = child.wait_with_output()?;
-    ensure!(
-        output.status.success(),
-        "the script ended with {}",
-        output.status
-    );
-    let Output {
-        events,
-        wall_seconds,
-        visits,
-        mean_wait,
-    } = serde_json::from_slice(&output.stdout)?;
-    Ok(Outcome {
-        events,
-        wall_seconds,
-        visits,
-        mean_wait,
-    })
+    ensure!(output.status.success(), "the script ended with {}", output.status);
+    let Output { events, wall_seconds, visits, mean_wait } = serde_json::from_slice(&output.stdout)?;
+    Ok(Outcome { events, wall_seconds, visits, mean_wait })
 }

@@ -14,10 +14,5 @@ pub(crate) fn run(network: &Network, seconds: f64, seed: u64) -> Outcome {
     let events = run_until(&mut model, &mut queue, SimTime::from_secs_f64(seconds));
     let wall_seconds = start.elapsed().as_secs_f64();
     let Moments { count, sum, .. } = model.record;
-    Outcome {
-        events,
-        wall_seconds,
-        visits: count,
-        mean_wait: sum / count as f64,
-    }
+    Outcome { events, wall_seconds, visits: count, mean_wait: sum / count as f64 }
 }

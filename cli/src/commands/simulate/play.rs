@@ -65,11 +65,7 @@ enum Change {
 
 pub(super) fn play(plan: &Plan, seed: u64) -> Result<Played, Failed> {
     let bar = progress::bar(plan.until.0 / 1_000_000_000, "simulated seconds");
-    let mut player = Player {
-        twin: Twin::new(&plan.app, &plan.scenario, seed),
-        changes: changes(plan),
-        bar: &bar,
-    };
+    let mut player = Player { twin: Twin::new(&plan.app, &plan.scenario, seed), changes: changes(plan), bar: &bar };
     let played = player.play(plan).map_err(Failed::Run);
     bar.finish_and_clear();
     played

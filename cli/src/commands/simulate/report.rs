@@ -72,8 +72,21 @@ fn header(plan: &Plan, figures: &Figures) -> String {
 
 fn services(figures: &Figures) -> String {
     let mut table = Table::new([
-        "SERVICE", "REQ/S", "ERRORS", "MEAN", "P50", "P90", "P99", "CALLER P50", "CALLER P99", "CPU m", "MEM MiB",
-        "THROTTLED", "READY", "PROM REQ/S", "PROM P99",
+        "SERVICE",
+        "REQ/S",
+        "ERRORS",
+        "MEAN",
+        "P50",
+        "P90",
+        "P99",
+        "CALLER P50",
+        "CALLER P99",
+        "CPU m",
+        "MEM MiB",
+        "THROTTLED",
+        "READY",
+        "PROM REQ/S",
+        "PROM P99",
     ])
     .numbers_from(1);
     for (name, service) in &figures.services {
@@ -125,8 +138,20 @@ fn requests(requests: &[RequestFigures]) -> String {
 /// One row per window and component in focus.
 fn windows(plan: &Plan, windows: &[WindowFigures]) -> String {
     let mut table = Table::new([
-        "FROM s", "USERS' REQ/S", "ERRORS", "SERVICE", "REQ/S", "ERRORS", "P50", "P99", "CALLER P99", "CPU m",
-        "MEM MiB", "THROTTLED", "READY", "WHAT HAPPENED",
+        "FROM s",
+        "USERS' REQ/S",
+        "ERRORS",
+        "SERVICE",
+        "REQ/S",
+        "ERRORS",
+        "P50",
+        "P99",
+        "CALLER P99",
+        "CPU m",
+        "MEM MiB",
+        "THROTTLED",
+        "READY",
+        "WHAT HAPPENED",
     ]);
     for window in windows {
         let users: f64 = window.requests.iter().map(|r| r.rps).sum();
@@ -171,7 +196,7 @@ pub(super) fn events(plan: &Plan, window: &Window) -> Vec<String> {
     let mut warnings: BTreeMap<String, u32> = BTreeMap::new();
     let name = |index: u32| {
         let fault = plan.scenario.faults.get(index as usize);
-        fault.and_then(|fault| fault.kind()).map_or("fault", FaultKind::name)
+        fault.and_then(sim::fault::Fault::kind).map_or("fault", FaultKind::name)
     };
     for event in &window.journal {
         match event {

@@ -40,19 +40,13 @@ impl History {
     }
 
     fn recent(&self, now: SimTime, window: SimDuration) -> impl Iterator<Item = u32> + '_ {
-        self.recommendations
-            .iter()
-            .filter(move |(at, _)| now.since(*at) < window)
-            .map(|(_, n)| *n)
+        self.recommendations.iter().filter(move |(at, _)| now.since(*at) < window).map(|(_, n)| *n)
     }
 
     /// The size at the beginning of the last `period`.
     fn size_before(&self, now: SimTime, period: SimDuration, current: u32) -> u32 {
         let sum = |list: &[(SimTime, u32)]| -> u32 {
-            list.iter()
-                .filter(|(at, _)| now.since(*at) < period)
-                .map(|(_, n)| n)
-                .sum()
+            list.iter().filter(|(at, _)| now.since(*at) < period).map(|(_, n)| n).sum()
         };
         (current + sum(&self.downs)).saturating_sub(sum(&self.ups))
     }
@@ -63,13 +57,7 @@ impl Autoscaler {
     pub(super) fn limit(&mut self, current: u32, wanted: u32, now: SimTime) -> u32 {
         let stable = self.stabilise(current, wanted, now);
         let (desired, reason, message) = self.bound(current, stable, now);
-        self.condition(
-            "ScalingLimited",
-            desired != stable,
-            reason,
-            message.to_owned(),
-            now,
-        );
+        self.condition("ScalingLimited", desired != stable, reason, message.to_owned(), now);
         desired
     }
 
@@ -77,12 +65,8 @@ impl Autoscaler {
     fn stabilise(&mut self, current: u32, wanted: u32, now: SimTime) -> u32 {
         let behavior = &self.spec.behavior;
         let history = &self.history;
-        let up = history
-            .recent(now, behavior.scale_up.stabilization_window)
-            .fold(wanted, u32::min);
-        let down = history
-            .recent(now, behavior.scale_down.stabilization_window)
-            .fold(wanted, u32::max);
+        let up = history.recent(now, behavior.scale_up.stabilization_window).fold(wanted, u32::min);
+        let down = history.recent(now, behavior.scale_down.stabilization_window).fold(wanted, u32::max);
         let stable = current.max(up).min(down);
         self.history.recommendations.push((now, wanted));
         let (reason, message) = if stable == wanted {
@@ -110,28 +94,16 @@ impl Autoscaler {
             let rate = self.highest(&behavior.scale_up, current, now).max(current);
             if wanted > rate.min(maximum) {
                 return if maximum <= rate {
-                    (
-                        maximum,
-                        "TooManyReplicas",
-                        "the desired replica count is more than the maximum replica count",
-                    )
+                    (maximum, "TooManyReplicas", "the desired replica count is more than the maximum replica count")
                 } else {
-                    (
-                        rate,
-                        "ScaleUpLimit",
-                        "the desired replica count is increasing faster than the maximum scale rate",
-                    )
+                    (rate, "ScaleUpLimit", "the desired replica count is increasing faster than the maximum scale rate")
                 };
             }
         } else if wanted < current {
             let rate = self.lowest(&behavior.scale_down, current, now).min(current);
             if wanted < rate.max(minimum) {
                 return if minimum >= rate {
-                    (
-                        minimum,
-                        "TooFewReplicas",
-                        "the desired replica count is less than the minimum replica count",
-                    )
+                    (minimum, "TooFewReplicas", "the desired replica count is less than the minimum replica count")
                 } else {
                     (
                         rate,
@@ -141,11 +113,7 @@ impl Autoscaler {
                 };
             }
         }
-        (
-            wanted,
-            "DesiredWithinRange",
-            "the desired count is within the acceptable range",
-        )
+        (wanted, "DesiredWithinRange", "the desired count is within the acceptable range")
     }
 
     /// `calculateScaleUpLimitWithScalingRules`.
@@ -170,11 +138,7 @@ impl Autoscaler {
             let start = self.history.size_before(now, policy.period, current);
             match policy.kind {
                 ScalingPolicyKind::Pods => start.saturating_sub(policy.value),
-                ScalingPolicyKind::Percent => share(
-                    start,
-                    100_u64.saturating_sub(u64::from(policy.value)),
-                    false,
-                ),
+                ScalingPolicyKind::Percent => share(start, 100_u64.saturating_sub(u64::from(policy.value)), false),
             }
         };
         let limits = rules.policies.iter().map(limit);
@@ -189,10 +153,6 @@ impl Autoscaler {
 /// `percent` of a hundred of `of`.
 fn share(of: u32, percent: u64, up: bool) -> u32 {
     let product = u64::from(of) * percent;
-    let quotient = if up {
-        product.div_ceil(100)
-    } else {
-        product / 100
-    };
+    let quotient = if up { product.div_ceil(100) } else { product / 100 };
     u32::try_from(quotient).unwrap_or(u32::MAX)
 }

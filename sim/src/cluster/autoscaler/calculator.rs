@@ -52,19 +52,11 @@ impl Metric {
             MetricTarget::MemoryUtilization(percent) => ("memory", u64::from(percent), true),
             MetricTarget::MemoryAverage(memory) => ("memory", memory.0, false),
         };
-        Self {
-            resource,
-            target: target.max(1),
-            is_utilization,
-        }
+        Self { resource, target: target.max(1), is_utilization }
     }
 
     fn name(self) -> String {
-        let Self {
-            resource,
-            is_utilization,
-            ..
-        } = self;
+        let Self { resource, is_utilization, .. } = self;
         if is_utilization {
             format!("{resource} resource utilization (percentage of request)")
         } else {
@@ -74,11 +66,7 @@ impl Metric {
 
     /// What a pod uses, in millicores or bytes.
     fn usage(self, metrics: &PodMetrics) -> u64 {
-        if self.resource == "cpu" {
-            metrics.cpu.0
-        } else {
-            metrics.memory.0
-        }
+        if self.resource == "cpu" { metrics.cpu.0 } else { metrics.memory.0 }
     }
 
     /// What a pod requests; none if one of its containers requests nothing.
@@ -92,21 +80,14 @@ impl Metric {
                 r.requests.memory.or(r.limits.memory).map(|q| q.0)
             };
             sum += request.ok_or_else(|| {
-                format!(
-                    "missing request for {} in container {} of Pod {}",
-                    self.resource, container.name, pod.name
-                )
+                format!("missing request for {} in container {} of Pod {}", self.resource, container.name, pod.name)
             })?;
         }
         Ok(sum)
     }
 
     /// How far the pods are above the target, as a ratio, and their utilisation in per cent.
-    fn ratio(
-        self,
-        usages: &BTreeMap<PodIx, u64>,
-        requests: &BTreeMap<PodIx, u64>,
-    ) -> (f64, Option<u64>) {
+    fn ratio(self, usages: &BTreeMap<PodIx, u64>, requests: &BTreeMap<PodIx, u64>) -> (f64, Option<u64>) {
         let total: u64 = usages.values().sum();
         if self.is_utilization {
             let requested: u64 = usages.keys().filter_map(|pod| requests.get(pod)).sum();
@@ -148,10 +129,7 @@ impl Cluster {
                         autoscaler.current_percent = percent.map(|p| p as u32);
                     }
                     if best.as_ref().is_none_or(|b| replicas > b.replicas) {
-                        best = Some(Proposal {
-                            replicas,
-                            metric: metric.name(),
-                        });
+                        best = Some(Proposal { replicas, metric: metric.name() });
                     }
                 }
                 Err(error) => failures.push((metric, error)),
@@ -164,20 +142,10 @@ impl Cluster {
             (Some(best), None) => Ok(best),
             (Some(best), Some(_)) if !shrinks => Ok(best),
             (_, Some((metric, error))) => {
-                let what = if metric.is_utilization {
-                    "utilization"
-                } else {
-                    "usage"
-                };
+                let what = if metric.is_utilization { "utilization" } else { "usage" };
                 let reason = "FailedGetResourceMetric";
                 let error = format!("failed to get {} {what}: {error}", metric.resource);
-                Err(NoProposal {
-                    reason,
-                    resource: metric.resource,
-                    error,
-                    invalid,
-                    of,
-                })
+                Err(NoProposal { reason, resource: metric.resource, error, invalid, of })
             }
             (None, None) => Err(NoProposal {
                 reason: "InvalidMetricSourceType",
@@ -198,9 +166,7 @@ impl Cluster {
         now: SimTime,
     ) -> Result<(u32, Option<u64>), String> {
         let deployment = &self.deployments[&target].spec;
-        let is_own = |pod: &Pod| {
-            pod.namespace == deployment.meta.namespace && deployment.selector.matches(&pod.labels)
-        };
+        let is_own = |pod: &Pod| pod.namespace == deployment.meta.namespace && deployment.selector.matches(&pod.labels);
         let pods: Vec<_> = self.pods.iter().filter(|(_, pod)| is_own(pod)).collect();
         if pods.iter().all(|(ix, _)| self.pod_metrics(**ix).is_none()) {
             let resource = metric.resource;
@@ -208,20 +174,12 @@ impl Cluster {
                 "unable to get metrics for resource {resource}: no metrics returned from resource metrics API"
             ));
         }
-        let Groups {
-            mut usages,
-            unready,
-            missing,
-        } = self.group(metric, &pods, now);
+        let Groups { mut usages, unready, missing } = self.group(metric, &pods, now);
         if usages.is_empty() {
-            return Err(
-                "did not receive metrics for targeted pods (pods might be unready)".to_owned(),
-            );
+            return Err("did not receive metrics for targeted pods (pods might be unready)".to_owned());
         }
         let requests: BTreeMap<_, _> = if metric.is_utilization {
-            pods.iter()
-                .map(|(ix, pod)| Ok((**ix, metric.request(pod)?)))
-                .collect::<Result<_, String>>()?
+            pods.iter().map(|(ix, pod)| Ok((**ix, metric.request(pod)?))).collect::<Result<_, String>>()?
         } else {
             BTreeMap::new()
         };
@@ -229,11 +187,7 @@ impl Cluster {
         let (ratio, percent) = metric.ratio(&usages, &requests);
         let grows_with_unready = !unready.is_empty() && ratio > 1.0;
         if !grows_with_unready && missing.is_empty() {
-            let replicas = if is_tolerable(ratio) {
-                current
-            } else {
-                libm::ceil(ratio * ready as f64) as u32
-            };
+            let replicas = if is_tolerable(ratio) { current } else { libm::ceil(ratio * ready as f64) as u32 };
             return Ok((replicas, percent));
         }
         // Be careful with pods of which nothing is known: they would not have helped.
@@ -255,8 +209,7 @@ impl Cluster {
         let (careful, _) = metric.ratio(&usages, &requests);
         let turned = (ratio < 1.0 && careful > 1.0) || (ratio > 1.0 && careful < 1.0);
         let replicas = libm::ceil(careful * usages.len() as f64) as u32;
-        let wrong_way =
-            (careful < 1.0 && replicas > current) || (careful > 1.0 && replicas < current);
+        let wrong_way = (careful < 1.0 && replicas > current) || (careful > 1.0 && replicas < current);
         let stays = is_tolerable(careful) || turned || wrong_way;
         Ok((if stays { current } else { replicas }, percent))
     }

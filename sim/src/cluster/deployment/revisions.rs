@@ -23,19 +23,10 @@ impl Cluster {
         family: &mut Family,
         host: &mut dyn Host,
     ) -> ReplicaSetIx {
-        let newest_old = family
-            .old
-            .iter()
-            .map(|set| self.replica_sets[set].revision)
-            .max()
-            .unwrap_or(0);
+        let newest_old = family.old.iter().map(|set| self.replica_sets[set].revision).max().unwrap_or(0);
         let (new, reason, verb) = match family.new {
             Some(new) => (new, "FoundNewReplicaSet", "Found"),
-            None => (
-                self.create_replica_set(ix, family, host),
-                "NewReplicaSetCreated",
-                "Created",
-            ),
+            None => (self.create_replica_set(ix, family, host), "NewReplicaSetCreated", "Created"),
         };
         let is_made = family.new.is_none();
         family.new = Some(new);
@@ -47,33 +38,17 @@ impl Cluster {
             return new;
         };
         deployment.revision = set.revision;
-        if is_made
-            || deployment
-                .conditions
-                .iter()
-                .all(|c| c.kind != "Progressing")
-        {
+        if is_made || deployment.conditions.iter().all(|c| c.kind != "Progressing") {
             let message = format!("{verb} new replica set \"{}\"", set.name);
             set_condition(
                 &mut deployment.conditions,
-                Condition {
-                    kind: "Progressing",
-                    status: "True",
-                    reason,
-                    message,
-                    updated: host.now(),
-                },
+                Condition { kind: "Progressing", status: "True", reason, message, updated: host.now() },
             );
         }
         new
     }
 
-    fn create_replica_set(
-        &mut self,
-        ix: DeploymentIx,
-        family: &Family,
-        host: &mut dyn Host,
-    ) -> ReplicaSetIx {
+    fn create_replica_set(&mut self, ix: DeploymentIx, family: &Family, host: &mut dyn Host) -> ReplicaSetIx {
         let replicas = self.wanted_new_size(ix, family);
         let deployment = &self.deployments[&ix];
         let template = Arc::new(deployment.spec.template.clone());
@@ -94,14 +69,7 @@ impl Cluster {
         if replicas > 0 {
             let message = format!("Scaled up replica set {} from 0 to {replicas}", set.name);
             let about = deployment.subject();
-            self.record(
-                host,
-                Source::DeploymentController,
-                &about,
-                Severity::Normal,
-                "ScalingReplicaSet",
-                message,
-            );
+            self.record(host, Source::DeploymentController, &about, Severity::Normal, "ScalingReplicaSet", message);
         }
         let new = ReplicaSetIx(self.created.replica_sets);
         self.created.replica_sets += 1;
@@ -136,26 +104,18 @@ impl Cluster {
         let deployment = &self.deployments[&ix];
         let name = deployment.name();
         let revision = revision.filter(|r| *r > 0);
-        let mut sets: Vec<_> = self
-            .replica_sets
-            .values()
-            .filter(|set| set.deployment == ix)
-            .collect();
+        let mut sets: Vec<_> = self.replica_sets.values().filter(|set| set.deployment == ix).collect();
         sets.sort_by_key(|set| set.revision);
         let set = match revision {
             Some(wanted) => sets
                 .into_iter()
                 .find(|set| set.revision == wanted)
-                .ok_or_else(|| {
-                    Rejected(format!(
-                        "unable to find specified revision {wanted} in history"
-                    ))
-                })?,
-            None => *sets.iter().rev().nth(1).ok_or_else(|| {
-                Rejected(format!(
-                    "no rollout history found for deployment \"{name}\""
-                ))
-            })?,
+                .ok_or_else(|| Rejected(format!("unable to find specified revision {wanted} in history")))?,
+            None => *sets
+                .iter()
+                .rev()
+                .nth(1)
+                .ok_or_else(|| Rejected(format!("no rollout history found for deployment \"{name}\"")))?,
         };
         if deployment.spec.paused {
             let message = "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and \
@@ -175,12 +135,7 @@ impl Cluster {
     }
 
     /// Gives the Deployment another template; the same one again starts no rollout.
-    pub(in super::super) fn change_template(
-        &mut self,
-        ix: DeploymentIx,
-        template: PodTemplate,
-        host: &mut dyn Host,
-    ) {
+    pub(in super::super) fn change_template(&mut self, ix: DeploymentIx, template: PodTemplate, host: &mut dyn Host) {
         let Some(deployment) = self.deployments.get_mut(&ix) else {
             return;
         };
@@ -190,10 +145,7 @@ impl Cluster {
 }
 
 /// What a template changed, in words, for a history in which nobody wrote a change cause.
-pub(in super::super) fn change_between(
-    before: Option<&PodTemplate>,
-    after: &PodTemplate,
-) -> String {
+pub(in super::super) fn change_between(before: Option<&PodTemplate>, after: &PodTemplate) -> String {
     let Some(before) = before else {
         return String::new();
     };
@@ -243,10 +195,7 @@ fn quantities(resources: &ResourceRequirements) -> [(&'static str, String); 4] {
     [
         ("cpu request", text(requests.cpu.map(|q| q.to_string()))),
         ("cpu limit", text(limits.cpu.map(|q| q.to_string()))),
-        (
-            "memory request",
-            text(requests.memory.map(|q| q.to_string())),
-        ),
+        ("memory request", text(requests.memory.map(|q| q.to_string()))),
         ("memory limit", text(limits.memory.map(|q| q.to_string()))),
     ]
 }

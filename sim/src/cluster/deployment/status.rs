@@ -22,24 +22,12 @@ impl Cluster {
         let minimum = deployment.spec.replicas - deployment.fenceposts().1;
         let is_available = status_now.available >= minimum;
         let (reason, message) = if is_available {
-            (
-                "MinimumReplicasAvailable",
-                "Deployment has minimum availability.",
-            )
+            ("MinimumReplicasAvailable", "Deployment has minimum availability.")
         } else {
-            (
-                "MinimumReplicasUnavailable",
-                "Deployment does not have minimum availability.",
-            )
+            ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
         };
         let (status, message) = (status(is_available), message.to_owned());
-        let condition = Condition {
-            kind: "Available",
-            status,
-            reason,
-            message,
-            updated: now,
-        };
+        let condition = Condition { kind: "Available", status, reason, message, updated: now };
         set_condition(&mut deployment.conditions, condition);
     }
 
@@ -52,10 +40,7 @@ impl Cluster {
         let family = self.family(ix);
         let deployment = &self.deployments[&ix];
         let after = deployment.status;
-        let current = deployment
-            .conditions
-            .iter()
-            .find(|c| c.kind == "Progressing");
+        let current = deployment.conditions.iter().find(|c| c.kind == "Progressing");
         let was_complete = current.is_some_and(|c| c.reason == "NewReplicaSetAvailable");
         if after.replicas == after.updated && was_complete {
             return;
@@ -70,9 +55,8 @@ impl Cluster {
             || after.ready > before.ready
             || after.available > before.available;
         let deadline = deployment.spec.progress_deadline;
-        let is_late = current.is_some_and(|c| {
-            c.reason == "ProgressDeadlineExceeded" || (!was_complete && c.updated + deadline < now)
-        });
+        let is_late = current
+            .is_some_and(|c| c.reason == "ProgressDeadlineExceeded" || (!was_complete && c.updated + deadline < now));
         let (reason, does) = if is_complete {
             ("NewReplicaSetAvailable", "has successfully progressed.")
         } else if moves {
@@ -84,13 +68,8 @@ impl Cluster {
             return;
         };
         let status = status(reason != "ProgressDeadlineExceeded");
-        let condition = Condition {
-            kind: "Progressing",
-            status,
-            reason,
-            message: format!("{who} {does}"),
-            updated: now,
-        };
+        let condition =
+            Condition { kind: "Progressing", status, reason, message: format!("{who} {does}"), updated: now };
         if let Some(deployment) = self.deployments.get_mut(&ix) {
             set_condition(&mut deployment.conditions, condition);
         }
@@ -100,19 +79,10 @@ impl Cluster {
     /// Comes back when the deadline has passed without progress (`requeueStuckDeployment`).
     fn watch_progress(&self, ix: DeploymentIx, host: &mut dyn Host) {
         let deployment = &self.deployments[&ix];
-        let Some(condition) = deployment
-            .conditions
-            .iter()
-            .find(|c| c.kind == "Progressing")
-        else {
+        let Some(condition) = deployment.conditions.iter().find(|c| c.kind == "Progressing") else {
             return;
         };
-        if self.is_complete(ix)
-            || matches!(
-                condition.reason,
-                "ProgressDeadlineExceeded" | "NewReplicaSetAvailable"
-            )
-        {
+        if self.is_complete(ix) || matches!(condition.reason, "ProgressDeadlineExceeded" | "NewReplicaSetAvailable") {
             return;
         }
         let at = condition.updated + deployment.spec.progress_deadline + STUCK_CHECK;
@@ -126,11 +96,7 @@ impl Cluster {
         let Some(deployment) = self.deployments.get_mut(&ix) else {
             return;
         };
-        let current = deployment
-            .conditions
-            .iter()
-            .find(|c| c.kind == "Progressing")
-            .map(|c| c.reason);
+        let current = deployment.conditions.iter().find(|c| c.kind == "Progressing").map(|c| c.reason);
         let (reason, message) = match (deployment.spec.paused, current) {
             (_, Some("ProgressDeadlineExceeded")) | (true, Some("DeploymentPaused")) => return,
             (true, _) => ("DeploymentPaused", "Deployment is paused"),
@@ -138,13 +104,7 @@ impl Cluster {
             (false, _) => return,
         };
         let message = message.to_owned();
-        let condition = Condition {
-            kind: "Progressing",
-            status: "Unknown",
-            reason,
-            message,
-            updated: now,
-        };
+        let condition = Condition { kind: "Progressing", status: "Unknown", reason, message, updated: now };
         set_condition(&mut deployment.conditions, condition);
     }
 

@@ -15,23 +15,14 @@ const LOG_LINES: usize = 200;
 impl Cluster {
     /// Whether the container must not be started yet; otherwise the next back-off is counted
     /// (`doBackOff`). `ended` is when the process ended that the sync found.
-    pub(super) fn is_backing_off(
-        &mut self,
-        ix: PodIx,
-        index: usize,
-        ended: Option<SimTime>,
-        host: &dyn Host,
-    ) -> bool {
+    pub(super) fn is_backing_off(&mut self, ix: PodIx, index: usize, ended: Option<SimTime>, host: &dyn Host) -> bool {
         let Some(ended) = ended else { return false };
         let now = host.now();
         let Some(pod) = self.pods.get_mut(&ix) else {
             return false;
         };
         let container = &mut pod.kubelet.containers[index];
-        let Some(back_off) = container
-            .crash_back_off
-            .filter(|b| b.holds_since(ended, now))
-        else {
+        let Some(back_off) = container.crash_back_off.filter(|b| b.holds_since(ended, now)) else {
             container.crash_back_off = Some(BackOff::next(container.crash_back_off, ended, now));
             return false;
         };
@@ -40,10 +31,7 @@ impl Cluster {
         let event = format!("Back-off restarting failed container {name} in pod {full}");
         container.waiting = Some(Waiting {
             reason: "CrashLoopBackOff",
-            message: format!(
-                "back-off {} restarting failed container={name} pod={full}",
-                go_duration(back_off.wait)
-            ),
+            message: format!("back-off {} restarting failed container={name} pod={full}", go_duration(back_off.wait)),
         });
         self.record_pod(host, ix, Severity::Warning, "BackOff", event);
         true
@@ -56,31 +44,19 @@ impl Cluster {
         };
         let Some(node) = pod.node() else { return };
         let spec = &pod.template.containers[index];
-        let program = self
-            .registry
-            .find(&spec.image)
-            .ok()
-            .and_then(|image| image.program(&spec.name));
+        let program = self.registry.find(&spec.image).ok().and_then(|image| image.program(&spec.name));
         let resources = spec.resources;
         // A limit of zero is none (`MilliCPUToQuota`).
         let process = host.start(&ProcessSpec {
             node,
             runs: program.map(|program| program.service),
             cpu_limit: resources.limits.cpu.filter(|limit| limit.0 > 0),
-            cpu_request: resources
-                .requests
-                .cpu
-                .or(resources.limits.cpu)
-                .unwrap_or_default(),
+            cpu_request: resources.requests.cpu.or(resources.limits.cpu).unwrap_or_default(),
             memory_limit: resources.limits.memory.filter(|limit| limit.0 > 0),
             replaces: pod.kubelet.containers[index].newest_process(),
         });
         let container = &mut pod.kubelet.containers[index];
-        let running = Process::Running {
-            container: process,
-            since: host.now(),
-            out_of_memory: false,
-        };
+        let running = Process::Running { container: process, since: host.now(), out_of_memory: false };
         if let Process::Exited(exit) = std::mem::replace(&mut container.process, running) {
             container.last_exit = Some(exit);
             container.restarts += 1;
@@ -94,37 +70,15 @@ impl Cluster {
         }
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
-        self.record_pod(
-            host,
-            ix,
-            Severity::Normal,
-            "Created",
-            format!("Created container: {name}"),
-        );
-        self.record_pod(
-            host,
-            ix,
-            Severity::Normal,
-            "Started",
-            format!("Started container {name}"),
-        );
+        self.record_pod(host, ix, Severity::Normal, "Created", format!("Created container: {name}"));
+        self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
         self.processes_changed(ix, host);
         self.relist(ix, host);
     }
 
     /// Asks a container to end that will be restarted. Returns whether it has to be waited for.
-    pub(super) fn begin_kill(
-        &mut self,
-        ix: PodIx,
-        index: usize,
-        reason: KillReason,
-        host: &mut dyn Host,
-    ) -> bool {
-        let Some(process) = self
-            .pods
-            .get(&ix)
-            .and_then(|pod| pod.kubelet.containers[index].running())
-        else {
+    pub(super) fn begin_kill(&mut self, ix: PodIx, index: usize, reason: KillReason, host: &mut dyn Host) -> bool {
+        let Some(process) = self.pods.get(&ix).and_then(|pod| pod.kubelet.containers[index].running()) else {
             return false;
         };
         let why = match reason {
@@ -132,10 +86,7 @@ impl Cluster {
             KillReason::Liveness => "failed liveness probe",
             KillReason::Startup => "failed startup probe",
         };
-        let message = format!(
-            "Container {} {why}, will be restarted",
-            self.container_name(ix, index)
-        );
+        let message = format!("Container {} {why}, will be restarted", self.container_name(ix, index));
         self.record_pod(host, ix, Severity::Normal, "Killing", message);
         self.ask_to_end(ix, process, host);
         true
@@ -164,19 +115,8 @@ impl Cluster {
             return;
         };
         let container = &mut pod.kubelet.containers[index];
-        let out_of_memory = matches!(
-            container.process,
-            Process::Running {
-                out_of_memory: true,
-                ..
-            }
-        );
-        container.process = Process::Exited(Exit {
-            container: process,
-            code,
-            out_of_memory,
-            finished: host.now(),
-        });
+        let out_of_memory = matches!(container.process, Process::Running { out_of_memory: true, .. });
+        container.process = Process::Exited(Exit { container: process, code, out_of_memory, finished: host.now() });
         self.probes.forget(&mut container.probes);
         let is_waited_for = matches!(pod.kubelet.current, Some(Step::Kill(i, _)) if i == index);
         if pod.kubelet.stage == Stage::Ending {
@@ -195,8 +135,7 @@ impl Cluster {
             return;
         };
         if let Some(pod) = self.pods.get_mut(&ix)
-            && let Process::Running { out_of_memory, .. } =
-                &mut pod.kubelet.containers[index].process
+            && let Process::Running { out_of_memory, .. } = &mut pod.kubelet.containers[index].process
         {
             *out_of_memory = true;
         }
@@ -208,11 +147,7 @@ impl Cluster {
         let Some(&(ix, index)) = self.containers.get(&process) else {
             return;
         };
-        let port = self
-            .pods
-            .get(&ix)
-            .and_then(|pod| pod.kubelet.containers[index].program)
-            .map(|p| p.port);
+        let port = self.pods.get(&ix).and_then(|pod| pod.kubelet.containers[index].program).map(|p| p.port);
         if let Some(port) = port {
             self.log(process, format!("listening on port {port}"));
         }
@@ -234,25 +169,14 @@ impl Cluster {
     }
 
     /// Replaces the images of a pod's containers, or gives them back.
-    pub(in super::super) fn patch_images(
-        &mut self,
-        ix: PodIx,
-        image: Option<&str>,
-        host: &mut dyn Host,
-    ) -> bool {
+    pub(in super::super) fn patch_images(&mut self, ix: PodIx, image: Option<&str>, host: &mut dyn Host) -> bool {
         let Some(pod) = self.pods.get_mut(&ix) else {
             return false;
         };
         let mut template = PodTemplate::clone(&pod.template);
         if let Some(image) = image {
             if pod.patched_images.is_none() {
-                pod.patched_images = Some(
-                    template
-                        .containers
-                        .iter()
-                        .map(|c| c.image.clone())
-                        .collect(),
-                );
+                pod.patched_images = Some(template.containers.iter().map(|c| c.image.clone()).collect());
             }
             for container in &mut template.containers {
                 image.clone_into(&mut container.image);
@@ -274,9 +198,5 @@ impl Cluster {
 /// As Go prints a duration of whole seconds: `10s`, `1m20s`, `5m0s`.
 fn go_duration(duration: SimDuration) -> String {
     let seconds = duration.0 / 1_000_000_000;
-    if seconds < 60 {
-        format!("{seconds}s")
-    } else {
-        format!("{}m{}s", seconds / 60, seconds % 60)
-    }
+    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
 }

@@ -34,13 +34,7 @@ struct Pull {
 
 impl Cluster {
     /// Sees to the image of a container that is to be started. Returns whether that takes time.
-    pub(super) fn begin_image(
-        &mut self,
-        ix: PodIx,
-        index: usize,
-        ended: Option<SimTime>,
-        host: &mut dyn Host,
-    ) -> bool {
+    pub(super) fn begin_image(&mut self, ix: PodIx, index: usize, ended: Option<SimTime>, host: &mut dyn Host) -> bool {
         if self.is_backing_off(ix, index, ended, host) {
             self.give_up(ix, index);
             return false;
@@ -52,13 +46,7 @@ impl Cluster {
         let is_present = self.nodes[node.index()].images.contains(&image);
         if self.registry.find(&image) == Err(Missing::Malformed) {
             let message = Missing::Malformed.message(&image);
-            self.record_pod(
-                host,
-                ix,
-                Severity::Warning,
-                "InspectFailed",
-                message.clone(),
-            );
+            self.record_pod(host, ix, Severity::Warning, "InspectFailed", message.clone());
             self.image_failed(ix, index, "InvalidImageName", message, host);
             return false;
         }
@@ -68,23 +56,13 @@ impl Cluster {
             return false;
         }
         if policy == ImagePullPolicy::Never {
-            let message =
-                format!("Container image \"{image}\" is not present with pull policy of Never");
-            self.record_pod(
-                host,
-                ix,
-                Severity::Warning,
-                "ErrImageNeverPull",
-                message.clone(),
-            );
+            let message = format!("Container image \"{image}\" is not present with pull policy of Never");
+            self.record_pod(host, ix, Severity::Warning, "ErrImageNeverPull", message.clone());
             self.image_failed(ix, index, "ErrImageNeverPull", message, host);
             return false;
         }
         let back_off = &self.pods[&ix].kubelet.containers[index].pull_back_off;
-        if back_off
-            .as_ref()
-            .is_some_and(|(of, back_off)| *of == image && back_off.holds(host.now()))
-        {
+        if back_off.as_ref().is_some_and(|(of, back_off)| *of == image && back_off.holds(host.now())) {
             let message = format!("Back-off pulling image \"{image}\"");
             self.record_pod(host, ix, Severity::Normal, "BackOff", message.clone());
             self.image_failed(ix, index, "ImagePullBackOff", message, host);
@@ -94,31 +72,11 @@ impl Cluster {
         true
     }
 
-    fn pull(
-        &mut self,
-        ix: PodIx,
-        container: usize,
-        node: NodeIx,
-        image: String,
-        host: &mut dyn Host,
-    ) {
+    fn pull(&mut self, ix: PodIx, container: usize, node: NodeIx, image: String, host: &mut dyn Host) {
         let (step, now) = (self.pods[&ix].kubelet.step, host.now());
-        self.record_pod(
-            host,
-            ix,
-            Severity::Normal,
-            "Pulling",
-            format!("Pulling image \"{image}\""),
-        );
+        self.record_pod(host, ix, Severity::Normal, "Pulling", format!("Pulling image \"{image}\""));
         let queue = &mut self.nodes[node.index()].puller.queue;
-        queue.push_back(Pull {
-            pod: ix,
-            container,
-            image,
-            step,
-            asked: now,
-            began: now,
-        });
+        queue.push_back(Pull { pod: ix, container, image, step, asked: now, began: now });
         if queue.len() == 1 {
             self.begin_pull(node, host);
         }
@@ -148,11 +106,7 @@ impl Cluster {
             self.nodes[node.index()].images.insert(pull.image.clone());
         }
         // The pod may be gone, or about to go.
-        let Some(pod) = self
-            .pods
-            .get_mut(&pull.pod)
-            .filter(|pod| pod.kubelet.step == pull.step)
-        else {
+        let Some(pod) = self.pods.get_mut(&pull.pod).filter(|pod| pod.kubelet.step == pull.step) else {
             return;
         };
         let back_off = &mut pod.kubelet.containers[pull.container].pull_back_off;
@@ -170,10 +124,7 @@ impl Cluster {
                 self.record_pod(host, pull.pod, Severity::Normal, "Pulled", message);
             }
             Err(missing) => {
-                let before = back_off
-                    .take()
-                    .filter(|(of, _)| of == image)
-                    .map(|(_, back_off)| back_off);
+                let before = back_off.take().filter(|(of, _)| of == image).map(|(_, back_off)| back_off);
                 *back_off = Some((image.clone(), BackOff::next(before, host.now(), host.now())));
                 let why = missing.message(image);
                 let message = format!("Failed to pull image \"{image}\": {why}");
@@ -185,24 +136,11 @@ impl Cluster {
     }
 
     /// Why the container cannot be started for its image.
-    fn image_failed(
-        &mut self,
-        ix: PodIx,
-        index: usize,
-        reason: &'static str,
-        message: String,
-        host: &dyn Host,
-    ) {
+    fn image_failed(&mut self, ix: PodIx, index: usize, reason: &'static str, message: String, host: &dyn Host) {
         if let Some(pod) = self.pods.get_mut(&ix) {
             pod.kubelet.containers[index].waiting = Some(Waiting { reason, message });
         }
-        self.record_pod(
-            host,
-            ix,
-            Severity::Warning,
-            "Failed",
-            format!("Error: {reason}"),
-        );
+        self.record_pod(host, ix, Severity::Warning, "Failed", format!("Error: {reason}"));
         self.give_up(ix, index);
     }
 
@@ -212,9 +150,7 @@ impl Cluster {
             return;
         };
         pod.kubelet.failed = true;
-        pod.kubelet
-            .steps
-            .retain(|step: &Step| step.container() != Some(index));
+        pod.kubelet.steps.retain(|step: &Step| step.container() != Some(index));
     }
 }
 

@@ -113,11 +113,7 @@ impl ProbesInFlight {
 impl Container {
     fn result(&self, kind: ProbeKind, process: Option<ContainerIx>) -> Option<bool> {
         let worker = self.probes[kind as usize].as_ref()?;
-        if worker.process == process {
-            worker.result
-        } else {
-            kind.initial()
-        }
+        if worker.process == process { worker.result } else { kind.initial() }
     }
 
     /// Whether a probe has succeeded for a process, or there is none.
@@ -138,24 +134,14 @@ impl Cluster {
             return;
         };
         let now = host.now();
-        for (index, (spec, container)) in pod
-            .template
-            .containers
-            .iter()
-            .zip(&mut pod.kubelet.containers)
-            .enumerate()
-        {
+        for (index, (spec, container)) in pod.template.containers.iter().zip(&mut pod.kubelet.containers).enumerate() {
             for kind in ProbeKind::ALL {
                 let Some(probe) = kind.of(spec) else { continue };
                 // The kubelets start with the world. The pods they find stand for pods that were
                 // created at other times, so each keeps a phase of its own.
                 let is_found = now < SimTime::ZERO + probe.period;
                 let wait = if is_found {
-                    let key = pod
-                        .key
-                        .with_str("probe")
-                        .with(index as u64)
-                        .with(kind as u64);
+                    let key = pod.key.with_str("probe").with(index as u64).with(kind as u64);
                     probe.period.scaled(key.draw().uniform())
                 } else {
                     SimDuration::ZERO
@@ -178,13 +164,7 @@ impl Cluster {
     }
 
     /// A worker's tick, unless its ticker was reset since.
-    pub(in super::super) fn probe_due(
-        &mut self,
-        ix: PodIx,
-        index: usize,
-        kind: ProbeKind,
-        host: &mut dyn Host,
-    ) {
+    pub(in super::super) fn probe_due(&mut self, ix: PodIx, index: usize, kind: ProbeKind, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
         };
@@ -274,12 +254,7 @@ impl Cluster {
     }
 
     /// A probe has come back.
-    pub(in super::super) fn probe_done(
-        &mut self,
-        token: u32,
-        outcome: ProbeOutcome,
-        host: &mut dyn Host,
-    ) {
+    pub(in super::super) fn probe_done(&mut self, token: u32, outcome: ProbeOutcome, host: &mut dyn Host) {
         let Some((ix, index, kind)) = self.probes.probes.remove(&token) else {
             return;
         };
@@ -297,22 +272,12 @@ impl Cluster {
         }
     }
 
-    fn probe_result(
-        &mut self,
-        ix: PodIx,
-        index: usize,
-        kind: ProbeKind,
-        outcome: ProbeOutcome,
-        host: &mut dyn Host,
-    ) {
+    fn probe_result(&mut self, ix: PodIx, index: usize, kind: ProbeKind, outcome: ProbeOutcome, host: &mut dyn Host) {
         let pod = &self.pods[&ix];
         let Some(probe) = kind.of(&pod.template.containers[index]).cloned() else {
             return;
         };
-        let success = matches!(
-            outcome,
-            ProbeOutcome::Status(200..=399) | ProbeOutcome::Connected
-        );
+        let success = matches!(outcome, ProbeOutcome::Status(200..=399) | ProbeOutcome::Connected);
         if !success {
             let why = failure(pod, &probe.action, outcome);
             let message = format!("{} probe failed: {why}", kind.name());
@@ -324,18 +289,10 @@ impl Cluster {
         let Some(worker) = &mut pod.kubelet.containers[index].probes[kind as usize] else {
             return;
         };
-        worker.run = if worker.last == Some(success) {
-            worker.run + 1
-        } else {
-            1
-        };
+        worker.run = if worker.last == Some(success) { worker.run + 1 } else { 1 };
         worker.last = Some(success);
         worker.keeps_phase &= !success;
-        let threshold = if success {
-            probe.success_threshold
-        } else {
-            probe.failure_threshold
-        };
+        let threshold = if success { probe.success_threshold } else { probe.failure_threshold };
         if worker.run < threshold {
             return;
         }
@@ -364,9 +321,7 @@ fn whole_seconds(at: SimTime) -> SimTime {
 fn target(action: &ProbeAction) -> ProbeTarget<'_> {
     match action {
         ProbeAction::HttpGet { path, port } => ProbeTarget::Http { path, port: *port },
-        ProbeAction::TcpSocket { port } | ProbeAction::Grpc { port } => {
-            ProbeTarget::Tcp { port: *port }
-        }
+        ProbeAction::TcpSocket { port } | ProbeAction::Grpc { port } => ProbeTarget::Tcp { port: *port },
         ProbeAction::Exec { .. } => ProbeTarget::Exec,
     }
 }
@@ -375,18 +330,14 @@ fn target(action: &ProbeAction) -> ProbeTarget<'_> {
 fn failure(pod: &Pod, action: &ProbeAction, outcome: ProbeOutcome) -> String {
     let ip = pod.address.map(|a| a.to_string()).unwrap_or_default();
     let (what, port) = match action {
-        ProbeAction::HttpGet { path, port } => {
-            (format!("Get \"http://{ip}:{port}{path}\": "), *port)
-        }
+        ProbeAction::HttpGet { path, port } => (format!("Get \"http://{ip}:{port}{path}\": "), *port),
         ProbeAction::TcpSocket { port } | ProbeAction::Grpc { port } => (String::new(), *port),
         ProbeAction::Exec { .. } => return "command failed".to_owned(),
     };
     match (outcome, what.is_empty()) {
         (ProbeOutcome::Status(status), _) => format!("HTTP probe failed with statuscode: {status}"),
         (ProbeOutcome::TimedOut, false) => {
-            format!(
-                "{what}context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-            )
+            format!("{what}context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
         }
         (ProbeOutcome::TimedOut, true) => format!("dial tcp {ip}:{port}: i/o timeout"),
         (ProbeOutcome::Reset, false) => format!("{what}EOF"),

@@ -48,43 +48,25 @@ impl Container {
     /// Its status now (`convertToAPIContainerStatuses`, `generateAPIPodStatus`). Readiness comes from the
     /// probes' results.
     fn status(&self) -> Shown {
-        let creating = || Waiting {
-            reason: "ContainerCreating",
-            message: String::new(),
-        };
+        let creating = || Waiting { reason: "ContainerCreating", message: String::new() };
         let (state, last) = match (&self.process, &self.waiting) {
-            (Process::Running { since, .. }, _) => {
-                (ContainerState::Running { since: *since }, self.last_exit)
+            (Process::Running { since, .. }, _) => (ContainerState::Running { since: *since }, self.last_exit),
+            (Process::None, waiting) => {
+                (ContainerState::Waiting(waiting.clone().unwrap_or_else(creating)), self.last_exit)
             }
-            (Process::None, waiting) => (
-                ContainerState::Waiting(waiting.clone().unwrap_or_else(creating)),
-                self.last_exit,
-            ),
-            (Process::Exited(exit), Some(waiting)) => {
-                (ContainerState::Waiting(waiting.clone()), Some(*exit))
-            }
+            (Process::Exited(exit), Some(waiting)) => (ContainerState::Waiting(waiting.clone()), Some(*exit)),
             (Process::Exited(exit), None) => (ContainerState::Terminated(*exit), self.last_exit),
         };
         let is_running = matches!(state, ContainerState::Running { .. });
         let process = self.newest_process();
         let started = is_running && self.has_passed(ProbeKind::Startup, process);
         let ready = started && self.has_passed(ProbeKind::Readiness, process);
-        Shown {
-            state,
-            last,
-            ready,
-            started,
-            restarts: self.restarts,
-            process,
-        }
+        Shown { state, last, ready, started, restarts: self.restarts, process }
     }
 
     /// Whether it waits without ever having run.
     fn is_pending(&self) -> bool {
-        matches!(
-            self.shown.state,
-            ContainerState::Waiting(_) | ContainerState::Unknown
-        ) && self.shown.last.is_none()
+        matches!(self.shown.state, ContainerState::Waiting(_) | ContainerState::Unknown) && self.shown.last.is_none()
     }
 }
 
@@ -98,11 +80,7 @@ impl Cluster {
             container.shown = container.status();
         }
         let is_pending = pod.kubelet.containers.iter().any(Container::is_pending);
-        let phase = if is_pending {
-            Phase::Pending
-        } else {
-            Phase::Running
-        };
+        let phase = if is_pending { Phase::Pending } else { Phase::Running };
         let is_new = std::mem::replace(&mut pod.phase, phase) != phase;
         let waits_for_readiness: Vec<_> = (0..pod.kubelet.containers.len())
             .filter(|index| {
@@ -127,10 +105,8 @@ impl Cluster {
         for container in &mut pod.kubelet.containers {
             let process = container.shown.process;
             let is_running = matches!(container.shown.state, ContainerState::Running { .. });
-            container.shown.started =
-                is_running && container.has_passed(ProbeKind::Startup, process);
-            container.shown.ready =
-                container.shown.started && container.has_passed(ProbeKind::Readiness, process);
+            container.shown.started = is_running && container.has_passed(ProbeKind::Startup, process);
+            container.shown.ready = container.shown.started && container.has_passed(ProbeKind::Readiness, process);
         }
         let ready = pod.kubelet.containers.iter().all(|c| c.shown.ready);
         if ready == pod.ready {
@@ -142,10 +118,7 @@ impl Cluster {
         if let Some(deployment) = owner.filter(|_| ready) {
             let min_ready = self.deployments[&deployment].spec.min_ready;
             if min_ready.0 > 0 {
-                host.schedule(
-                    host.now() + min_ready,
-                    Event::Sync(Work::Deployment(deployment)),
-                );
+                host.schedule(host.now() + min_ready, Event::Sync(Work::Deployment(deployment)));
             }
         }
         self.pod_changed(ix, host);

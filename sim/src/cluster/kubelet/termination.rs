@@ -48,11 +48,7 @@ impl Cluster {
 
     /// If that was the last container, the sandbox goes.
     pub(super) fn container_ended(&mut self, ix: PodIx, host: &mut dyn Host) {
-        if self
-            .pods
-            .get(&ix)
-            .is_some_and(|pod| !pod.kubelet.is_anything_running())
-        {
+        if self.pods.get(&ix).is_some_and(|pod| !pod.kubelet.is_anything_running()) {
             self.show_status(ix, host);
             host.schedule(host.now() + SANDBOX_STOP, Event::TornDown(ix));
         }
@@ -66,12 +62,7 @@ impl Cluster {
         let Some(node) = pod.node() else { return };
         if pod.kubelet.stage == Stage::Ending {
             pod.kubelet.stage = Stage::Stopped;
-            for process in pod
-                .kubelet
-                .containers
-                .iter()
-                .filter_map(Container::newest_process)
-            {
+            for process in pod.kubelet.containers.iter().filter_map(Container::newest_process) {
                 host.remove_address(process);
             }
             let at = next_tick(self.nodes[node.index()].relist_phase(), host.now()) + REMOVAL;

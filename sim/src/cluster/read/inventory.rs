@@ -74,9 +74,7 @@ impl Cluster {
     /// What the judge asks about a component.
     pub fn component_state(&self, now: SimTime, component: &str) -> ComponentState {
         let mut state = ComponentState::default();
-        let deployment = self
-            .find_deployment(component)
-            .map(|ix| &self.deployments[&ix].spec);
+        let deployment = self.find_deployment(component).map(|ix| &self.deployments[&ix].spec);
         state.exists = deployment.is_some();
         state.replicas = deployment.map_or(0, |d| d.replicas);
         let min_ready = deployment.map(|d| d.min_ready).unwrap_or_default();
@@ -121,40 +119,25 @@ impl Cluster {
 
     /// The pods behind a Service, ready or not, as service discovery finds them.
     pub fn endpoints(&self, service: KubeServiceIx) -> impl Iterator<Item = PodIx> + '_ {
-        let services = self
-            .services
-            .iter()
-            .filter(move |s| s.index == Some(service));
-        services
-            .flat_map(|s| &s.endpoints)
-            .map(|endpoint| endpoint.pod)
+        let services = self.services.iter().filter(move |s| s.index == Some(service));
+        services.flat_map(|s| &s.endpoints).map(|endpoint| endpoint.pod)
     }
 
     /// The pods of a component that are not terminating, oldest first.
     pub fn pods_of<'a>(&'a self, component: &'a str) -> impl Iterator<Item = PodIx> + 'a {
         let is_own = move |pod: &Pod| pod.component == component && pod.is_active();
-        self.pods
-            .iter()
-            .filter(move |(_, pod)| is_own(pod))
-            .map(|(ix, _)| *ix)
+        self.pods.iter().filter(move |(_, pod)| is_own(pod)).map(|(ix, _)| *ix)
     }
 
     /// The pods with these labels in these namespaces (none is any) that are not terminating, as an
     /// experiment of Chaos Mesh selects them, oldest first.
-    pub fn pods_with<'a>(
-        &'a self,
-        namespaces: &'a [String],
-        labels: &'a Labels,
-    ) -> impl Iterator<Item = PodIx> + 'a {
+    pub fn pods_with<'a>(&'a self, namespaces: &'a [String], labels: &'a Labels) -> impl Iterator<Item = PodIx> + 'a {
         let is_meant = |pod: &Pod| {
             pod.is_active()
                 && (namespaces.is_empty() || namespaces.contains(&pod.namespace))
                 && is_subset(labels, &pod.labels)
         };
-        self.pods
-            .iter()
-            .filter(move |(_, pod)| is_meant(pod))
-            .map(|(ix, _)| *ix)
+        self.pods.iter().filter(move |(_, pod)| is_meant(pod)).map(|(ix, _)| *ix)
     }
 
     /// The live process of a pod's first container, if it has one.

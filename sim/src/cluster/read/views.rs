@@ -1,8 +1,6 @@
 //! Objects as the views that agents get.
 
-use crate::environment::{
-    AutoscalerView, ContainerView, DeploymentView, PodView, ReplicaSetView, ServiceView,
-};
+use crate::environment::{AutoscalerView, ContainerView, DeploymentView, PodView, ReplicaSetView, ServiceView};
 use crate::ids::DeploymentIx;
 use crate::manifest::{MetricTarget, PortRef, ServicePort};
 use crate::time::SimTime;
@@ -18,23 +16,11 @@ impl Cluster {
             name: pod.name.clone(),
             component: pod.component.clone(),
             status: printer::pod_status(pod).to_owned(),
-            ready: pod
-                .kubelet
-                .containers
-                .iter()
-                .filter(|c| c.shown.ready)
-                .count() as u32,
+            ready: pod.kubelet.containers.iter().filter(|c| c.shown.ready).count() as u32,
             containers: pod.template.containers.len() as u32,
-            restarts: pod
-                .kubelet
-                .containers
-                .iter()
-                .map(|c| c.shown.restarts)
-                .sum(),
+            restarts: pod.kubelet.containers.iter().map(|c| c.shown.restarts).sum(),
             age: now.since(pod.created),
-            node: pod
-                .node()
-                .map(|node| self.nodes[node.index()].spec.name.clone()),
+            node: pod.node().map(|node| self.nodes[node.index()].spec.name.clone()),
             ip: pod.address.map(|address| address.to_string()),
         }
     }
@@ -42,21 +28,13 @@ impl Cluster {
     /// Oldest revision first.
     pub(super) fn replica_set_views(&self, ix: DeploymentIx, now: SimTime) -> Vec<ReplicaSetView> {
         let main = self.deployments[&ix].main_container();
-        let mut sets: Vec<_> = self
-            .replica_sets
-            .iter()
-            .filter(|(_, set)| set.deployment == ix)
-            .collect();
+        let mut sets: Vec<_> = self.replica_sets.iter().filter(|(_, set)| set.deployment == ix).collect();
         sets.sort_by_key(|(_, set)| set.revision);
         let mut before = None;
         let mut views = Vec::new();
         for (set_ix, set) in sets {
             let counts = self.pod_counts(*set_ix, now);
-            let main = set
-                .template
-                .containers
-                .get(main)
-                .or(set.template.containers.first());
+            let main = set.template.containers.get(main).or(set.template.containers.first());
             views.push(ReplicaSetView {
                 name: set.name.clone(),
                 revision: set.revision,
@@ -73,19 +51,13 @@ impl Cluster {
 }
 
 fn condition_texts(conditions: &[Condition]) -> Vec<(String, String, String)> {
-    conditions
-        .iter()
-        .map(|c| (c.kind.to_owned(), c.status.to_owned(), c.reason.to_owned()))
-        .collect()
+    conditions.iter().map(|c| (c.kind.to_owned(), c.status.to_owned(), c.reason.to_owned())).collect()
 }
 
 pub(super) fn deployment_view(deployment: &Deployment) -> DeploymentView {
     let main = &deployment.spec.template.containers[deployment.main_container()];
-    let probes = [
-        ("Liveness", &main.liveness_probe),
-        ("Readiness", &main.readiness_probe),
-        ("Startup", &main.startup_probe),
-    ];
+    let probes =
+        [("Liveness", &main.liveness_probe), ("Readiness", &main.readiness_probe), ("Startup", &main.startup_probe)];
     let mut conditions = condition_texts(&deployment.conditions);
     conditions.sort();
     DeploymentView {
@@ -99,15 +71,8 @@ pub(super) fn deployment_view(deployment: &Deployment) -> DeploymentView {
         cpu_limit: main.resources.limits.cpu,
         memory_request: main.resources.requests.memory,
         memory_limit: main.resources.limits.memory,
-        env: main
-            .env
-            .iter()
-            .map(|v| (v.name.clone(), printer::env_value(&v.value)))
-            .collect(),
-        probes: probes
-            .iter()
-            .filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?)))
-            .collect(),
+        env: main.env.iter().map(|v| (v.name.clone(), printer::env_value(&v.value))).collect(),
+        probes: probes.iter().filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?))).collect(),
         conditions,
         revision: deployment.revision,
         strategy: printer::strategy(&deployment.spec.strategy),
@@ -151,12 +116,7 @@ pub(super) fn service_view(service: &Service) -> ServiceView {
     };
     ServiceView {
         name: service.spec.meta.name.clone(),
-        selector: service
-            .spec
-            .selector
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect(),
+        selector: service.spec.selector.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         ports: service.spec.ports.iter().map(port).collect(),
         endpoints: service
             .endpoints

@@ -8,10 +8,7 @@ fn invalid(object: &str, mistakes: &[String]) -> Result<(), Rejected> {
     match mistakes {
         [] => Ok(()),
         [only] => Err(Rejected(format!("{object} is invalid: {only}"))),
-        several => Err(Rejected(format!(
-            "{object} is invalid: [{}]",
-            several.join(", ")
-        ))),
+        several => Err(Rejected(format!("{object} is invalid: [{}]", several.join(", ")))),
     }
 }
 
@@ -30,11 +27,7 @@ pub(super) fn replicas(replicas: u32) -> Result<(), Rejected> {
 }
 
 /// A request must not exceed its limit.
-pub(super) fn resources(
-    component: &str,
-    index: usize,
-    resources: &ResourceRequirements,
-) -> Result<(), Rejected> {
+pub(super) fn resources(component: &str, index: usize, resources: &ResourceRequirements) -> Result<(), Rejected> {
     let ResourceRequirements { requests, limits } = resources;
     let field = container_field(index, "resources.requests");
     let mut mistakes = Vec::new();
@@ -46,19 +39,9 @@ pub(super) fn resources(
         }
     };
     let text = |q: Option<crate::units::Millicores>| q.map(|q| q.to_string());
-    check(
-        "cpu",
-        text(requests.cpu),
-        text(limits.cpu),
-        requests.cpu > limits.cpu,
-    );
+    check("cpu", text(requests.cpu), text(limits.cpu), requests.cpu > limits.cpu);
     let text = |q: Option<crate::units::Bytes>| q.map(|q| q.to_string());
-    check(
-        "memory",
-        text(requests.memory),
-        text(limits.memory),
-        requests.memory > limits.memory,
-    );
+    check("memory", text(requests.memory), text(limits.memory), requests.memory > limits.memory);
     invalid(&format!("Deployment.apps \"{component}\""), &mistakes)
 }
 
@@ -69,28 +52,18 @@ pub(super) fn image(component: &str, index: usize, image: &str) -> Result<(), Re
     if image.is_empty() {
         mistakes.push(format!("{field}: Required value"));
     } else if image.trim() != image {
-        mistakes.push(format!(
-            "{field}: Invalid value: \"{image}\": must not have leading or trailing whitespace"
-        ));
+        mistakes.push(format!("{field}: Invalid value: \"{image}\": must not have leading or trailing whitespace"));
     }
     invalid(&format!("Deployment.apps \"{component}\""), &mistakes)
 }
 
 /// The name of an environment variable.
-pub(super) fn variable(
-    component: &str,
-    index: usize,
-    position: usize,
-    name: &str,
-) -> Result<(), Rejected> {
+pub(super) fn variable(component: &str, index: usize, position: usize, name: &str) -> Result<(), Rejected> {
     let field = container_field(index, &format!("env[{position}].name"));
     let mut mistakes = Vec::new();
     if name.is_empty() {
         mistakes.push(format!("{field}: Required value"));
-    } else if !name
-        .bytes()
-        .all(|b| (b' '..=b'~').contains(&b) && b != b'=')
-    {
+    } else if !name.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=') {
         mistakes.push(format!(
             "{field}: Invalid value: \"{name}\": a valid environment variable name must consist only of printable \
              ASCII characters other than '='"
@@ -104,14 +77,10 @@ pub(super) fn autoscaler(spec: &HorizontalPodAutoscaler) -> Result<(), Rejected>
     let (minimum, maximum) = (spec.min_replicas, spec.max_replicas);
     let mut mistakes = Vec::new();
     if minimum < 1 {
-        mistakes.push(format!(
-            "spec.minReplicas: Invalid value: {minimum}: must be greater than or equal to 1"
-        ));
+        mistakes.push(format!("spec.minReplicas: Invalid value: {minimum}: must be greater than or equal to 1"));
     }
     if maximum < 1 {
-        mistakes.push(format!(
-            "spec.maxReplicas: Invalid value: {maximum}: must be greater than 0"
-        ));
+        mistakes.push(format!("spec.maxReplicas: Invalid value: {maximum}: must be greater than 0"));
     }
     if maximum < minimum {
         mistakes.push(format!(
@@ -121,9 +90,7 @@ pub(super) fn autoscaler(spec: &HorizontalPodAutoscaler) -> Result<(), Rejected>
     for (index, metric) in spec.metrics.iter().enumerate() {
         use crate::manifest::MetricTarget as Target;
         let (field, value) = match metric {
-            Target::CpuUtilization(v) | Target::MemoryUtilization(v) => {
-                ("averageUtilization", u64::from(*v))
-            }
+            Target::CpuUtilization(v) | Target::MemoryUtilization(v) => ("averageUtilization", u64::from(*v)),
             Target::CpuAverage(v) => ("averageValue", v.0),
             Target::MemoryAverage(v) => ("averageValue", v.0),
         };
@@ -133,8 +100,5 @@ pub(super) fn autoscaler(spec: &HorizontalPodAutoscaler) -> Result<(), Rejected>
             ));
         }
     }
-    invalid(
-        &format!("HorizontalPodAutoscaler.autoscaling \"{}\"", spec.meta.name),
-        &mistakes,
-    )
+    invalid(&format!("HorizontalPodAutoscaler.autoscaling \"{}\"", spec.meta.name), &mistakes)
 }

@@ -20,19 +20,10 @@ impl Limited {
         }
         let others = (known + 1..lanes.end).chain(0..known);
         let mut candidates = std::iter::once(known).chain(others);
-        candidates
-            .find(|&ix| self.lanes[ix].is_free())
-            .unwrap_or(known)
+        candidates.find(|&ix| self.lanes[ix].is_free()).unwrap_or(known)
     }
 
-    pub(super) fn enqueue(
-        &mut self,
-        ix: usize,
-        now: SimTime,
-        thread: u32,
-        left: Work,
-        slept: Option<Work>,
-    ) {
+    pub(super) fn enqueue(&mut self, ix: usize, now: SimTime, thread: u32, left: Work, slept: Option<Work>) {
         self.sync(ix, now);
         self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
         let may_run = self.account(ix, now);

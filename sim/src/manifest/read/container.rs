@@ -96,10 +96,8 @@ pub(super) enum PullPolicy {
 }
 
 /// Fields of a container that Kubernetes acts on and the twin does not.
-const NOT_MODELLED: [(&str, &str); 2] = [
-    ("lifecycle", "hooks do not run in the twin"),
-    ("envFrom", "the twin shows only variables under `env`"),
-];
+const NOT_MODELLED: [(&str, &str); 2] =
+    [("lifecycle", "hooks do not run in the twin"), ("envFrom", "the twin shows only variables under `env`")];
 
 pub(super) fn container(spec: ContainerSpec, field: &str, findings: &mut Findings) -> Container {
     check_name(findings, &format!("{field}.name"), &spec.name, NameKind::Label);
@@ -115,9 +113,8 @@ pub(super) fn container(spec: ContainerSpec, field: &str, findings: &mut Finding
         Some(PullPolicy::Never) => ImagePullPolicy::Never,
     };
     let ports = ports(spec.ports.unwrap_or_default(), &format!("{field}.ports"), findings);
-    let mut read_probe = |spec: Option<ProbeSpec>, name: &str| {
-        spec.map(|spec| probe(spec, field, name, &ports, findings))
-    };
+    let mut read_probe =
+        |spec: Option<ProbeSpec>, name: &str| spec.map(|spec| probe(spec, field, name, &ports, findings));
     let liveness_probe = read_probe(spec.liveness_probe, "livenessProbe");
     let readiness_probe = read_probe(spec.readiness_probe, "readinessProbe");
     let startup_probe = read_probe(spec.startup_probe, "startupProbe");
@@ -220,11 +217,7 @@ fn resources(spec: Option<ResourcesSpec>, field: &str, findings: &mut Findings) 
     ResourceRequirements { requests, limits }
 }
 
-fn resource_list(
-    quantities: BTreeMap<String, Quantity>,
-    field: &str,
-    findings: &mut Findings,
-) -> ResourceList {
+fn resource_list(quantities: BTreeMap<String, Quantity>, field: &str, findings: &mut Findings) -> ResourceList {
     let mut list = ResourceList::default();
     for (name, Quantity(text)) in quantities {
         let field = below(field, &name);

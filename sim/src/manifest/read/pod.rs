@@ -136,12 +136,7 @@ pub(super) fn template(template: TemplateSpec, field: &str, findings: &mut Findi
     }
 }
 
-fn containers(
-    specs: Vec<ContainerSpec>,
-    field: &str,
-    volumes: &[String],
-    findings: &mut Findings,
-) -> Vec<Container> {
+fn containers(specs: Vec<ContainerSpec>, field: &str, volumes: &[String], findings: &mut Findings) -> Vec<Container> {
     if specs.is_empty() {
         findings.error(field, "a pod needs a container", "add `- name: …` and `image: …`");
     }

@@ -15,15 +15,29 @@ impl Check<'_> {
         if let UserWait::Between { min, max } = class.wait
             && min > max
         {
-            self.error(&format!("{field}.wait.between"), format!("{min} is longer than {max}"), "exchange `min` and `max`");
+            self.error(
+                &format!("{field}.wait.between"),
+                format!("{min} is longer than {max}"),
+                "exchange `min` and `max`",
+            );
         }
-        self.is(class.timeout.is_none_or(|t| t.0 > 0), &format!("{field}.timeout"), "0 lets every request fail", "use a duration above 0, or leave it out for none");
+        self.is(
+            class.timeout.is_none_or(|t| t.0 > 0),
+            &format!("{field}.timeout"),
+            "0 lets every request fail",
+            "use a duration above 0, or leave it out for none",
+        );
         for (attribute, value) in &class.attributes {
             let field = member(&format!("{field}.attributes"), attribute);
             self.attribute_exists(&field, attribute);
             self.is(value.is_finite(), &field, "it is not finite", "use a number");
         }
-        self.is(!class.tasks.is_empty(), &format!("{field}.tasks"), "there are none", "give its users at least one task");
+        self.is(
+            !class.tasks.is_empty(),
+            &format!("{field}.tasks"),
+            "there are none",
+            "give its users at least one task",
+        );
         for (i, task) in class.tasks.iter().enumerate() {
             self.task(&format!("{field}.tasks[{i}]"), task);
         }
@@ -31,7 +45,12 @@ impl Check<'_> {
 
     fn task(&mut self, field: &str, task: &UserTask) {
         self.positive(&format!("{field}.weight"), task.weight);
-        self.is(!task.requests.is_empty(), &format!("{field}.requests"), "there are none", "give the task at least one request");
+        self.is(
+            !task.requests.is_empty(),
+            &format!("{field}.requests"),
+            "there are none",
+            "give the task at least one request",
+        );
         for (i, request) in task.requests.iter().enumerate() {
             let field = format!("{field}.requests[{i}]");
             self.request(&format!("{field}.request"), &request.request);
@@ -47,7 +66,12 @@ impl Check<'_> {
                     Assignment::Value(value) => std::slice::from_ref(value),
                     Assignment::OneOf(values) => values,
                 };
-                self.is(!values.is_empty(), &format!("{field}.one-of"), "there are no values to choose from", "give at least one");
+                self.is(
+                    !values.is_empty(),
+                    &format!("{field}.one-of"),
+                    "there are no values to choose from",
+                    "give at least one",
+                );
                 self.is(values.iter().all(|v| v.is_finite()), &field, "a value is not finite", "use numbers");
             }
         }
@@ -81,7 +105,12 @@ impl Check<'_> {
         }
         let target_exists = self.service_exists("default_load.target", &load.target);
         let Some(class) = profile.user_classes.get(&load.user_class) else {
-            self.unknown("default_load.user_class", "user class", &load.user_class, profile.user_classes.keys().map(String::as_str));
+            self.unknown(
+                "default_load.user_class",
+                "user class",
+                &load.user_class,
+                profile.user_classes.keys().map(String::as_str),
+            );
             return;
         };
         let requests = class.tasks.iter().flat_map(|task| &task.requests);

@@ -2,7 +2,9 @@
 
 use super::{Check, suggestion};
 use crate::graph;
-use crate::profile::{Burst, Call, Condition, Distribution, Endpoint, Parallel, Reaction, Respond, ServiceProfile, Step};
+use crate::profile::{
+    Burst, Call, Condition, Distribution, Endpoint, Parallel, Reaction, Respond, ServiceProfile, Step,
+};
 use crate::program::{MAX_BRANCHES, answers};
 
 /// Most instructions of one program once its `repeat` steps are unrolled.
@@ -29,22 +31,38 @@ impl<'a> Check<'a> {
     pub(super) fn request(&mut self, field: &str, request: &str) {
         let words: Vec<_> = request.split(' ').collect();
         if words.iter().any(|word| word.is_empty()) {
-            self.error(field, format!("`{request}` has no form"), "write a method and a path, such as `GET /carts/{id}`, or a verb, such as `find`");
+            self.error(
+                field,
+                format!("`{request}` has no form"),
+                "write a method and a path, such as `GET /carts/{id}`, or a verb, such as `find`",
+            );
             return;
         }
         let is_http = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&words[0]);
         if is_http && !(words.len() == 2 && words[1].starts_with('/')) {
             self.error(field, format!("`{request}` has no path"), format!("write `{} /…`", words[0]));
         }
-        if let Some(part) = request.split(['/', ' ']).find(|part| part.contains(['{', '}']) && !(part.starts_with('{') && part.ends_with('}'))) {
-            self.error(field, format!("`{part}` is only partly in braces"), "put the whole part between two `/` into braces: it stands for any one");
+        if let Some(part) = request
+            .split(['/', ' '])
+            .find(|part| part.contains(['{', '}']) && !(part.starts_with('{') && part.ends_with('}')))
+        {
+            self.error(
+                field,
+                format!("`{part}` is only partly in braces"),
+                "put the whole part between two `/` into braces: it stands for any one",
+            );
         }
     }
 
     pub(super) fn program(&mut self, field: &str, program: &'a [Step]) {
         let instructions = instructions(program);
         let help = format!("lower `times`: a program has at most {MAX_INSTRUCTIONS}");
-        self.is(instructions <= MAX_INSTRUCTIONS, field, &format!("{instructions} instructions once its repeats are unrolled"), &help);
+        self.is(
+            instructions <= MAX_INSTRUCTIONS,
+            field,
+            &format!("{instructions} instructions once its repeats are unrolled"),
+            &help,
+        );
         self.steps(field, program);
     }
 
@@ -60,19 +78,32 @@ impl<'a> Check<'a> {
                     self.endpoint_exists(&format!("{field}.broker"), &publish.broker, "publish");
                     self.reaction(&format!("{field}.on_failure"), publish.on_failure);
                     if !self.is_consumed(&publish.broker, &publish.queue) {
-                        self.warning(&format!("{field}.queue"), format!("nobody consumes `{}`", publish.queue), "compare the names of the queues");
+                        self.warning(
+                            &format!("{field}.queue"),
+                            format!("nobody consumes `{}`", publish.queue),
+                            "compare the names of the queues",
+                        );
                     }
                 }
                 Step::Wait(wait) => self.within(&format!("{field}.wait.variation"), wait.variation, 0.0, 10.0),
                 Step::Respond(respond) => {
                     self.respond(&format!("{field}.respond"), respond);
                     if respond.when.is_none() && i + 1 < steps.len() {
-                        self.warning(&field, "the steps behind it are never reached", "remove them, or say `when` it answers");
+                        self.warning(
+                            &field,
+                            "the steps behind it are never reached",
+                            "remove them, or say `when` it answers",
+                        );
                     }
                 }
                 Step::Repeat(repeat) => {
                     let field = format!("{field}.repeat");
-                    self.is(repeat.times > 0, &format!("{field}.times"), "0 times is never", "use at least 1, or remove the step");
+                    self.is(
+                        repeat.times > 0,
+                        &format!("{field}.times"),
+                        "0 times is never",
+                        "use at least 1, or remove the step",
+                    );
                     self.steps(&format!("{field}.steps"), &repeat.steps);
                 }
             }
@@ -82,7 +113,11 @@ impl<'a> Check<'a> {
     pub(super) fn burst(&mut self, field: &str, burst: &Burst) {
         self.within(&format!("{field}.variation"), burst.variation, 0.0, 10.0);
         if burst.distribution == Distribution::Exponential && burst.variation != 0.0 {
-            self.error(&format!("{field}.variation"), "the variation of an exponential cost is 1", "remove `variation`, or use the default distribution");
+            self.error(
+                &format!("{field}.variation"),
+                "the variation of an exponential cost is 1",
+                "remove `variation`, or use the default distribution",
+            );
         }
     }
 
@@ -95,8 +130,11 @@ impl<'a> Check<'a> {
     /// `field` is the call's, or of the name of the service.
     fn endpoint_exists(&mut self, field: &str, to: &str, request: &str) {
         let is_call = field.ends_with("call");
-        let (to_field, request_field) =
-            if is_call { (format!("{field}.to"), format!("{field}.request")) } else { (field.to_owned(), field.to_owned()) };
+        let (to_field, request_field) = if is_call {
+            (format!("{field}.to"), format!("{field}.request"))
+        } else {
+            (field.to_owned(), field.to_owned())
+        };
         if !self.service_exists(&to_field, to) {
             return;
         }
@@ -111,9 +149,18 @@ impl<'a> Check<'a> {
 
     fn parallel(&mut self, field: &str, parallel: &'a Parallel) {
         let count = parallel.branches.len();
-        self.is((1..=MAX_BRANCHES).contains(&count), &format!("{field}.branches"), &format!("{count} branches"), &format!("use 1 to {MAX_BRANCHES}"));
+        self.is(
+            (1..=MAX_BRANCHES).contains(&count),
+            &format!("{field}.branches"),
+            &format!("{count} branches"),
+            &format!("use 1 to {MAX_BRANCHES}"),
+        );
         if parallel.await_timeout.is_some_and(|timeout| timeout.0 == 0) {
-            self.error(&format!("{field}.await_timeout"), "0 waits for nothing", "use a duration above 0, or leave it out to wait as long as it takes");
+            self.error(
+                &format!("{field}.await_timeout"),
+                "0 waits for nothing",
+                "use a duration above 0, or leave it out to wait as long as it takes",
+            );
         }
         self.reaction(&format!("{field}.on_timeout"), parallel.on_timeout);
         for (i, branch) in parallel.branches.iter().enumerate() {
@@ -128,7 +175,9 @@ impl<'a> Check<'a> {
                 self.attribute_exists(&format!("{field}.when.above.attribute"), attribute);
                 self.is(value.is_finite(), &format!("{field}.when.above.value"), "it is not finite", "use a number");
             }
-            Some(Condition::Chance(probability)) => self.within(&format!("{field}.when.chance"), *probability, 0.0, 1.0),
+            Some(Condition::Chance(probability)) => {
+                self.within(&format!("{field}.when.chance"), *probability, 0.0, 1.0);
+            }
             None => {}
         }
     }
@@ -141,7 +190,8 @@ impl<'a> Check<'a> {
 
     pub(super) fn is_published(&self, broker: &str, queue: &str) -> bool {
         let services = self.located.value.services.values();
-        let mut programs = services.flat_map(|s| s.endpoints.iter().map(|e| &e.program).chain(s.consumes.iter().map(|c| &c.program)));
+        let mut programs =
+            services.flat_map(|s| s.endpoints.iter().map(|e| &e.program).chain(s.consumes.iter().map(|c| &c.program)));
         programs.any(|program| {
             let mut found = false;
             graph::walk(program, &mut |step| {

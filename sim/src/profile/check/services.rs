@@ -8,7 +8,12 @@ use crate::profile::{Breaker, Client, Concurrency, Connections, Memory, Metrics,
 
 impl<'a> Check<'a> {
     pub(super) fn service(&mut self, field: &str, name: &str, service: &'a ServiceProfile) {
-        self.is(service.port > 0, &format!("{field}.port"), "0 is no port", "use the port that it listens on in its container, 1 to 65535");
+        self.is(
+            service.port > 0,
+            &format!("{field}.port"),
+            "0 is no port",
+            "use the port that it listens on in its container, 1 to 65535",
+        );
         self.runtime(&format!("{field}.runtime"), name, &service.runtime);
         self.memory(&format!("{field}.memory"), &service.memory);
         self.clients(field, service);
@@ -34,15 +39,35 @@ impl<'a> Check<'a> {
             );
         }
         self.is(runtime.backlog > 0, &format!("{field}.backlog"), "a backlog of 0 accepts nothing", "use at least 1");
-        self.is(runtime.start_up.threads > 0, &format!("{field}.start_up.threads"), "0 threads never start", "use at least 1");
+        self.is(
+            runtime.start_up.threads > 0,
+            &format!("{field}.start_up.threads"),
+            "0 threads never start",
+            "use at least 1",
+        );
         if let Some(warm_up) = &runtime.warm_up {
             self.within(&format!("{field}.warm_up.extra"), warm_up.extra, 0.0, 100.0);
-            self.is(warm_up.time_constant.0 > 0, &format!("{field}.warm_up.time_constant"), "0 is no time constant", "use the time in which the extra falls to 37 %");
+            self.is(
+                warm_up.time_constant.0 > 0,
+                &format!("{field}.warm_up.time_constant"),
+                "0 is no time constant",
+                "use the time in which the extra falls to 37 %",
+            );
         }
-        self.is(runtime.cools_in.0 > 0, &format!("{field}.cools_in"), "0 would make every burst cold", "use a duration above 0");
+        self.is(
+            runtime.cools_in.0 > 0,
+            &format!("{field}.cools_in"),
+            "0 would make every burst cold",
+            "use a duration above 0",
+        );
         if let Some(background) = &runtime.background {
             let every = format!("{field}.background.every");
-            self.is(background.every.0 >= 1_000_000, &every, &format!("{} is too often", background.every), "use at least 1ms");
+            self.is(
+                background.every.0 >= 1_000_000,
+                &every,
+                &format!("{} is too often", background.every),
+                "use at least 1ms",
+            );
         }
         for (i, other) in runtime.waits_for.iter().enumerate() {
             let field = format!("{field}.waits_for[{i}]");
@@ -53,8 +78,18 @@ impl<'a> Check<'a> {
     }
 
     fn memory(&mut self, field: &str, memory: &Memory) {
-        self.is(memory.base.0 > 0, &format!("{field}.base"), "no process lives in 0 bytes", "use the resident memory after start-up");
-        self.is(memory.heap_requests > 0, &format!("{field}.heap_requests"), "0 requests fill no heap", "use at least 1");
+        self.is(
+            memory.base.0 > 0,
+            &format!("{field}.base"),
+            "no process lives in 0 bytes",
+            "use the resident memory after start-up",
+        );
+        self.is(
+            memory.heap_requests > 0,
+            &format!("{field}.heap_requests"),
+            "0 requests fill no heap",
+            "use at least 1",
+        );
     }
 
     fn clients(&mut self, field: &str, service: &ServiceProfile) {
@@ -70,12 +105,26 @@ impl<'a> Check<'a> {
 
     fn client(&mut self, field: &str, client: &Client) {
         if let Connections::Pool { max_open: Some(0), .. } = client.connections {
-            self.error(&format!("{field}.connections.pool.max_open"), "0 connections carry nothing", "use at least 1, or leave it out for no limit");
+            self.error(
+                &format!("{field}.connections.pool.max_open"),
+                "0 connections carry nothing",
+                "use at least 1, or leave it out for no limit",
+            );
         }
         for (name, timeout) in [("timeout", client.timeout), ("connect_timeout", client.connect_timeout)] {
-            self.is(timeout.is_none_or(|t| t.0 > 0), &format!("{field}.{name}"), "0 lets every call fail", "use a duration above 0, or leave it out for none");
+            self.is(
+                timeout.is_none_or(|t| t.0 > 0),
+                &format!("{field}.{name}"),
+                "0 lets every call fail",
+                "use a duration above 0, or leave it out for none",
+            );
         }
-        self.is(client.retries <= 100, &format!("{field}.retries"), &format!("{} retries", client.retries), "use at most 100");
+        self.is(
+            client.retries <= 100,
+            &format!("{field}.retries"),
+            &format!("{} retries", client.retries),
+            "use at most 100",
+        );
         if let Some(breaker) = &client.breaker {
             self.breaker(&format!("{field}.breaker"), breaker);
         }
@@ -94,10 +143,21 @@ impl<'a> Check<'a> {
     fn consumers(&mut self, field: &str, service: &'a ServiceProfile) {
         for (i, consumer) in service.consumes.iter().enumerate() {
             let field = format!("{field}.consumes[{i}]");
-            if self.service_exists(&format!("{field}.broker"), &consumer.broker) && !self.is_published(&consumer.broker, &consumer.queue) {
-                self.warning(&format!("{field}.queue"), format!("nobody publishes to `{}`", consumer.queue), "compare the names of the queues");
+            if self.service_exists(&format!("{field}.broker"), &consumer.broker)
+                && !self.is_published(&consumer.broker, &consumer.queue)
+            {
+                self.warning(
+                    &format!("{field}.queue"),
+                    format!("nobody publishes to `{}`", consumer.queue),
+                    "compare the names of the queues",
+                );
             }
-            self.is(consumer.concurrency > 0, &format!("{field}.concurrency"), "0 messages at once handle nothing", "use at least 1");
+            self.is(
+                consumer.concurrency > 0,
+                &format!("{field}.concurrency"),
+                "0 messages at once handle nothing",
+                "use at least 1",
+            );
             self.program(&format!("{field}.program"), &consumer.program);
         }
     }
@@ -108,10 +168,25 @@ impl<'a> Check<'a> {
             name.starts_with(start) && name.chars().all(|c| start(c) || c.is_ascii_digit())
         };
         let histogram = &metrics.histogram;
-        self.is(is_name(histogram, &[':']), &format!("{field}.histogram"), &format!("`{histogram}` is no metric name"), "use letters, digits, `_` and `:`");
+        self.is(
+            is_name(histogram, &[':']),
+            &format!("{field}.histogram"),
+            &format!("`{histogram}` is no metric name"),
+            "use letters, digits, `_` and `:`",
+        );
         let buckets = format!("{field}.buckets");
-        self.is(!metrics.buckets.is_empty(), &buckets, "there are none", "give the upper bounds in seconds, without `+Inf`");
-        self.is(metrics.buckets.iter().all(|b| b.is_finite()), &buckets, "a bound is not finite", "leave out `+Inf`: every histogram has it");
+        self.is(
+            !metrics.buckets.is_empty(),
+            &buckets,
+            "there are none",
+            "give the upper bounds in seconds, without `+Inf`",
+        );
+        self.is(
+            metrics.buckets.iter().all(|b| b.is_finite()),
+            &buckets,
+            "a bound is not finite",
+            "leave out `+Inf`: every histogram has it",
+        );
         if let Some(i) = metrics.buckets.windows(2).position(|pair| pair[0] >= pair[1]) {
             let message = format!("{} follows {}", metrics.buckets[i + 1], metrics.buckets[i]);
             self.error(&format!("{buckets}[{}]", i + 1), message, "write the bounds in ascending order");
@@ -122,7 +197,12 @@ impl<'a> Check<'a> {
             let own = ["method", "route", "status_code", "le"].contains(&label.as_str());
             self.is(!own, &field, &format!("`{label}` is set for each request"), "remove it");
         }
-        self.is(metrics.path.starts_with('/'), &format!("{field}.path"), &format!("`{}` is no path", metrics.path), "begin it with `/`");
+        self.is(
+            metrics.path.starts_with('/'),
+            &format!("{field}.path"),
+            &format!("`{}` is no path", metrics.path),
+            "begin it with `/`",
+        );
         if let Some(burst) = &metrics.scrape {
             self.burst(&format!("{field}.scrape"), burst);
         }

@@ -88,58 +88,100 @@ fn the_base_is_fine() {
 
 #[test]
 fn names_that_lead_nowhere() {
-    snapshot("names_that_lead_nowhere", &[
-        ("a call to an unknown service", &[("to: books", "to: boks")]),
-        ("a call to an unknown endpoint", &[("'GET /books/{id}'", "GET /book/7")]),
-        ("an image that runs nothing known", &[("runs: [books]", "runs: [book, books]")]),
-        ("a service without image", &[("  - {image: mongo, runs: [store]}\n", "")]),
-        ("a client of an unknown service", &[("      books: {timeout", "      carts: {timeout")]),
-        ("a start that waits for an unknown service", &[("waits_for: [store]", "waits_for: [stor]")]),
-        ("an unknown attribute", &[("attribute: total", "attribute: totl")]),
-        ("an unknown level, class and target", &[("level: light, user_class: reader, target: web", "level: lite, user_class: buyer, target: wep")]),
-        ("a broker that takes no messages", &[("broker: bus, queue: mail}\n  books", "broker: store, queue: mail}\n  books")]),
-        ("a target that does not exist", &[("{web: 10}", "{shop: 10}")]),
-    ]);
+    snapshot(
+        "names_that_lead_nowhere",
+        &[
+            ("a call to an unknown service", &[("to: books", "to: boks")]),
+            ("a call to an unknown endpoint", &[("'GET /books/{id}'", "GET /book/7")]),
+            ("an image that runs nothing known", &[("runs: [books]", "runs: [book, books]")]),
+            ("a service without image", &[("  - {image: mongo, runs: [store]}\n", "")]),
+            ("a client of an unknown service", &[("      books: {timeout", "      carts: {timeout")]),
+            ("a start that waits for an unknown service", &[("waits_for: [store]", "waits_for: [stor]")]),
+            ("an unknown attribute", &[("attribute: total", "attribute: totl")]),
+            (
+                "an unknown level, class and target",
+                &[("level: light, user_class: reader, target: web", "level: lite, user_class: buyer, target: wep")],
+            ),
+            (
+                "a broker that takes no messages",
+                &[("broker: bus, queue: mail}\n  books", "broker: store, queue: mail}\n  books")],
+            ),
+            ("a target that does not exist", &[("{web: 10}", "{shop: 10}")]),
+        ],
+    );
 }
 
 #[test]
 fn numbers_out_of_range() {
-    snapshot("numbers_out_of_range", &[
-        ("a ratio above 1", &[("ratio: 0.5", "ratio: 1.5")]),
-        ("a status that is none", &[("status: 406", "status: 99")]),
-        ("a variation that is too large", &[("variation: 0.5", "variation: 20")]),
-        ("a negative weight", &[("- name: read", "- name: read\n        weight: -1")]),
-        ("buckets that do not rise", &[("[0.1, 1]", "[0.1, 1, 0.5]")]),
-        ("no users", &[("users: 20", "users: 0")]),
-        ("a rate that is not a number", &[("spawn_rate: 20", "spawn_rate: .nan")]),
-        ("a program without end", &[("[{cpu: {mean: 1ms, variation: 0.5}}]", "[{repeat: {times: 9999, steps: [{repeat: {times: 9999, steps: [{wait: {mean: 1s}}]}}]}}]")]),
-        ("threads in an event loop", &[("model: event-loop", "model: event-loop, max_threads: 0")]),
-        ("attributes without end", &[("[total]", "[total, b, c, d, e, b]")]),
-    ]);
+    snapshot(
+        "numbers_out_of_range",
+        &[
+            ("a ratio above 1", &[("ratio: 0.5", "ratio: 1.5")]),
+            ("a status that is none", &[("status: 406", "status: 99")]),
+            ("a variation that is too large", &[("variation: 0.5", "variation: 20")]),
+            ("a negative weight", &[("- name: read", "- name: read\n        weight: -1")]),
+            ("buckets that do not rise", &[("[0.1, 1]", "[0.1, 1, 0.5]")]),
+            ("no users", &[("users: 20", "users: 0")]),
+            ("a rate that is not a number", &[("spawn_rate: 20", "spawn_rate: .nan")]),
+            (
+                "a program without end",
+                &[(
+                    "[{cpu: {mean: 1ms, variation: 0.5}}]",
+                    "[{repeat: {times: 9999, steps: [{repeat: {times: 9999, steps: [{wait: {mean: 1s}}]}}]}}]",
+                )],
+            ),
+            ("threads in an event loop", &[("model: event-loop", "model: event-loop, max_threads: 0")]),
+            ("attributes without end", &[("[total]", "[total, b, c, d, e, b]")]),
+        ],
+    );
 }
 
 #[test]
 fn what_cannot_work() {
-    snapshot("what_cannot_work", &[
-        ("calls in a circle", &[("- request: find\n        program: [{cpu: {mean: 1ms}}]", "- request: find\n        program: [{call: {to: books, request: GET /books/1}}]")]),
-        ("starts in a circle", &[("runtime: {model: threads}\n    memory: {base: 100Mi}", "runtime: {model: threads, waits_for: [books]}\n    memory: {base: 100Mi}")]),
-        ("an endpoint twice", &[("- request: POST /orders", "- request: GET /\n        program: []\n      - request: POST /orders")]),
-        ("an image twice", &[("image: mongo", "image: shop/books")]),
-        ("an image with a tag", &[("image: mongo", "image: mongo:5.0")]),
-        ("a request without path", &[("- request: GET /\n", "- request: GET\n")]),
-        ("a query that is not PromQL", &[("[1m])", "[1m)")]),
-        ("another kind of file", &[("kind: Profile", "kind: Scenario")]),
-    ]);
+    snapshot(
+        "what_cannot_work",
+        &[
+            (
+                "calls in a circle",
+                &[(
+                    "- request: find\n        program: [{cpu: {mean: 1ms}}]",
+                    "- request: find\n        program: [{call: {to: books, request: GET /books/1}}]",
+                )],
+            ),
+            (
+                "starts in a circle",
+                &[(
+                    "runtime: {model: threads}\n    memory: {base: 100Mi}",
+                    "runtime: {model: threads, waits_for: [books]}\n    memory: {base: 100Mi}",
+                )],
+            ),
+            (
+                "an endpoint twice",
+                &[("- request: POST /orders", "- request: GET /\n        program: []\n      - request: POST /orders")],
+            ),
+            ("an image twice", &[("image: mongo", "image: shop/books")]),
+            ("an image with a tag", &[("image: mongo", "image: mongo:5.0")]),
+            ("a request without path", &[("- request: GET /\n", "- request: GET\n")]),
+            ("a query that is not PromQL", &[("[1m])", "[1m)")]),
+            ("another kind of file", &[("kind: Profile", "kind: Scenario")]),
+        ],
+    );
 }
 
 #[test]
 fn what_may_be_meant() {
-    snapshot("what_may_be_meant", &[
-        ("users ask for what is not there", &[("- request: GET /\n          -", "- request: GET /page\n          -")]),
-        ("steps that are never reached", &[("when: {above: {attribute: total, value: 100}}", "when: null")]),
-        ("a queue that nobody reads", &[("queue: mail}\n  books", "queue: post}\n  books")]),
-        ("a client that is not used", &[("      books: {timeout", "      store: {}\n      books: {timeout")]),
-    ]);
+    snapshot(
+        "what_may_be_meant",
+        &[
+            (
+                "users ask for what is not there",
+                &[("- request: GET /\n          -", "- request: GET /page\n          -")],
+            ),
+            ("steps that are never reached", &[("when: {above: {attribute: total, value: 100}}", "when: null")]),
+            ("a queue that nobody reads", &[("queue: mail}\n  books", "queue: post}\n  books")]),
+            ("a client that is not used", &[("      books: {timeout", "      store: {}\n      books: {timeout")]),
+        ],
+    );
 }
 
 #[track_caller]

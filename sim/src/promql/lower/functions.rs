@@ -15,9 +15,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         let arguments: Vec<&parser::Expr> = call.args.args.iter().map(AsRef::as_ref).collect();
         let expr = match (name, arguments.as_slice()) {
             ("time", []) => Expr::Scalar(ScalarExpr::Time),
-            ("scalar", [vector]) => {
-                Expr::Scalar(ScalarExpr::OnlyElement(Box::new(self.vector(vector)?)))
-            }
+            ("scalar", [vector]) => Expr::Scalar(ScalarExpr::OnlyElement(Box::new(self.vector(vector)?))),
             (_, arguments) => match self.vector_call(name, arguments)? {
                 Some(vector) => Expr::Vector(vector),
                 None => return Err(self.unsupported(start, format!("the function {name}()"))),
@@ -27,22 +25,13 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
     }
 
     /// Lowers the arguments in the order of the text; `None` for a function that is not supported.
-    fn vector_call(
-        &mut self,
-        name: &str,
-        arguments: &[&parser::Expr],
-    ) -> Result<Option<VectorExpr>, Error> {
-        let sorted = |descending, vector| VectorExpr::Sorted {
-            descending,
-            vector: Box::new(vector),
-        };
+    fn vector_call(&mut self, name: &str, arguments: &[&parser::Expr]) -> Result<Option<VectorExpr>, Error> {
+        let sorted = |descending, vector| VectorExpr::Sorted { descending, vector: Box::new(vector) };
         Ok(Some(match (name, arguments) {
             ("vector", [scalar]) => VectorExpr::Constant(self.scalar(scalar)?),
             ("sort", [vector]) => sorted(false, self.vector(vector)?),
             ("sort_desc", [vector]) => sorted(true, self.vector(vector)?),
-            ("absent", [vector]) => {
-                VectorExpr::Absent(absent_labels(vector), Box::new(self.vector(vector)?))
-            }
+            ("absent", [vector]) => VectorExpr::Absent(absent_labels(vector), Box::new(self.vector(vector)?)),
             ("histogram_quantile", [quantile, buckets]) => {
                 let quantile = self.scalar(quantile)?;
                 VectorExpr::HistogramQuantile(quantile, Box::new(self.vector(buckets)?))
@@ -64,11 +53,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         }))
     }
 
-    fn map_call(
-        &mut self,
-        name: &str,
-        arguments: &[&parser::Expr],
-    ) -> Result<Option<VectorExpr>, Error> {
+    fn map_call(&mut self, name: &str, arguments: &[&parser::Expr]) -> Result<Option<VectorExpr>, Error> {
         let simple = match name {
             "abs" => Some(MapFunction::Abs),
             "ceil" => Some(MapFunction::Ceil),
@@ -83,32 +68,18 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         let (vector, function) = match (name, arguments, simple) {
             (_, [vector], Some(function)) => (self.vector(vector)?, function),
             ("round", [vector], _) => (self.vector(vector)?, MapFunction::Round(None)),
-            ("round", [vector, to], _) => (
-                self.vector(vector)?,
-                MapFunction::Round(Some(self.scalar(to)?)),
-            ),
-            ("clamp", [vector, min, max], _) => (
-                self.vector(vector)?,
-                MapFunction::Clamp(self.scalar(min)?, self.scalar(max)?),
-            ),
-            ("clamp_min", [vector, min], _) => (
-                self.vector(vector)?,
-                MapFunction::ClampMin(self.scalar(min)?),
-            ),
-            ("clamp_max", [vector, max], _) => (
-                self.vector(vector)?,
-                MapFunction::ClampMax(self.scalar(max)?),
-            ),
+            ("round", [vector, to], _) => (self.vector(vector)?, MapFunction::Round(Some(self.scalar(to)?))),
+            ("clamp", [vector, min, max], _) => {
+                (self.vector(vector)?, MapFunction::Clamp(self.scalar(min)?, self.scalar(max)?))
+            }
+            ("clamp_min", [vector, min], _) => (self.vector(vector)?, MapFunction::ClampMin(self.scalar(min)?)),
+            ("clamp_max", [vector, max], _) => (self.vector(vector)?, MapFunction::ClampMax(self.scalar(max)?)),
             _ => return Ok(None),
         };
         Ok(Some(VectorExpr::Map(function, Box::new(vector))))
     }
 
-    fn range_call(
-        &mut self,
-        name: &str,
-        arguments: &[&parser::Expr],
-    ) -> Result<Option<VectorExpr>, Error> {
+    fn range_call(&mut self, name: &str, arguments: &[&parser::Expr]) -> Result<Option<VectorExpr>, Error> {
         match (name, arguments) {
             ("quantile_over_time", [quantile, range]) => {
                 let function = RangeFunction::Quantile(self.scalar(quantile)?);
@@ -116,10 +87,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             }
             ("predict_linear", [range, ahead]) => {
                 let range = self.range(range)?;
-                return Ok(Some(VectorExpr::OverRange(
-                    RangeFunction::PredictLinear(self.scalar(ahead)?),
-                    range,
-                )));
+                return Ok(Some(VectorExpr::OverRange(RangeFunction::PredictLinear(self.scalar(ahead)?), range)));
             }
             _ => {}
         }
@@ -168,13 +136,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             let message = format!("invalid regular expression in label_replace(): {pattern}");
             self.wrong_type(pattern_start, message)
         })?;
-        Ok(VectorExpr::LabelReplace {
-            target,
-            replacement,
-            source,
-            pattern: pattern.op,
-            vector,
-        })
+        Ok(VectorExpr::LabelReplace { target, replacement, source, pattern: pattern.op, vector })
     }
 
     fn label_join(
@@ -189,25 +151,11 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         let (separator, _) = self.string(separator)?;
         let sources = sources.iter().map(|source| {
             let (name, start) = self.string(source)?;
-            let invalid = || {
-                self.wrong_type(
-                    start,
-                    format!("invalid source label name in label_join(): {name}"),
-                )
-            };
-            if is_label_name(&name) {
-                Ok(name)
-            } else {
-                Err(invalid())
-            }
+            let invalid = || self.wrong_type(start, format!("invalid source label name in label_join(): {name}"));
+            if is_label_name(&name) { Ok(name) } else { Err(invalid()) }
         });
         let sources = sources.collect::<Result<_, _>>()?;
-        Ok(VectorExpr::LabelJoin {
-            target,
-            separator,
-            sources,
-            vector,
-        })
+        Ok(VectorExpr::LabelJoin { target, separator, sources, vector })
     }
 }
 
@@ -222,20 +170,9 @@ fn absent_labels(argument: &parser::Expr) -> Labels {
         return Labels::empty();
     };
     let mut known: Vec<(&str, &str)> = Vec::new();
-    for matcher in selector
-        .matchers
-        .matchers
-        .iter()
-        .filter(|matcher| matcher.name != METRIC_NAME)
-    {
-        let is_new = known
-            .iter()
-            .all(|(name, value)| *name != matcher.name || value.is_empty());
-        let value = if matcher.op == MatchOp::Equal && is_new {
-            matcher.value.as_str()
-        } else {
-            ""
-        };
+    for matcher in selector.matchers.matchers.iter().filter(|matcher| matcher.name != METRIC_NAME) {
+        let is_new = known.iter().all(|(name, value)| *name != matcher.name || value.is_empty());
+        let value = if matcher.op == MatchOp::Equal && is_new { matcher.value.as_str() } else { "" };
         known.push((&matcher.name, value));
     }
     known.into_iter().collect()

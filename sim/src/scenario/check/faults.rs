@@ -50,17 +50,9 @@ impl Checker<'_> {
             }
         }
         for (i, cause) in self.file().root_causes.iter().flatten().enumerate() {
-            self.component(
-                &format!("root_causes[{i}].component"),
-                &cause.component,
-                words,
-            );
+            self.component(&format!("root_causes[{i}].component"), &cause.component, words);
             if cause.kinds.is_empty() {
-                self.refuse(
-                    &format!("root_causes[{i}].kinds"),
-                    "no kind would be right",
-                    "name at least one",
-                );
+                self.refuse(&format!("root_causes[{i}].kinds"), "no kind would be right", "name at least one");
             }
         }
     }
@@ -70,10 +62,7 @@ impl Checker<'_> {
         if fault.start >= budget {
             self.refuse(
                 &format!("{field}.start"),
-                format!(
-                    "{} is after the end of the budget at {budget}: nothing would happen",
-                    fault.start
-                ),
+                format!("{} is after the end of the budget at {budget}: nothing would happen", fault.start),
                 "inject it earlier or raise `budget.time`",
             );
         }
@@ -97,11 +86,7 @@ impl Checker<'_> {
     fn severity(&mut self, field: &str, fault: &Fault) {
         let at = format!("{field}.severity");
         if !(fault.severity > 0.0 && fault.severity <= 1.0) {
-            self.refuse(
-                &at,
-                format!("{} is out of range", fault.severity),
-                "write a number above 0 and up to 1",
-            );
+            self.refuse(&at, format!("{} is out of range", fault.severity), "write a number above 0 and up to 1");
             return;
         }
         if fault.severity >= 1.0 {
@@ -119,11 +104,7 @@ impl Checker<'_> {
         if let Injection::RisingTraffic(load) = &fault.inject
             && matches!(load.shape, Shape::Level(_) | Shape::Trace(_))
         {
-            self.refuse(
-                &at,
-                "this shape has no number to scale",
-                "write the load as `users`, `stages` or `arrivals`",
-            );
+            self.refuse(&at, "this shape has no number to scale", "write the load as `users`, `stages` or `arrivals`");
         }
     }
 
@@ -131,10 +112,7 @@ impl Checker<'_> {
         if manifest.api_version != ChaosManifest::API_VERSION {
             self.refuse(
                 &format!("{field}.apiVersion"),
-                format!(
-                    "`{}` is not the API of Chaos Mesh that is played",
-                    manifest.api_version
-                ),
+                format!("`{}` is not the API of Chaos Mesh that is played", manifest.api_version),
                 format!("write `apiVersion: {}`", ChaosManifest::API_VERSION),
             );
         }
@@ -148,24 +126,15 @@ impl Checker<'_> {
                 "no labels are selected",
                 "write `labelSelectors: {name: …}` of one component",
             );
-        } else if !words
-            .components
-            .iter()
-            .any(|component| selector.matches(&component.labels))
-        {
-            let wanted: Vec<String> = selector
-                .label_selectors
-                .iter()
-                .map(|(k, v)| format!("{k}={v}"))
-                .collect();
+        } else if !words.components.iter().any(|component| selector.matches(&component.labels)) {
+            let wanted: Vec<String> = selector.label_selectors.iter().map(|(k, v)| format!("{k}={v}")).collect();
             let there: Vec<String> = words
                 .components
                 .iter()
                 .flat_map(|component| component.labels.iter().map(|(k, v)| format!("{k}={v}")))
                 .collect();
-            let near = wanted.iter().find_map(|label| {
-                crate::diagnostic::nearest(label, there.iter().map(String::as_str))
-            });
+            let near =
+                wanted.iter().find_map(|label| crate::diagnostic::nearest(label, there.iter().map(String::as_str)));
             self.refuse(
                 &format!("{spec}.selector.labelSelectors"),
                 format!("no Deployment's pods have the labels {}", wanted.join(", ")),
@@ -196,11 +165,7 @@ impl Checker<'_> {
                         format!("the action `{other}` is not played"),
                         "write `action: pod-failure`",
                     ),
-                    None => self.refuse(
-                        spec,
-                        "PodChaos needs an action",
-                        "write `action: pod-failure`",
-                    ),
+                    None => self.refuse(spec, "PodChaos needs an action", "write `action: pod-failure`"),
                 }
                 if body.stressors.is_some() {
                     self.refuse(
@@ -218,29 +183,15 @@ impl Checker<'_> {
                         "remove it or change the kind",
                     );
                 }
-                match body
-                    .stressors
-                    .as_ref()
-                    .and_then(|stressors| stressors.cpu.as_ref())
-                {
+                match body.stressors.as_ref().and_then(|stressors| stressors.cpu.as_ref()) {
                     None => self.refuse(
                         spec,
                         "StressChaos needs a cpu stressor",
                         "write `stressors: {cpu: {workers: 2, load: 50}}`",
                     ),
                     Some(cpu) => {
-                        self.within(
-                            &format!("{spec}.stressors.cpu.workers"),
-                            f64::from(cpu.workers),
-                            1.0,
-                            256.0,
-                        );
-                        self.within(
-                            &format!("{spec}.stressors.cpu.load"),
-                            f64::from(cpu.load),
-                            1.0,
-                            100.0,
-                        );
+                        self.within(&format!("{spec}.stressors.cpu.workers"), f64::from(cpu.workers), 1.0, 256.0);
+                        self.within(&format!("{spec}.stressors.cpu.load"), f64::from(cpu.load), 1.0, 100.0);
                     }
                 }
             }
@@ -252,18 +203,12 @@ impl Checker<'_> {
 
     fn mode(&mut self, spec: &str, manifest: &ChaosManifest) {
         let body = &manifest.spec;
-        if matches!(body.mode, ChaosMode::Fixed | ChaosMode::FixedPercent)
-            && body.choice().is_none()
-        {
+        if matches!(body.mode, ChaosMode::Fixed | ChaosMode::FixedPercent) && body.choice().is_none() {
             let message = match &body.value {
                 Some(value) => format!("`{value}` is not a whole number"),
                 None => "this mode needs a value".into(),
             };
-            self.refuse(
-                &format!("{spec}.value"),
-                message,
-                "write how many pods, in quotes, such as `value: \"1\"`",
-            );
+            self.refuse(&format!("{spec}.value"), message, "write how many pods, in quotes, such as `value: \"1\"`");
         }
     }
 }
@@ -287,16 +232,13 @@ impl<'p> Registry<'p> {
         // A colon after the last slash splits the tag off; one before it belongs to the registry's port.
         let name_at = reference.rfind('/').map_or(0, |slash| slash + 1);
         let (image, tag) = match reference[name_at..].rfind(':') {
-            Some(colon) => (
-                &reference[..name_at + colon],
-                &reference[name_at + colon + 1..],
-            ),
+            Some(colon) => (&reference[..name_at + colon], &reference[name_at + colon + 1..]),
             None => (reference, "latest"),
         };
-        let held = self.0.iter().find(|held| {
-            held.image == image
-                && (held.tags.is_empty() || held.tags.iter().any(|known| known == tag))
-        });
+        let held = self
+            .0
+            .iter()
+            .find(|held| held.image == image && (held.tags.is_empty() || held.tags.iter().any(|known| known == tag)));
         match held {
             None => Fate::Missing,
             Some(held) => held.runs.first().map_or(Fate::Idle, |service| Fate::Serves(service)),

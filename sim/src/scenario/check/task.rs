@@ -8,35 +8,19 @@ impl Checker<'_> {
     pub(super) fn task(&mut self) {
         let task = &self.file().task;
         if task.text.trim().is_empty() {
-            self.refuse(
-                "task.text",
-                "the agent would read nothing",
-                "say in words what it shall do",
-            );
+            self.refuse("task.text", "the agent would read nothing", "say in words what it shall do");
         }
         if task.levels.is_empty() {
-            self.refuse(
-                "task.levels",
-                "no level would be scored",
-                "name some of L1, L2, L3, L4, L5",
-            );
+            self.refuse("task.levels", "no level would be scored", "name some of L1, L2, L3, L4, L5");
         }
         for (i, level) in task.levels.iter().enumerate() {
             if task.levels[..i].contains(level) {
-                self.refuse(
-                    &format!("task.levels[{i}]"),
-                    format!("{level:?} is named twice"),
-                    "name each level once",
-                );
+                self.refuse(&format!("task.levels[{i}]"), format!("{level:?} is named twice"), "name each level once");
             }
         }
         let asks = |level| task.levels.contains(&level);
         if (asks(Level::L1) || asks(Level::L2)) && task.checks().is_empty() {
-            self.refuse(
-                "task.checks",
-                "L1 and L2 need something to check",
-                "add a check, or a goal that has one",
-            );
+            self.refuse("task.checks", "L1 and L2 need something to check", "add a check, or a goal that has one");
         }
         if (asks(Level::L4) || asks(Level::L5))
             && self.file().faults.is_empty()
@@ -52,12 +36,7 @@ impl Checker<'_> {
             Trigger::Once => {}
             Trigger::Heartbeat(heartbeat) => {
                 self.length("task.trigger.heartbeat.every", heartbeat.every);
-                self.within(
-                    "task.trigger.heartbeat.times",
-                    f64::from(heartbeat.times),
-                    1.0,
-                    1_000.0,
-                );
+                self.within("task.trigger.heartbeat.times", f64::from(heartbeat.times), 1.0, 1_000.0);
             }
             Trigger::Alert(alert) => self.promql("task.trigger.alert.promql", &alert.promql),
         }
@@ -70,19 +49,11 @@ impl Checker<'_> {
     fn goal(&mut self) {
         match &self.file().task.goal {
             Goal::ReduceCpu { below } if !(*below > 0.0 && *below <= 1.0) => {
-                self.refuse(
-                    "task.goal.reduce-cpu.below",
-                    format!("{below} is not a share"),
-                    "write 0.3 for 30 %",
-                );
+                self.refuse("task.goal.reduce-cpu.below", format!("{below} is not a share"), "write 0.3 for 30 %");
             }
             Goal::ReduceLatency { below } => self.length("task.goal.reduce-latency.below", *below),
             Goal::Scale { replicas: 0 } => {
-                self.refuse(
-                    "task.goal.scale.replicas",
-                    "scaling to zero is an outage",
-                    "write at least 1",
-                );
+                self.refuse("task.goal.scale.replicas", "scaling to zero is an outage", "write at least 1");
             }
             _ => {}
         }
@@ -96,11 +67,7 @@ impl Checker<'_> {
             Check::P99Below { bound, .. } => {
                 self.length(&format!("{field}.p99-below.bound"), *bound);
             }
-            Check::Autoscaler {
-                target_from,
-                target_to,
-                ..
-            } if target_from > target_to => self.refuse(
+            Check::Autoscaler { target_from, target_to, .. } if target_from > target_to => self.refuse(
                 &format!("{field}.autoscaler.target_from"),
                 format!("{target_from} is above {target_to}: no target would be right"),
                 "swap the two",

@@ -10,35 +10,15 @@ const MOST: f64 = 100_000.0;
 impl Checker<'_> {
     pub(super) fn workload(&mut self, field: &str, load: &Workload, words: &AppWords) {
         let classes = words.user_classes.iter().map(String::as_str);
-        self.known(
-            &format!("{field}.user_class"),
-            "user class",
-            &load.user_class,
-            classes,
-        );
-        self.known(
-            &format!("{field}.target"),
-            "service",
-            &load.target,
-            words.services.iter().map(String::as_str),
-        );
+        self.known(&format!("{field}.user_class"), "user class", &load.user_class, classes);
+        self.known(&format!("{field}.target"), "service", &load.target, words.services.iter().map(String::as_str));
         let shape = format!("{field}.shape");
         match &load.shape {
             Shape::Level(level) => {
-                self.known(
-                    &format!("{shape}.level"),
-                    "load level",
-                    level,
-                    words.levels.keys().map(String::as_str),
-                );
+                self.known(&format!("{shape}.level"), "load level", level, words.levels.keys().map(String::as_str));
             }
             Shape::Users(users) => {
-                self.within(
-                    &format!("{shape}.users.users"),
-                    f64::from(users.users),
-                    1.0,
-                    MOST,
-                );
+                self.within(&format!("{shape}.users.users"), f64::from(users.users), 1.0, MOST);
                 self.positive(&format!("{shape}.users.spawn_rate"), users.spawn_rate);
             }
             Shape::Stages(stages) => {

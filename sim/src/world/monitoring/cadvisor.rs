@@ -42,14 +42,7 @@ impl Kubelet {
     }
 
     /// Looks at the control groups of the node.
-    pub(super) fn look(
-        &mut self,
-        now: SimTime,
-        node: NodeIx,
-        store: &mut Store,
-        traffic: &Traffic,
-        cluster: &Cluster,
-    ) {
+    pub(super) fn look(&mut self, now: SimTime, node: NodeIx, store: &mut Store, traffic: &Traffic, cluster: &Cluster) {
         self.seen.clear();
         for container in cluster.running_containers().filter(|c| c.node == node) {
             let column = self.column_of(&container, store);

@@ -91,11 +91,8 @@ impl Target {
         if let Some(metrics) = &programs.services[service.index()].metrics {
             let status = series.status.to_string();
             let name = &metrics.histogram;
-            let mut labels: Vec<(&str, &str)> = vec![
-                ("method", &series.name.method),
-                ("route", &series.name.route),
-                ("status_code", &status),
-            ];
+            let mut labels: Vec<(&str, &str)> =
+                vec![("method", &series.name.method), ("route", &series.name.route), ("status_code", &status)];
             labels.extend(metrics.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())));
             let bounds = series.bounds.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
             for bound in bounds {

@@ -22,16 +22,8 @@ spec:
 }
 
 fn conditions(rig: &Rig, component: &str) -> Vec<String> {
-    let view = rig
-        .cluster
-        .describe(rig.now, component)
-        .unwrap()
-        .autoscaler
-        .unwrap();
-    view.conditions
-        .into_iter()
-        .map(|(kind, status, reason)| format!("{kind} {status} {reason}"))
-        .collect()
+    let view = rig.cluster.describe(rig.now, component).unwrap().autoscaler.unwrap();
+    view.conditions.into_iter().map(|(kind, status, reason)| format!("{kind} {status} {reason}")).collect()
 }
 
 #[test]
@@ -46,16 +38,8 @@ fn it_grows_at_once_and_shrinks_after_five_minutes() {
     rig.run(400.0);
     // 200 % of the request on each pod, whatever their number: it goes on to the maximum.
     assert_eq!(rig.cluster.list_pods(rig.now, None).len(), 6);
-    let view = rig
-        .cluster
-        .describe(rig.now, "web")
-        .unwrap()
-        .autoscaler
-        .unwrap();
-    assert_eq!(
-        (view.current_percent, view.desired_replicas),
-        (Some(200), 6)
-    );
+    let view = rig.cluster.describe(rig.now, "web").unwrap().autoscaler.unwrap();
+    assert_eq!((view.current_percent, view.desired_replicas), (Some(200), 6));
     assert_eq!(
         conditions(&rig, "web"),
         [
@@ -68,10 +52,7 @@ fn it_grows_at_once_and_shrinks_after_five_minutes() {
     rig.script.set_cores(now, WEB, 0.001);
     rig.tell("$ idle");
     rig.run(200.0);
-    assert_eq!(
-        conditions(&rig, "web")[0],
-        "AbleToScale True ScaleDownStabilized"
-    );
+    assert_eq!(conditions(&rig, "web")[0], "AbleToScale True ScaleDownStabilized");
     rig.run(300.0);
     insta::assert_snapshot!(rig.lines(&["Rescale", "$", "Scaled"]), @"
     122.0 $ busy
@@ -113,10 +94,7 @@ fn behavior_limits_the_rate() {
     rig.script.set_cores(now, WEB, 0.3);
     rig.run(400.0);
     let rescales = rig.times("SuccessfulRescale");
-    assert!(
-        rescales.windows(2).all(|pair| pair[1] - pair[0] >= 60.0),
-        "{rescales:?}"
-    );
+    assert!(rescales.windows(2).all(|pair| pair[1] - pair[0] >= 60.0), "{rescales:?}");
     assert!(rescales.len() >= 4, "{rescales:?}");
     let now = rig.now;
     rig.script.set_cores(now, WEB, 0.0);
@@ -135,18 +113,14 @@ fn it_says_why_it_cannot_scale() {
     rig.run(100.0);
     assert_eq!(
         conditions(&rig, "web"),
-        [
-            "AbleToScale True SucceededGetScale",
-            "ScalingActive False FailedGetResourceMetric"
-        ]
+        ["AbleToScale True SucceededGetScale", "ScalingActive False FailedGetResourceMetric"]
     );
     insta::assert_snapshot!(first, @r#"
     0.0 horizontalpodautoscaler/cart FailedGetScale: deployments.apps "cart" not found
     0.0 horizontalpodautoscaler/web FailedGetResourceMetric: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API
     0.0 horizontalpodautoscaler/web FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API
     "#);
-    let without_request =
-        "failed to get cpu utilization: missing request for cpu in container web of Pod";
+    let without_request = "failed to get cpu utilization: missing request for cpu in container web of Pod";
     assert!(rig.timeline.contains(without_request), "{}", rig.timeline);
 }
 

@@ -62,15 +62,9 @@ fn image_pull_back_off_takes_as_long_as_measured() {
         first_back_off += rig.times("is 0/1 ImagePullBackOff")[0] / seeds as f64;
     }
     for (mean, measured) in mean.into_iter().zip(measured) {
-        assert!(
-            (mean - measured).abs() < (0.2 * measured).max(1.0),
-            "{mean} s, measured {measured} s"
-        );
+        assert!((mean - measured).abs() < (0.2 * measured).max(1.0), "{mean} s, measured {measured} s");
     }
-    assert!(
-        (first_back_off - 12.0).abs() < 2.4,
-        "{first_back_off} s, measured 12 s"
-    );
+    assert!((first_back_off - 12.0).abs() < 2.4, "{first_back_off} s, measured 12 s");
 }
 
 #[test]
@@ -94,16 +88,8 @@ fn a_bad_tag_in_the_words_of_the_kubelet() {
     25.4 pod1 Failed: Error: ImagePullBackOff
     25.4 pod1 is 0/1 ErrImagePull
     "#);
-    let logs = rig.cluster.logs(&sim::environment::LogQuery {
-        of: "web".into(),
-        previous: false,
-        tail: 10,
-    });
-    assert!(
-        logs.unwrap_err()
-            .0
-            .ends_with("is waiting to start: trying and failing to pull image")
-    );
+    let logs = rig.cluster.logs(&sim::environment::LogQuery { of: "web".into(), previous: false, tail: 10 });
+    assert!(logs.unwrap_err().0.ends_with("is waiting to start: trying and failing to pull image"));
 }
 
 /// Seen with Kubernetes 1.34: a container that exits after 1 s runs again so long after each exit.
@@ -123,10 +109,7 @@ fn crash_loop_back_off_takes_as_long_as_measured() {
         }
     }
     for (mean, measured) in mean.into_iter().zip(measured) {
-        assert!(
-            (mean - measured).abs() < (0.2 * measured).max(1.0),
-            "{mean} s, measured {measured} s"
-        );
+        assert!((mean - measured).abs() < (0.2 * measured).max(1.0), "{mean} s, measured {measured} s");
     }
 }
 
@@ -159,15 +142,8 @@ fn a_crash_loop_is_shown_late_and_keeps_the_last_log() {
     48.4 pod1 is 0/1 Error
     ");
     let containers = &rig.cluster.describe(rig.now, "job").unwrap().containers[0];
-    assert_eq!(
-        containers[0].last_state.as_deref(),
-        Some("Terminated (Error, exit code 1)")
-    );
-    let query = sim::environment::LogQuery {
-        of: "job".into(),
-        previous: true,
-        tail: 10,
-    };
+    assert_eq!(containers[0].last_state.as_deref(), Some("Terminated (Error, exit code 1)"));
+    let query = sim::environment::LogQuery { of: "job".into(), previous: true, tail: 10 };
     assert_eq!(rig.cluster.logs(&query).unwrap().1, ["starting job:1"]);
 }
 
@@ -179,10 +155,7 @@ fn a_container_that_ran_long_enough_restarts_at_once_again() {
     rig.run(3000.0);
     let starts = rig.times("Started");
     assert!(starts.len() >= 4);
-    assert!(
-        starts.windows(2).all(|pair| pair[1] - pair[0] < 702.0),
-        "{starts:?}"
-    );
+    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] < 702.0), "{starts:?}");
 }
 
 const LIVENESS: &str = "livenessProbe: {httpGet: {path: /health, port: 80}, initialDelaySeconds: 5, periodSeconds: 3, failureThreshold: 3}";
@@ -225,20 +198,11 @@ fn a_pod_that_never_answers_is_never_ready() {
     rig.boot();
     rig.run(120.0);
     assert_eq!(rig.pods(), ["0/1 Running"]);
-    assert_eq!(
-        rig.condition("web", "Available"),
-        "False MinimumReplicasUnavailable"
-    );
+    assert_eq!(rig.condition("web", "Available"), "False MinimumReplicasUnavailable");
     assert_eq!(rig.backends(0), 0);
     let events = rig.cluster.list_events(rig.now, Some("web"));
-    let unhealthy = events
-        .iter()
-        .find(|event| event.reason == "Unhealthy")
-        .unwrap();
-    assert_eq!(
-        unhealthy.message,
-        "Readiness probe failed: HTTP probe failed with statuscode: 503"
-    );
+    let unhealthy = events.iter().find(|event| event.reason == "Unhealthy").unwrap();
+    assert_eq!(unhealthy.message, "Readiness probe failed: HTTP probe failed with statuscode: 503");
     // One in three seconds, cut by the recorder's limit: the burst less the pod's other events.
     assert!((15..25).contains(&unhealthy.count), "{unhealthy:?}");
     rig.script.behaviours[WEB].status = 200;
@@ -255,10 +219,7 @@ fn a_pod_that_stops_answering_leaves_its_service() {
     assert_eq!(rig.backends(0), 1);
     rig.script.behaviours[WEB].status = 503;
     rig.run(12.0);
-    assert_eq!(
-        (rig.pods(), rig.backends(0)),
-        (vec!["0/1 Running".to_owned()], 0)
-    );
+    assert_eq!((rig.pods(), rig.backends(0)), (vec!["0/1 Running".to_owned()], 0));
 }
 
 #[test]
@@ -273,22 +234,12 @@ fn a_startup_probe_holds_the_others_back() {
     let ready = rig.times("is 1/1 Running")[0];
     assert!((30.0..37.0).contains(&ready), "{ready}");
     rig.script.behaviours[WEB].listens_after = SimDuration::from_secs(600);
-    rig.do_write(&Write::Restart {
-        component: "web".into(),
-    });
+    rig.do_write(&Write::Restart { component: "web".into() });
     rig.run(120.0);
-    assert!(
-        rig.timeline
-            .contains("failed startup probe, will be restarted")
-    );
+    assert!(rig.timeline.contains("failed startup probe, will be restarted"));
     let pods = rig.cluster.list_pods(rig.now, None);
     // The old pod, which does not answer any more either, is restarted three times.
-    assert_eq!(
-        pods.iter()
-            .map(|pod| pod.restarts)
-            .collect::<std::collections::BTreeSet<_>>(),
-        [2, 3].into()
-    );
+    assert_eq!(pods.iter().map(|pod| pod.restarts).collect::<std::collections::BTreeSet<_>>(), [2, 3].into());
 }
 
 #[test]
@@ -297,24 +248,10 @@ fn pod_failure_is_an_outage_that_only_a_new_pod_mends() {
     rig.boot_ready();
     rig.run(5.0);
     let pod = rig.cluster.pods_of("web").next().unwrap();
-    assert!(rig.cluster.patch_pod_image(
-        rig.now,
-        pod,
-        "pause:3.9",
-        &mut rig.queue,
-        &mut rig.script
-    ));
+    assert!(rig.cluster.patch_pod_image(rig.now, pod, "pause:3.9", &mut rig.queue, &mut rig.script));
     rig.run(20.0);
-    assert_eq!(
-        (rig.pods(), rig.backends(0)),
-        (vec!["0/1 Running".to_owned()], 0)
-    );
-    assert!(
-        rig.write(&undo("web", None))
-            .unwrap_err()
-            .0
-            .starts_with("no rollout history")
-    );
+    assert_eq!((rig.pods(), rig.backends(0)), (vec!["0/1 Running".to_owned()], 0));
+    assert!(rig.write(&undo("web", None)).unwrap_err().0.starts_with("no rollout history"));
     let name = rig.cluster.pod_name(pod).unwrap().to_owned();
     rig.do_write(&Write::DeletePod { pod: name });
     rig.run(20.0);
@@ -347,14 +284,8 @@ fn pod_failure_is_an_outage_that_only_a_new_pod_mends() {
     31.4 pod2 is 0/1 Running
     34.4 pod2 is 1/1 Running
     "#);
-    assert_eq!(
-        (rig.pods(), rig.backends(0)),
-        (vec!["1/1 Running".to_owned()], 1)
-    );
-    assert!(
-        !rig.cluster
-            .restore_pod_image(rig.now, pod, &mut rig.queue, &mut rig.script)
-    );
+    assert_eq!((rig.pods(), rig.backends(0)), (vec!["1/1 Running".to_owned()], 1));
+    assert!(!rig.cluster.restore_pod_image(rig.now, pod, &mut rig.queue, &mut rig.script));
 }
 
 #[test]
@@ -362,23 +293,11 @@ fn a_patched_pod_gets_its_image_back() {
     let mut rig = Rig::new(&web(1, &[], &[READINESS]));
     rig.boot_ready();
     let pod = rig.cluster.pods_of("web").next().unwrap();
-    assert!(rig.cluster.patch_pod_image(
-        rig.now,
-        pod,
-        "pause:3.9",
-        &mut rig.queue,
-        &mut rig.script
-    ));
+    assert!(rig.cluster.patch_pod_image(rig.now, pod, "pause:3.9", &mut rig.queue, &mut rig.script));
     rig.run(20.0);
-    assert!(
-        rig.cluster
-            .restore_pod_image(rig.now, pod, &mut rig.queue, &mut rig.script)
-    );
+    assert!(rig.cluster.restore_pod_image(rig.now, pod, &mut rig.queue, &mut rig.script));
     rig.run(20.0);
-    assert_eq!(
-        (rig.pods(), rig.backends(0)),
-        (vec!["1/1 Running".to_owned()], 1)
-    );
+    assert_eq!((rig.pods(), rig.backends(0)), (vec!["1/1 Running".to_owned()], 1));
     assert_eq!(rig.cluster.list_pods(rig.now, None)[0].restarts, 2);
 }
 
@@ -393,10 +312,7 @@ fn a_pod_that_heeds_sigterm_goes_fast_and_one_that_does_not_after_its_grace() {
         rig.do_write(&Write::DeletePod { pod });
         rig.run(40.0);
         let took = rig.times("is gone")[0] - asked;
-        assert!(
-            (took - measured).abs() < 1.0,
-            "{took} s, measured {measured} s"
-        );
+        assert!((took - measured).abs() < 1.0, "{took} s, measured {measured} s");
     }
 }
 
@@ -409,18 +325,10 @@ fn a_pod_serves_while_it_ends_if_no_other_is_ready() {
     let pod = rig.cluster.list_pods(rig.now, None)[0].name.clone();
     rig.do_write(&Write::DeletePod { pod });
     rig.run(3.0);
-    assert_eq!(
-        rig.backends(0),
-        1,
-        "the only one goes on in its grace period"
-    );
+    assert_eq!(rig.backends(0), 1, "the only one goes on in its grace period");
     rig.run(10.0);
     let backends = &rig.script.backends[&(NodeIx(0), KubeServiceIx(0))];
-    assert_eq!(
-        (backends.len(), rig.backends(0)),
-        (1, 1),
-        "the new one has taken over"
-    );
+    assert_eq!((backends.len(), rig.backends(0)), (1, 1), "the new one has taken over");
     assert_eq!(backends[0].container, Some(ContainerIx(1)));
 }
 
@@ -428,33 +336,22 @@ fn a_pod_serves_while_it_ends_if_no_other_is_ready() {
 fn memory_over_the_limit_kills_the_container() {
     let mut rig = Rig::new(&web(1, &[], &["resources: {limits: {memory: 100Mi}}"]));
     rig.boot_ready();
-    let notice = Notice::OverLimit {
-        container: ContainerIx(0),
-    };
-    rig.cluster
-        .notice(rig.now, notice, &mut rig.queue, &mut rig.script);
+    let notice = Notice::OverLimit { container: ContainerIx(0) };
+    rig.cluster.notice(rig.now, notice, &mut rig.queue, &mut rig.script);
     rig.look();
     rig.run(5.0);
     let containers = &rig.cluster.describe(rig.now, "web").unwrap().containers[0];
-    assert_eq!(
-        containers[0].last_state.as_deref(),
-        Some("Terminated (OOMKilled, exit code 137)")
-    );
-    assert_eq!(
-        (containers[0].restarts, &*containers[0].state),
-        (1, "Running")
-    );
+    assert_eq!(containers[0].last_state.as_deref(), Some("Terminated (OOMKilled, exit code 137)"));
+    assert_eq!((containers[0].restarts, &*containers[0].state), (1, "Running"));
 }
 
 #[test]
 fn pods_that_are_there_from_the_start_are_probed_at_different_times() {
     let mut rig = Rig::new(&web(8, &[], &[READINESS]));
-    rig.cluster
-        .bootstrap(SimTime::ZERO, &[], &mut rig.queue, &mut rig.script);
+    rig.cluster.bootstrap(SimTime::ZERO, &[], &mut rig.queue, &mut rig.script);
     rig.run_until(at(20.0));
     assert!(rig.cluster.all_ready());
     let lines = rig.script.first_probes();
-    let phases: std::collections::BTreeSet<_> =
-        lines.into_iter().map(|t| t.0 / 100_000_000 % 30).collect();
+    let phases: std::collections::BTreeSet<_> = lines.into_iter().map(|t| t.0 / 100_000_000 % 30).collect();
     assert!(phases.len() >= 6, "{phases:?}");
 }

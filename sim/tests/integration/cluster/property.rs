@@ -48,16 +48,8 @@ fn check_invariants(rig: &Rig, before: &mut BTreeSet<String>, gone: &mut BTreeSe
     assert!(names.is_disjoint(gone), "a pod came back");
     *before = names;
     let containers = rig.cluster.running_containers().count();
-    let alive = rig
-        .script
-        .processes
-        .iter()
-        .filter(|process| process.is_alive)
-        .count();
-    assert_eq!(
-        containers, alive,
-        "a process without a pod, or a pod's process that is not there"
-    );
+    let alive = rig.script.processes.iter().filter(|process| process.is_alive).count();
+    assert_eq!(containers, alive, "a process without a pod, or a pod's process that is not there");
 }
 
 proptest! {

@@ -19,10 +19,7 @@ fn one_replica_surges_by_one() {
     11.7 pod1 is gone
     ");
     assert_eq!(rig.pods(), ["1/1 Running"]);
-    assert_eq!(
-        rig.condition("web", "Progressing"),
-        "True NewReplicaSetAvailable"
-    );
+    assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
 }
 
 #[test]
@@ -85,13 +82,7 @@ fn a_bad_tag_leaves_the_old_pod_serving_and_undo_mends_it() {
     rig.do_write(&set_image("web", "web:9"));
     rig.run(60.0);
     assert_eq!(rig.backends(0), 1);
-    assert_eq!(
-        rig.pods()
-            .iter()
-            .filter(|pod| *pod == "1/1 Running")
-            .count(),
-        1
-    );
+    assert_eq!(rig.pods().iter().filter(|pod| *pod == "1/1 Running").count(), 1);
     rig.do_write(&undo("web", None));
     rig.run(30.0);
     insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
@@ -106,14 +97,8 @@ fn a_bad_tag_leaves_the_old_pod_serving_and_undo_mends_it() {
     ");
     assert_eq!(rig.backends(0), 1);
     let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
-    let revisions: Vec<_> = history
-        .iter()
-        .map(|set| (set.revision, &*set.image, &*set.change))
-        .collect();
-    assert_eq!(
-        revisions,
-        [(2, "web:9", ""), (3, "web:1", "image web:9 -> web:1")]
-    );
+    let revisions: Vec<_> = history.iter().map(|set| (set.revision, &*set.image, &*set.change)).collect();
+    assert_eq!(revisions, [(2, "web:9", ""), (3, "web:1", "image web:9 -> web:1")]);
 }
 
 #[test]
@@ -122,39 +107,21 @@ fn a_rollout_that_cannot_progress_says_so_after_its_deadline() {
     rig.boot_ready();
     rig.do_write(&set_image("web", "web:9"));
     rig.run(59.0);
-    assert_eq!(
-        rig.condition("web", "Progressing"),
-        "True ReplicaSetUpdated"
-    );
+    assert_eq!(rig.condition("web", "Progressing"), "True ReplicaSetUpdated");
     rig.run(5.0);
-    assert_eq!(
-        rig.condition("web", "Progressing"),
-        "False ProgressDeadlineExceeded"
-    );
-    assert_eq!(
-        rig.condition("web", "Available"),
-        "True MinimumReplicasAvailable"
-    );
+    assert_eq!(rig.condition("web", "Progressing"), "False ProgressDeadlineExceeded");
+    assert_eq!(rig.condition("web", "Available"), "True MinimumReplicasAvailable");
     rig.do_write(&set_image("web", "web:2"));
     rig.run(30.0);
-    assert_eq!(
-        rig.condition("web", "Progressing"),
-        "True NewReplicaSetAvailable"
-    );
+    assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
 }
 
 #[test]
 fn restart_makes_a_new_revision_of_the_same_image() {
     let mut rig = Rig::new(&web(1, &[], &[READINESS]));
     rig.boot_ready();
-    rig.do_write(&Write::Restart {
-        component: "web".into(),
-    });
-    let again = rig
-        .write(&Write::Restart {
-            component: "web".into(),
-        })
-        .unwrap_err();
+    rig.do_write(&Write::Restart { component: "web".into() });
+    let again = rig.write(&Write::Restart { component: "web".into() }).unwrap_err();
     assert!(again.0.contains("within the past second"), "{again}");
     rig.run(30.0);
     insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
@@ -165,10 +132,7 @@ fn restart_makes_a_new_revision_of_the_same_image() {
     10.7 pod1 is gone
     ");
     let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
-    assert_eq!(
-        history.iter().map(|set| &*set.change).collect::<Vec<_>>(),
-        ["", "restarted"]
-    );
+    assert_eq!(history.iter().map(|set| &*set.change).collect::<Vec<_>>(), ["", "restarted"]);
 }
 
 #[test]
@@ -183,10 +147,7 @@ fn the_same_template_starts_no_rollout() {
     let unknown = rig.write(&undo("web", Some(7))).unwrap_err();
     assert_eq!(unknown.0, "unable to find specified revision 7 in history");
     let same = rig.write(&undo("web", Some(1))).unwrap();
-    assert_eq!(
-        same,
-        "deployment.apps/web skipped rollback (current template already matches revision 1)"
-    );
+    assert_eq!(same, "deployment.apps/web skipped rollback (current template already matches revision 1)");
 }
 
 #[test]
@@ -222,19 +183,12 @@ fn a_change_of_size_during_a_rollout_is_spread_over_both() {
 fn a_paused_deployment_scales_but_does_not_roll_out() {
     let mut rig = Rig::new(&web(1, &[], &[READINESS]));
     rig.boot_ready();
-    rig.cluster
-        .set_paused(rig.now, "web", true, &mut rig.queue, &mut rig.script)
-        .unwrap();
+    rig.cluster.set_paused(rig.now, "web", true, &mut rig.queue, &mut rig.script).unwrap();
     rig.do_write(&set_image("web", "web:2"));
     rig.do_write(&scale("web", 2));
     rig.run(20.0);
-    assert_eq!(
-        rig.condition("web", "Progressing"),
-        "Unknown DeploymentPaused"
-    );
-    rig.cluster
-        .set_paused(rig.now, "web", false, &mut rig.queue, &mut rig.script)
-        .unwrap();
+    assert_eq!(rig.condition("web", "Progressing"), "Unknown DeploymentPaused");
+    rig.cluster.set_paused(rig.now, "web", false, &mut rig.queue, &mut rig.script).unwrap();
     rig.run(40.0);
     insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
      5.0 $ deployment.apps/web image updated
@@ -245,10 +199,7 @@ fn a_paused_deployment_scales_but_does_not_roll_out() {
     30.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
     34.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
-    assert_eq!(
-        rig.condition("web", "Progressing"),
-        "True NewReplicaSetAvailable"
-    );
+    assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
 }
 
 #[test]
@@ -277,10 +228,7 @@ fn old_revisions_beyond_the_limit_are_forgotten() {
         rig.run(20.0);
     }
     let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
-    assert_eq!(
-        history.iter().map(|set| set.revision).collect::<Vec<_>>(),
-        [4, 5, 6]
-    );
+    assert_eq!(history.iter().map(|set| set.revision).collect::<Vec<_>>(), [4, 5, 6]);
 }
 
 #[test]
@@ -291,9 +239,7 @@ fn a_deleted_pod_is_replaced_and_a_deleted_deployment_takes_its_pods_along() {
     rig.do_write(&Write::DeletePod { pod });
     rig.run(20.0);
     assert_eq!(rig.backends(0), 2);
-    rig.do_write(&Write::DeleteDeployment {
-        component: "web".into(),
-    });
+    rig.do_write(&Write::DeleteDeployment { component: "web".into() });
     rig.run(20.0);
     insta::assert_snapshot!(rig.timeline, @r#"
      5.0 pod2 is 1/1 Terminating
@@ -321,9 +267,7 @@ fn a_deleted_pod_is_replaced_and_a_deleted_deployment_takes_its_pods_along() {
     25.7 pod3 is gone
     "#);
     assert_eq!(rig.backends(0), 0);
-    rig.do_write(&Write::CreateDeployment {
-        component: "web".into(),
-    });
+    rig.do_write(&Write::CreateDeployment { component: "web".into() });
     rig.run(20.0);
     assert_eq!(rig.pods(), ["1/1 Running"; 2]);
     assert_eq!(rig.backends(0), 2);
@@ -334,22 +278,12 @@ fn scaling_down_takes_the_pods_that_serve_least() {
     let mut rig = Rig::new(&web(2, &[], &[READINESS]));
     rig.boot_ready();
     rig.run(100.0);
-    let old: Vec<_> = rig
-        .cluster
-        .list_pods(rig.now, None)
-        .into_iter()
-        .map(|pod| pod.name)
-        .collect();
+    let old: Vec<_> = rig.cluster.list_pods(rig.now, None).into_iter().map(|pod| pod.name).collect();
     rig.do_write(&scale("web", 4));
     rig.run(3.0);
     rig.do_write(&scale("web", 2));
     rig.run(20.0);
-    let left: Vec<_> = rig
-        .cluster
-        .list_pods(rig.now, None)
-        .into_iter()
-        .map(|pod| pod.name)
-        .collect();
+    let left: Vec<_> = rig.cluster.list_pods(rig.now, None).into_iter().map(|pod| pod.name).collect();
     assert_eq!(left, old);
     rig.do_write(&scale("web", 0));
     rig.run(10.0);

@@ -25,10 +25,7 @@ fn a_pod_that_does_not_fit_waits_until_something_is_freed() {
 
 #[test]
 fn a_node_selector_that_no_node_matches_is_said() {
-    let manifests = web(1, &[], &[]).replace(
-        "      containers:",
-        "      nodeSelector: {disk: ssd}\n      containers:",
-    );
+    let manifests = web(1, &[], &[]).replace("      containers:", "      nodeSelector: {disk: ssd}\n      containers:");
     let mut rig = Rig::with(&manifests, &[node("node1", 1000), node("node2", 100)], 1);
     rig.boot();
     rig.run(5.0);
@@ -43,47 +40,22 @@ fn a_node_selector_that_no_node_matches_is_said() {
 #[test]
 fn replicas_are_spread_over_nodes_of_the_same_size() {
     for seed in 0..5 {
-        let mut rig = Rig::with(
-            &web(4, &[], &[REQUESTS]),
-            &[node("node1", 4000), node("node2", 4000)],
-            seed,
-        );
+        let mut rig = Rig::with(&web(4, &[], &[REQUESTS]), &[node("node1", 4000), node("node2", 4000)], seed);
         rig.boot();
         rig.run(5.0);
-        let nodes: Vec<_> = rig
-            .cluster
-            .list_pods(rig.now, None)
-            .into_iter()
-            .filter_map(|pod| pod.node)
-            .collect();
-        assert_eq!(
-            nodes.iter().filter(|node| *node == "node1").count(),
-            2,
-            "{nodes:?}"
-        );
-        let requested: Vec<_> = rig
-            .cluster
-            .list_nodes()
-            .iter()
-            .map(|node| node.requested_cpu.0)
-            .collect();
+        let nodes: Vec<_> = rig.cluster.list_pods(rig.now, None).into_iter().filter_map(|pod| pod.node).collect();
+        assert_eq!(nodes.iter().filter(|node| *node == "node1").count(), 2, "{nodes:?}");
+        let requested: Vec<_> = rig.cluster.list_nodes().iter().map(|node| node.requested_cpu.0).collect();
         assert_eq!(requested, [1200, 1200]);
     }
 }
 
 #[test]
 fn the_least_loaded_node_is_preferred() {
-    let mut rig = Rig::with(
-        &web(1, &[], &[REQUESTS]),
-        &[node("node1", 1000), node("node2", 8000)],
-        3,
-    );
+    let mut rig = Rig::with(&web(1, &[], &[REQUESTS]), &[node("node1", 1000), node("node2", 8000)], 3);
     rig.boot();
     rig.run(5.0);
-    assert_eq!(
-        rig.cluster.list_pods(rig.now, None)[0].node.as_deref(),
-        Some("node2")
-    );
+    assert_eq!(rig.cluster.list_pods(rig.now, None)[0].node.as_deref(), Some("node2"));
 }
 
 #[test]
@@ -91,13 +63,7 @@ fn a_node_takes_110_pods() {
     let mut rig = Rig::new(&web(120, &[], &[]));
     rig.boot();
     rig.run(60.0);
-    assert_eq!(
-        rig.pods()
-            .iter()
-            .filter(|pod| *pod == "1/1 Running")
-            .count(),
-        110
-    );
+    assert_eq!(rig.pods().iter().filter(|pod| *pod == "1/1 Running").count(), 110);
     let message = "0/1 nodes are available: 1 Too many pods.";
     assert!(rig.timeline.contains(message));
 }

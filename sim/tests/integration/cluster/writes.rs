@@ -13,8 +13,7 @@ fn answer(rig: &mut Rig, write: &Write) -> String {
 
 #[test]
 fn writes_are_answered_in_kubernetes_words() {
-    let resources =
-        "resources: {requests: {cpu: 100m, memory: 100Mi}, limits: {cpu: 200m, memory: 200Mi}}";
+    let resources = "resources: {requests: {cpu: 100m, memory: 100Mi}, limits: {cpu: 200m, memory: 200Mi}}";
     let mut rig = Rig::new(&web(1, &[], &[resources]));
     rig.boot_ready();
     let web = || "web".to_owned();
@@ -33,29 +32,16 @@ fn writes_are_answered_in_kubernetes_words() {
         value: value.map(Into::into),
     };
     let hpa = |component: &str, min_replicas, max_replicas, cpu_percent| {
-        Write::ApplyAutoscaler(AutoscalerSpec {
-            component: component.into(),
-            min_replicas,
-            max_replicas,
-            cpu_percent,
-        })
+        Write::ApplyAutoscaler(AutoscalerSpec { component: component.into(), min_replicas, max_replicas, cpu_percent })
     };
-    let apply = |manifest: &str| {
-        Write::Apply(AppliedObject {
-            manifest: manifest.into(),
-        })
-    };
+    let apply = |manifest: &str| Write::Apply(AppliedObject { manifest: manifest.into() });
     let writes = [
         scale("web", 3),
         scale("nobody", 3),
         scale("web", u32::MAX),
         change(Some(Millicores(150)), None, None),
         change(Some(Millicores(500)), None, None),
-        change(
-            Some(Millicores(500)),
-            None,
-            Some(Bytes::from_mebibytes(300)),
-        ),
+        change(Some(Millicores(500)), None, Some(Bytes::from_mebibytes(300))),
         change(None, Some(Millicores(64_000)), None),
         change(None, None, None),
         set_image("web", "web:2"),
@@ -64,9 +50,7 @@ fn writes_are_answered_in_kubernetes_words() {
         env("LEVEL", Some("debug")),
         env("LEVEL", None),
         env("A=B", Some("x")),
-        Write::Restart {
-            component: "nobody".into(),
-        },
+        Write::Restart { component: "nobody".into() },
         hpa("web", 1, 4, 50),
         hpa("web", 1, 4, 50),
         hpa("web", 2, 4, 50),
@@ -75,12 +59,8 @@ fn writes_are_answered_in_kubernetes_words() {
         Write::DeleteAutoscaler { component: web() },
         Write::DeleteAutoscaler { component: web() },
         Write::CreateDeployment { component: web() },
-        Write::CreateDeployment {
-            component: "nobody".into(),
-        },
-        Write::DeletePod {
-            pod: "web-1".into(),
-        },
+        Write::CreateDeployment { component: "nobody".into() },
+        Write::DeletePod { pod: "web-1".into() },
         apply(
             "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {name: web}, ports: [{port: 80}]}\n",
         ),
@@ -95,9 +75,7 @@ fn writes_are_answered_in_kubernetes_words() {
         Write::DeleteDeployment { component: web() },
         Write::DeleteDeployment { component: web() },
     ];
-    let answers = writes.iter().fold(String::new(), |text, write| {
-        text + &answer(&mut rig, write) + "\n"
-    });
+    let answers = writes.iter().fold(String::new(), |text, write| text + &answer(&mut rig, write) + "\n");
     insta::assert_snapshot!(answers, @r#"
     deployment.apps/web scaled
     refused: deployments.apps "nobody" not found
@@ -162,17 +140,11 @@ fn a_restarted_container_is_reached_at_the_same_address() {
     rig.boot_ready();
     rig.run(3.0);
     let address = rig.cluster.list_pods(rig.now, None)[0].ip.clone();
-    rig.queue
-        .schedule(rig.now, RigEvent::Exit(ContainerIx(0), 1));
+    rig.queue.schedule(rig.now, RigEvent::Exit(ContainerIx(0), 1));
     rig.run(4.0);
     assert_eq!(rig.backends(0), 1);
     assert_eq!(rig.cluster.list_pods(rig.now, None)[0].ip, address);
-    let service = rig
-        .cluster
-        .describe(rig.now, "web")
-        .unwrap()
-        .service
-        .unwrap();
+    let service = rig.cluster.describe(rig.now, "web").unwrap().service.unwrap();
     assert_eq!(service.endpoints, [address.unwrap()]);
 }
 

@@ -99,8 +99,9 @@ metadata:
 
 /// Loads the four objects with one text replaced in one of them, and returns every finding.
 fn answer(file: &str, from: &str, to: &str) -> String {
-    let mut files = [("carts-dep.yaml", DEPLOYMENT), ("carts-svc.yaml", SERVICE), ("hpa.yaml", AUTOSCALER), ("ns.yaml", NAMESPACE)]
-        .map(|(path, text)| source(path, text));
+    let mut files =
+        [("carts-dep.yaml", DEPLOYMENT), ("carts-svc.yaml", SERVICE), ("hpa.yaml", AUTOSCALER), ("ns.yaml", NAMESPACE)]
+            .map(|(path, text)| source(path, text));
     let changed = files.iter_mut().find(|f| f.path == file).expect("one of the four");
     assert!(changed.text.contains(from), "`{from}` is not in {file}");
     changed.text = changed.text.replacen(from, to, 1);
@@ -108,8 +109,13 @@ fn answer(file: &str, from: &str, to: &str) -> String {
         Ok((_, warnings)) => warnings,
         Err(mistakes) => mistakes.0,
     };
-    found.iter().for_each(|finding| assert_helpful(finding, &files));
-    found.iter().map(|finding| format!("{finding}\n")).collect()
+    for finding in &found {
+        assert_helpful(finding, &files);
+    }
+    let mut lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    // Each ends its line.
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// The answers to a table of changes, for a snapshot.
@@ -129,122 +135,140 @@ fn the_unbroken_objects_load_without_a_word() {
 
 #[test]
 fn broken_deployments() {
-    let found = answers("carts-dep.yaml", &[
-        ("apiVersion: apps/v1", "apiVersion: apps/v2"),
-        ("apiVersion: apps/v1\n", ""),
-        ("kind: Deployment", "kind: Deploymnt"),
-        ("kind: Deployment", "kind: StatefulSet"),
-        ("name: carts\n", "name: Carts_1\n"),
-        ("  name: carts\n", ""),
-        ("  namespace: shop\n", "  namespace: shpo\n"),
-        ("  replicas: 1", "  replcas: 1"),
-        ("replicas: 1", "replicas: -1"),
-        ("replicas: 1", "replicas: \"1\""),
-        ("replicas: 1", "replicas: two"),
-        ("replicas: 1", "replicas: 1\n  replicas: 2"),
-        ("      name: carts\n", "      name: cart\n"),
-        ("  selector:\n    matchLabels:\n      name: carts\n", ""),
-        ("    matchLabels:\n      name: carts\n", "    matchExpressions:\n    - {key: name, operator: Inn, values: [carts]}\n"),
-        ("    matchLabels:\n      name: carts\n", "    matchExpressions:\n    - {key: name, operator: In}\n"),
-        ("maxSurge: 1", "maxSurge: 0"),
-        ("maxSurge: 1", "maxSurge: 25 %"),
-        ("    rollingUpdate:", "    type: Recreate\n    rollingUpdate:"),
-        ("      labels:", "      lables:"),
-        ("strategy:\n", "progressDeadlineSeconds: 5\n  minReadySeconds: 10\n  strategy:\n"),
-    ]);
+    let found = answers(
+        "carts-dep.yaml",
+        &[
+            ("apiVersion: apps/v1", "apiVersion: apps/v2"),
+            ("apiVersion: apps/v1\n", ""),
+            ("kind: Deployment", "kind: Deploymnt"),
+            ("kind: Deployment", "kind: StatefulSet"),
+            ("name: carts\n", "name: Carts_1\n"),
+            ("  name: carts\n", ""),
+            ("  namespace: shop\n", "  namespace: shpo\n"),
+            ("  replicas: 1", "  replcas: 1"),
+            ("replicas: 1", "replicas: -1"),
+            ("replicas: 1", "replicas: \"1\""),
+            ("replicas: 1", "replicas: two"),
+            ("replicas: 1", "replicas: 1\n  replicas: 2"),
+            ("      name: carts\n", "      name: cart\n"),
+            ("  selector:\n    matchLabels:\n      name: carts\n", ""),
+            (
+                "    matchLabels:\n      name: carts\n",
+                "    matchExpressions:\n    - {key: name, operator: Inn, values: [carts]}\n",
+            ),
+            ("    matchLabels:\n      name: carts\n", "    matchExpressions:\n    - {key: name, operator: In}\n"),
+            ("maxSurge: 1", "maxSurge: 0"),
+            ("maxSurge: 1", "maxSurge: 25 %"),
+            ("    rollingUpdate:", "    type: Recreate\n    rollingUpdate:"),
+            ("      labels:", "      lables:"),
+            ("strategy:\n", "progressDeadlineSeconds: 5\n  minReadySeconds: 10\n  strategy:\n"),
+        ],
+    );
     insta::assert_snapshot!(found);
 }
 
 #[test]
 fn broken_containers() {
-    let found = answers("carts-dep.yaml", &[
-        ("        image: weaveworksdemos/carts:0.4.8\n", ""),
-        ("image: weaveworksdemos/carts:0.4.8", "image: weaveworksdemos/carts: 0.4.8"),
-        ("image: weaveworksdemos/carts:0.4.8", "image: \"carts 0.4.8\""),
-        ("image: weaveworksdemos", "imagePullPolicy: Allways\n        image: weaveworksdemos"),
-        ("- name: carts", "- {name: carts, image: x}\n      - name: carts"),
-        ("value: \"true\"", "value: true"),
-        ("value: \"true\"", "value: 8080\n        - name: NO_SCIENCE\n          value: 1e3"),
-        ("value: \"true\"", "value: x\n          valueFrom: {fieldRef: {fieldPath: metadata.name}}"),
-        ("value: \"true\"", "valueFrom: {secretKeyRef: {name: db, key: password}}"),
-        ("containerPort: 80", "containerPort: 70000"),
-        ("name: http", "name: HTTP"),
-        ("name: http", "name: web"),
-        ("cpu: 100m", "cpu: 100mm"),
-        ("cpu: 100m", "cpu: 400m"),
-        ("memory: 200Mi", "memory: 200MB"),
-        ("memory: 500Mi", "memory: 100Mi"),
-        ("cpu: 300m", "cpus: 300m"),
-        ("            path: /health", "            pth: /health"),
-        ("          httpGet:\n", "          tcpSocket: {port: 80}\n          httpGet:\n"),
-        ("readinessProbe:", "livenessProbe: {exec: {command: [x]}, successThreshold: 2}\n        readinessProbe:"),
-        ("readinessProbe:", "lifecycle: {preStop: {sleep: {seconds: 5}}}\n        readinessProbe:"),
-        ("readinessProbe:", "volumeMounts: [{name: tpm, mountPath: /tmp}]\n        readinessProbe:"),
-        ("    spec:\n", "    spec:\n      restartPolicy: Never\n"),
-    ]);
+    let found = answers(
+        "carts-dep.yaml",
+        &[
+            ("        image: weaveworksdemos/carts:0.4.8\n", ""),
+            ("image: weaveworksdemos/carts:0.4.8", "image: weaveworksdemos/carts: 0.4.8"),
+            ("image: weaveworksdemos/carts:0.4.8", "image: \"carts 0.4.8\""),
+            ("image: weaveworksdemos", "imagePullPolicy: Allways\n        image: weaveworksdemos"),
+            ("- name: carts", "- {name: carts, image: x}\n      - name: carts"),
+            ("value: \"true\"", "value: true"),
+            ("value: \"true\"", "value: 8080\n        - name: NO_SCIENCE\n          value: 1e3"),
+            ("value: \"true\"", "value: x\n          valueFrom: {fieldRef: {fieldPath: metadata.name}}"),
+            ("value: \"true\"", "valueFrom: {secretKeyRef: {name: db, key: password}}"),
+            ("containerPort: 80", "containerPort: 70000"),
+            ("name: http", "name: HTTP"),
+            ("name: http", "name: web"),
+            ("cpu: 100m", "cpu: 100mm"),
+            ("cpu: 100m", "cpu: 400m"),
+            ("memory: 200Mi", "memory: 200MB"),
+            ("memory: 500Mi", "memory: 100Mi"),
+            ("cpu: 300m", "cpus: 300m"),
+            ("            path: /health", "            pth: /health"),
+            ("          httpGet:\n", "          tcpSocket: {port: 80}\n          httpGet:\n"),
+            ("readinessProbe:", "livenessProbe: {exec: {command: [x]}, successThreshold: 2}\n        readinessProbe:"),
+            ("readinessProbe:", "lifecycle: {preStop: {sleep: {seconds: 5}}}\n        readinessProbe:"),
+            ("readinessProbe:", "volumeMounts: [{name: tpm, mountPath: /tmp}]\n        readinessProbe:"),
+            ("    spec:\n", "    spec:\n      restartPolicy: Never\n"),
+        ],
+    );
     insta::assert_snapshot!(found);
 }
 
 #[test]
 fn broken_services() {
-    let found = answers("carts-svc.yaml", &[
-        ("    name: carts\n", "    name: cart\n"),
-        ("    name: carts\n", "    nmae: carts\n"),
-        ("  namespace: shop\n", ""),
-        ("name: carts\n", "name: 2-carts\n"),
-        ("targetPort: http", "targetPort: htp"),
-        ("targetPort: http", "targetPort: \"80\""),
-        ("targetPort: http", "targetPort: 8080"),
-        ("port: 80", "port: 0"),
-        ("port: 80", "port: 80\n  - port: 81"),
-        ("port: 80", "port: 80\n    nodePort: 30001"),
-        ("spec:\n", "spec:\n  type: NodePrt\n"),
-        ("port: 80", "port: 80\n    nodePort: 80"),
-        ("  ports:\n  - port: 80\n    targetPort: http\n", ""),
-        ("  - port: 80\n    targetPort: http\n", "    port: 80\n"),
-        ("  selector:\n    name: carts\n", ""),
-        ("  name: carts\n", "  name: carts\n ports: 3\n"),
-    ]);
+    let found = answers(
+        "carts-svc.yaml",
+        &[
+            ("    name: carts\n", "    name: cart\n"),
+            ("    name: carts\n", "    nmae: carts\n"),
+            ("  namespace: shop\n", ""),
+            ("name: carts\n", "name: 2-carts\n"),
+            ("targetPort: http", "targetPort: htp"),
+            ("targetPort: http", "targetPort: \"80\""),
+            ("targetPort: http", "targetPort: 8080"),
+            ("port: 80", "port: 0"),
+            ("port: 80", "port: 80\n  - port: 81"),
+            ("port: 80", "port: 80\n    nodePort: 30001"),
+            ("spec:\n", "spec:\n  type: NodePrt\n"),
+            ("port: 80", "port: 80\n    nodePort: 80"),
+            ("  ports:\n  - port: 80\n    targetPort: http\n", ""),
+            ("  - port: 80\n    targetPort: http\n", "    port: 80\n"),
+            ("  selector:\n    name: carts\n", ""),
+            ("  name: carts\n", "  name: carts\n ports: 3\n"),
+        ],
+    );
     insta::assert_snapshot!(found);
 }
 
 #[test]
 fn broken_autoscalers() {
-    let found = answers("hpa.yaml", &[
-        ("    name: carts\n", "    name: cart\n"),
-        ("apiVersion: apps/v1", "apiVersion: apps/v1beta1"),
-        ("kind: Deployment", "kind: StatefulSet"),
-        ("maxReplicas: 10", "maxReplicas: 0"),
-        ("minReplicas: 1", "minReplicas: 20"),
-        ("  maxReplicas: 10\n", ""),
-        ("autoscaling/v2", "autoscaling/v3"),
-        ("autoscaling/v2", "autoscaling/v1"),
-        ("name: cpu", "name: gpu"),
-        ("averageUtilization: 50", "averageUtilisation: 50"),
-        ("type: Utilization", "type: AverageValue"),
-        ("type: Resource", "type: External"),
-        ("periodSeconds: 60", "periodSeconds: 0"),
-        ("stabilizationWindowSeconds: 60", "stabilizationWindowSeconds: 1h"),
-    ]);
+    let found = answers(
+        "hpa.yaml",
+        &[
+            ("    name: carts\n", "    name: cart\n"),
+            ("apiVersion: apps/v1", "apiVersion: apps/v1beta1"),
+            ("kind: Deployment", "kind: StatefulSet"),
+            ("maxReplicas: 10", "maxReplicas: 0"),
+            ("minReplicas: 1", "minReplicas: 20"),
+            ("  maxReplicas: 10\n", ""),
+            ("autoscaling/v2", "autoscaling/v3"),
+            ("autoscaling/v2", "autoscaling/v1"),
+            ("name: cpu", "name: gpu"),
+            ("averageUtilization: 50", "averageUtilisation: 50"),
+            ("type: Utilization", "type: AverageValue"),
+            ("type: Resource", "type: External"),
+            ("periodSeconds: 60", "periodSeconds: 0"),
+            ("stabilizationWindowSeconds: 60", "stabilizationWindowSeconds: 1h"),
+        ],
+    );
     insta::assert_snapshot!(found);
 }
 
 #[test]
 fn broken_files_and_other_kinds() {
-    let found = answers("ns.yaml", &[
-        ("kind: Namespace", "kind: DaemonSet"),
-        ("kind: Namespace", "kind: NetworkPolicy"),
-        ("apiVersion: v1\nkind: Namespace", "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos"),
-        ("kind: Namespace", "kind: ConfigMap\ndata: {a b: x, c: 3}"),
-        ("kind: Namespace", "kind: Secret\ndata: {password: secret!}"),
-        ("name: shop", "name: {{ .Values.name }}"),
-        ("  name: shop", "\tname: shop"),
-        ("  name: shop", "  name: \"shop"),
-        ("metadata:", "metadata"),
-        ("metadata:\n  name: shop", "just: words\n---\n- a list\n---\ntext"),
-        ("apiVersion", "apiversion"),
-        ("metadata:\n", "metadata:\n  labels: {-bad: x, good: \"not good\"}\n"),
-    ]);
+    let found = answers(
+        "ns.yaml",
+        &[
+            ("kind: Namespace", "kind: DaemonSet"),
+            ("kind: Namespace", "kind: NetworkPolicy"),
+            ("apiVersion: v1\nkind: Namespace", "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos"),
+            ("kind: Namespace", "kind: ConfigMap\ndata: {a b: x, c: 3}"),
+            ("kind: Namespace", "kind: Secret\ndata: {password: secret!}"),
+            ("name: shop", "name: {{ .Values.name }}"),
+            ("  name: shop", "\tname: shop"),
+            ("  name: shop", "  name: \"shop"),
+            ("metadata:", "metadata"),
+            ("metadata:\n  name: shop", "just: words\n---\n- a list\n---\ntext"),
+            ("apiVersion", "apiversion"),
+            ("metadata:\n", "metadata:\n  labels: {-bad: x, good: \"not good\"}\n"),
+        ],
+    );
     insta::assert_snapshot!(found);
 }
 

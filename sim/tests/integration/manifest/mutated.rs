@@ -25,8 +25,30 @@ const OVERLAY: (&str, &str) = shop_file!("overlays/acv/probes.yaml");
 
 /// What breaks YAML and readers of YAML.
 const NASTY: [&str; 24] = [
-    "", "- ", ": ", "{", "}", "[", "]", "\t", "&a ", "*a", "<<: *a", "!!int ", "|", ">-", "---", "...", "\"", "'", "#",
-    "null", "-1", "99999999999999999999", "é\u{0}\u{feff}", "%YAML 9",
+    "",
+    "- ",
+    ": ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\t",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!!int ",
+    "|",
+    ">-",
+    "---",
+    "...",
+    "\"",
+    "'",
+    "#",
+    "null",
+    "-1",
+    "99999999999999999999",
+    "é\u{0}\u{feff}",
+    "%YAML 9",
 ];
 
 #[derive(Clone, Debug)]

@@ -88,7 +88,8 @@ spec:
 
 #[test]
 fn the_autoscaler_of_a_deployment_that_does_not_exist_loads_with_a_warning() {
-    let (set, warnings) = shop(&shop! { "overlays/autoscaling/cart-hpa.yaml" "overlays/autoscaling/front-end-hpa.yaml" });
+    let (set, warnings) =
+        shop(&shop! { "overlays/autoscaling/cart-hpa.yaml" "overlays/autoscaling/front-end-hpa.yaml" });
     assert_eq!(set.autoscalers[1].metrics, [MetricTarget::CpuUtilization(50)]);
     insta::assert_snapshot!(warnings.join("\n"), @r"
     warning: overlays/autoscaling/cart-hpa.yaml:11: spec.scaleTargetRef.name: there is no Deployment `cart` in namespace `sock-shop`: it can never scale (FailedGetScale)
