@@ -7,7 +7,7 @@
 //!                             bursts    calls ──▶ service, endpoint, client (how it connects)
 //! ```
 //!
-//! Terms. A *program* is a run of [`Op`]s that begins at an *entry* and ends with [`Op::End`];
+//! Terms. A *program* is a run of `Op`s that begins at an *entry* and ends with `Op::End`;
 //! `repeat` steps are unrolled. A *client* is how one service connects to one other. A *queue* is a
 //! message queue at a broker service. Besides the endpoints of the profile, every service has one
 //! that stands for all requests it does not know (404) and, if it has metrics, one that is scraped.

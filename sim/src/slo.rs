@@ -11,7 +11,7 @@
 //! - utilisation divides by the limit or what the node can give, whichever is less;
 //! - without a limit a clause is *not applicable*, without data it is *no data*: neither is green.
 //!
-//! Everything is a pure function of [`Truth`], which only the judge reads.
+//! Everything is a pure function of [`Truth`](crate::episode::Truth), which only the judge reads.
 
 mod evaluate;
 

@@ -24,7 +24,7 @@ pub struct Endpoint {
     #[serde(default)]
     pub breaker: Option<Breaker>,
     /// Extra CPU time of the first, second, third … request to it in a process's life, on its
-    /// first burst. [`WarmUp`] does not multiply it.
+    /// first burst. [`WarmUp`](super::WarmUp) does not multiply it.
     #[serde(default)]
     pub first: Vec<SimDuration>,
     /// What it does.
@@ -61,7 +61,7 @@ pub enum Step {
 pub struct Burst {
     /// Mean, when warm.
     pub mean: SimDuration,
-    /// Added after idleness ([`Runtime::cools_in`]).
+    /// Added after idleness ([`Runtime::cools_in`](super::Runtime::cools_in)).
     #[serde(default)]
     pub cold: SimDuration,
     /// Coefficient of variation of a log-normal cost. Default 0: always the mean.
