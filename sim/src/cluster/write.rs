@@ -6,8 +6,7 @@ use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::environment::{AppliedObject, AutoscalerSpec, Rejected, ResourceChange, Write};
 use crate::ids::DeploymentIx;
 use crate::manifest::{
-    self, Behavior, EnvValue, EnvVar, HorizontalPodAutoscaler, MetricTarget, ObjectMeta, ObjectSet, PodTemplate,
-    ScaleTarget,
+    self, Behavior, HorizontalPodAutoscaler, MetricTarget, ObjectMeta, ObjectSet, PodTemplate, ScaleTarget,
 };
 use crate::time::SimDuration;
 
@@ -95,18 +94,9 @@ impl Cluster {
     ) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
         let (mut template, main) = self.template(index);
-        let env = &mut template.containers[main].env;
-        validation::variable(component, main, env.len(), name)?;
-        match (value, env.iter().position(|v| v.name == name)) {
-            (Some(value), Some(position)) => env[position].value = EnvValue::Text(value.to_owned()),
-            (Some(value), None) => {
-                env.push(EnvVar { name: name.to_owned(), value: EnvValue::Text(value.to_owned()) });
-            }
-            (None, Some(position)) => {
-                env.remove(position);
-            }
-            (None, None) => {}
-        }
+        let container = &mut template.containers[main];
+        validation::variable(component, main, container.env.len(), name)?;
+        container.set_env(name, value);
         self.change_template(index, template, host);
         Ok(format!("deployment.apps/{component} env updated"))
     }

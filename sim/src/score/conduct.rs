@@ -39,19 +39,9 @@ pub const fn severity(write: &Write) -> Severity {
 /// The component that a change is about; none where only the manifest would tell.
 pub fn component_of(write: &Write) -> Option<String> {
     match write {
-        Write::Scale { component, .. }
-        | Write::SetImage { component, .. }
-        | Write::SetEnv { component, .. }
-        | Write::Restart { component }
-        | Write::Rollback { component, .. }
-        | Write::DeleteAutoscaler { component }
-        | Write::CreateDeployment { component }
-        | Write::DeleteDeployment { component } => Some(component.clone()),
-        Write::SetResources(change) => Some(change.component.clone()),
-        Write::ApplyAutoscaler(spec) => Some(spec.component.clone()),
         // A pod is named DEPLOYMENT-TEMPLATEHASH-SUFFIX.
         Write::DeletePod { pod } => pod.rsplitn(3, '-').nth(2).map(str::to_owned),
-        Write::Apply(_) => None,
+        _ => write.component().map(str::to_owned),
     }
 }
 
