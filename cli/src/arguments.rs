@@ -21,6 +21,7 @@ Examples:
   sockpit simulate --level heavy --target front-end   the twin alone, without an agent
   sockpit simulate acv/low/cpu-stress --every 15s     watch a fault, window by window
   sockpit scenario check my-scenario.yaml
+  sockpit load --url http://127.0.0.1:30001           the same users, against a real system
 
 Exit codes: 0 done, 1 the run failed, 2 usage or invalid input.";
 
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Scenarios(ScenariosOptions),
     /// Simulate an application or a scenario without an agent
     Simulate(SimulateOptions),
+    /// Send an application's load to a real system over HTTP
+    Load(LoadOptions),
     /// Play a scenario with a policy, once per seed, and score it
     Run(RunOptions),
     /// Check a scenario of your own, or print the schema of scenario files
@@ -111,30 +114,8 @@ pub(crate) struct SimulateOptions {
     /// Apply an overlay of the app, such as `acv`
     #[arg(long, value_name = "NAME")]
     pub(crate) overlay: Option<String>,
-    /// A load level of the app, such as light, moderate, heavy, rising [default: the app's]
-    #[arg(long, visible_alias = "load", value_name = "LEVEL", conflicts_with_all = ["users", "rate"])]
-    pub(crate) level: Option<String>,
-    /// A number of users instead of a level; 0 for probes and scrapes alone
-    #[arg(long, value_name = "N", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    pub(crate) users: Option<u32>,
-    /// Users started per second [default: all within a second]
-    #[arg(long, value_name = "N", requires = "users", value_parser = positive)]
-    pub(crate) spawn_rate: Option<f64>,
-    /// Poisson arrivals per second instead of users; each does one task
-    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
-    pub(crate) rate: Option<f64>,
-    /// What the users do: a user class of the app [default: the app's]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) user_class: Option<String>,
-    /// The wait between two tasks of a user, instead of the class's own
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "rate")]
-    pub(crate) wait: Option<SimDuration>,
-    /// The service that the load goes to [default: the app's]
-    #[arg(long, value_name = "SERVICE")]
-    pub(crate) target: Option<String>,
-    /// Whether users keep their connections [default: as the user class says]
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) keep_alive: Option<bool>,
+    #[command(flatten)]
+    pub(crate) workload: WorkloadOptions,
     /// Simulated time before the load: pods become ready, JVMs warm [default: 15m]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) settle: Option<SimDuration>,
@@ -159,6 +140,79 @@ pub(crate) struct SimulateOptions {
     /// Change a field of the scenario, such as `--set fault.severity=0.3`; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Seed of all chance
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A load on an app.
+#[derive(Debug, Default, Args)]
+pub(crate) struct WorkloadOptions {
+    /// A load level of the app, such as light, moderate, heavy, rising [default: the app's]
+    #[arg(long, visible_alias = "load", value_name = "LEVEL", conflicts_with_all = ["users", "rate"])]
+    pub(crate) level: Option<String>,
+    /// A number of users instead of a level; 0 for none
+    #[arg(long, value_name = "N", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(crate) users: Option<u32>,
+    /// Users started per second [default: all within a second]
+    #[arg(long, value_name = "N", requires = "users", value_parser = positive)]
+    pub(crate) spawn_rate: Option<f64>,
+    /// Poisson arrivals per second instead of users; each does one task
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
+    pub(crate) rate: Option<f64>,
+    /// What the users do: a user class of the app [default: the app's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user_class: Option<String>,
+    /// The wait between two tasks of a user, instead of the class's own
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "rate")]
+    pub(crate) wait: Option<SimDuration>,
+    /// The service that the load goes to [default: the app's]
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) target: Option<String>,
+    /// Whether users keep their connections [default: as the user class says]
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) keep_alive: Option<bool>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sockpit load --url http://127.0.0.1:30001 --users 50                   the app's default users
+  sockpit load --url http://shop.test --level heavy --duration 5m --every 10s
+  sockpit load --url http://shop.test --user-class shopper --rate 20 --json
+  sockpit load --profile my-profile.yaml --user-class reader --target web --rate 100 --url http://127.0.0.1:8080
+  sockpit load acv/low/rising-traffic --url http://127.0.0.1:30001       the loads of a scenario
+
+The users are those of `simulate`: with the same seed they do the same tasks with the same waits and attributes
+(sent as headers `x-sockpit-<attribute>`). Latencies (p50_ms …) begin with the sending of a request; those that begin
+when the request was due stand beside them (DUE P99, from_due): they are free of coordinated omission. Ctrl-C ends the
+measurement and prints what there is.
+
+Send load only to systems that are yours.")]
+pub(crate) struct LoadOptions {
+    /// Whose users: a shipped app, the folder of an app, a shipped scenario or a scenario file
+    #[arg(default_value = "sock-shop")]
+    pub(crate) what: String,
+    /// A profile file instead of an app
+    #[arg(long, value_name = "FILE", conflicts_with = "what")]
+    pub(crate) profile: Option<String>,
+    /// Where the target is; as SERVICE=URL, where another service is; may be repeated
+    #[arg(long = "url", value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) workload: WorkloadOptions,
+    /// Time under load before the measurement
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    pub(crate) warm_up: SimDuration,
+    /// Time that is measured
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second, default_value = "60s")]
+    pub(crate) duration: SimDuration,
+    /// Also print each window of this length
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
+    pub(crate) every: Option<SimDuration>,
     /// Seed of all chance
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

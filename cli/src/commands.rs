@@ -1,9 +1,12 @@
 //! One module per command.
 
 pub(crate) mod check;
+mod figures;
+pub(crate) mod load;
 pub(crate) mod run;
 pub(crate) mod scenarios;
 pub(crate) mod simulate;
+mod workload;
 
 use datasets::scenarios::Loaded;
 use sim::diagnostic::Source;

@@ -27,6 +27,7 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
     match arguments.command {
         Command::Scenarios(options) => commands::scenarios::run(&options),
         Command::Simulate(options) => commands::simulate::run(&options),
+        Command::Load(options) => commands::load::run(&options),
         Command::Run(options) => commands::run::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
         Command::Scenario { command: ScenarioCommand::Schema } => commands::check::schema(),

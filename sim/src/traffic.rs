@@ -25,7 +25,6 @@
 //!   pending work is emptied before the next event.
 //! - Plain data in vectors: a clone continues exactly as the original would.
 
-mod arrivals;
 mod backends;
 mod breaker;
 mod broker;
@@ -58,6 +57,7 @@ use crate::engine::{Queue, TimerIx};
 use crate::ids::{ContainerIx, EndpointIx, KubeServiceIx, NodeIx};
 use crate::program::Programs;
 use crate::time::{SimDuration, SimTime};
+use crate::workload::users_key;
 use container::{Address, Container};
 use job::{Forks, JobRef, Jobs};
 
@@ -249,7 +249,7 @@ struct Keys {
 
 impl Keys {
     fn new(root: Key) -> Self {
-        Self { users: root.with_str("users"), containers: root.with_str("containers") }
+        Self { users: users_key(root), containers: root.with_str("containers") }
     }
 }
 

@@ -1,11 +1,22 @@
 //! The load on an application: who sends requests, to what, how many, and how that changes.
 //!
 //! Closed loops are users as Locust runs them; open loops are arrivals at a rate, whoever waits.
+//!
+//! The types here are what a file says. A [`Course`] says when users start and stop, a [`Behaviour`] and a [`Progress`]
+//! what each of them does. They know neither a twin nor a socket: the twin's users and the load generator's (`load`)
+//! are driven by the same, so a seed gives the same requests in both.
+
+mod course;
+mod user;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::nearest;
 use crate::time::SimDuration;
+
+pub use course::{Change, Course, Schedule, Staircase};
+pub use user::{Behaviour, Progress, load_key, user_key, users_key};
 
 /// One load. A scenario can have several at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,4 +105,12 @@ pub struct RateStage {
     /// Whether the rate goes there in a straight line from the stage before (a ramp), or at once (a step).
     #[serde(default)]
     pub ramp: bool,
+}
+
+/// What is said about a name that is not known.
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match nearest(name, known) {
+        Some(near) => format!("no {what} `{name}`: did you mean `{near}`?"),
+        None => format!("no {what} `{name}`"),
+    }
 }

@@ -34,8 +34,9 @@ fn empty() -> Arc<Histogram<u32>> {
 }
 
 impl Latency {
+    /// Adds one, rounded up to the microsecond.
     #[inline]
-    fn record(&mut self, took: SimDuration) {
+    pub fn record(&mut self, took: SimDuration) {
         self.count += 1;
         self.sum += u128::from(took.0);
         self.squares += took.as_secs_f64() * took.as_secs_f64();
@@ -80,6 +81,11 @@ impl Latency {
     /// A quantile in seconds; 0.99 is the 99th percentile.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         (self.count > 0).then(|| self.histogram.value_at_quantile(q) as f64 / 1e6)
+    }
+
+    /// The longest in seconds, exact to three digits.
+    pub fn max(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.histogram.max() as f64 / 1e6)
     }
 
     /// Share of them that are at most so long.

@@ -6,17 +6,13 @@
 
 use std::sync::Arc;
 
-use super::arrivals::{Schedule, Staircase};
 use super::job::{Caller, Job};
 use super::{Event, Failure, Host, Traffic};
-use crate::chance::{Key, Weighted};
-use crate::diagnostic::nearest;
 use crate::engine::Queue;
-use crate::ids::{EndpointIx, ServiceIx};
-use crate::profile::{Assignment, UserClass, UserWait};
-use crate::program::{Attributes, NONE, Programs};
+use crate::ids::EndpointIx;
+use crate::program::NONE;
 use crate::time::{SimDuration, SimTime};
-use crate::workload::{Shape, Workload};
+use crate::workload::{Behaviour, Change, Course, Progress, Workload, load_key, user_key};
 
 /// How long the next request of a user is off at least when the last one took no time at all.
 const SHORTEST_FAILURE: SimDuration = SimDuration::from_micros(100);
@@ -25,36 +21,17 @@ const SHORTEST_FAILURE: SimDuration = SimDuration::from_micros(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkloadIx(pub u32);
 
-/// A user class with its names resolved for one target.
-#[derive(Debug)]
-struct Behaviour {
-    wait: UserWait,
-    keep_alive: bool,
-    timeout: Option<SimDuration>,
-    attributes: Attributes,
-    weights: Weighted,
-    tasks: Vec<Vec<Request>>,
-}
-
-#[derive(Debug)]
+/// What a user asks for.
+#[derive(Clone, Copy, Debug)]
 struct Request {
     endpoint: EndpointIx,
     /// Its place in the statistics.
     kind: u32,
-    set: Vec<(u8, Assignment)>,
-}
-
-/// How the number of users or arrivals develops.
-#[derive(Clone, Debug)]
-enum Course {
-    Closed(Staircase),
-    Open(Schedule),
-    Trace(Arc<[SimDuration]>),
 }
 
 #[derive(Clone, Debug)]
 struct Load {
-    behaviour: Arc<Behaviour>,
+    behaviour: Arc<Behaviour<Request>>,
     course: Course,
     start: SimTime,
     /// Users so far, which numbers them.
@@ -76,15 +53,7 @@ enum UserState {
 struct User {
     load: u32,
     number: u64,
-    /// Tasks begun.
-    tasks: u64,
-    /// Requests sent.
-    requests: u64,
-    attributes: Attributes,
-    task_began: SimTime,
-    /// The current task, and its next request.
-    task: u32,
-    position: u32,
+    progress: Progress,
     /// The container that its kept connection leads to, or [`NONE`].
     connection: u32,
     state: UserState,
@@ -138,25 +107,16 @@ impl Traffic {
         workload: &Workload,
     ) -> Result<WorkloadIx, String> {
         self.now = now;
-        let behaviour = self.behaviour(workload)?;
+        let programs = self.programs.clone();
+        let behaviour = Behaviour::new(&programs, workload, |service, request| {
+            let service = programs.service(service).expect("the behaviour knows its services");
+            Ok(Request {
+                endpoint: programs.endpoint_or_not_found(service, &request.request),
+                kind: self.statistics.request(service, &request.request),
+            })
+        })?;
         let start = (SimTime::ZERO + workload.start).max(now);
-        let closed = |stages: Vec<_>| match stages.iter().all(|s: &crate::workload::Stage| s.spawn_rate > 0.0) {
-            true if !stages.is_empty() => Ok(Course::Closed(Staircase::new(stages, start))),
-            true => Err("a closed load needs a stage".to_owned()),
-            false => Err("the spawn rate must be above zero".to_owned()),
-        };
-        let course = match &workload.shape {
-            Shape::Level(name) => {
-                let level = self.programs.levels.iter().find(|(known, _)| known == name);
-                let (_, level) = level
-                    .ok_or_else(|| unknown("level", name, self.programs.levels.iter().map(|(n, _)| n.as_str())))?;
-                closed(Staircase::of_level(level, &workload.target))?
-            }
-            Shape::Users(users) => closed(Staircase::flat(users.users, users.spawn_rate))?,
-            Shape::Stages(stages) => closed(stages.clone())?,
-            Shape::Arrivals(arrivals) => Course::Open(Schedule::new(arrivals)),
-            Shape::Trace(times) => Course::Trace(times.clone().into()),
-        };
+        let course = Course::new(&workload.shape, &programs.levels, &workload.target, start)?;
         let is_closed = matches!(course, Course::Closed(_));
         let ix = WorkloadIx(self.users.loads.len() as u32);
         self.users.loads.push(Load {
@@ -195,57 +155,6 @@ impl Traffic {
         self.users.loads.iter().map(|load| load.active.len() as u32).sum()
     }
 
-    fn behaviour(&mut self, workload: &Workload) -> Result<Behaviour, String> {
-        let programs = self.programs.clone();
-        let service = |name: &str| {
-            let known = || programs.services.iter().map(|s| s.name.as_str());
-            programs.service(name).ok_or_else(|| unknown("service", name, known()))
-        };
-        let target = service(&workload.target)?;
-        let classes = &programs.user_classes;
-        let (_, class) = classes
-            .iter()
-            .find(|(name, _)| *name == workload.user_class)
-            .ok_or_else(|| unknown("user class", &workload.user_class, classes.iter().map(|(n, _)| n.as_str())))?;
-        let mut tasks = Vec::new();
-        for task in &class.tasks {
-            let mut requests = Vec::new();
-            for request in &task.requests {
-                let to = request.to.as_deref().map_or(Ok(target), service)?;
-                requests.push(self.request(&programs, to, &request.request, &request.set)?);
-            }
-            tasks.push(requests);
-        }
-        if tasks.iter().any(Vec::is_empty) {
-            return Err(format!("user class `{}` has a task without requests", workload.user_class));
-        }
-        let weights = Weighted::new(class.tasks.iter().map(|task| task.weight));
-        Ok(Behaviour {
-            wait: class.wait,
-            keep_alive: workload.keep_alive.unwrap_or(class.keep_alive),
-            timeout: class.timeout,
-            attributes: initial(&programs, class)?,
-            weights: weights
-                .ok_or_else(|| format!("user class `{}` has no task with a weight above zero", workload.user_class))?,
-            tasks,
-        })
-    }
-
-    fn request(
-        &mut self,
-        programs: &Programs,
-        to: ServiceIx,
-        request: &str,
-        set: &std::collections::BTreeMap<String, Assignment>,
-    ) -> Result<Request, String> {
-        let set = set.iter().map(|(name, assignment)| Ok((attribute(programs, name)?, assignment.clone())));
-        Ok(Request {
-            endpoint: programs.endpoint_or_not_found(to, request),
-            kind: self.statistics.request(to, request),
-            set: set.collect::<Result<_, String>>()?,
-        })
-    }
-
     /// A closed load looks at how many users it wants.
     pub(super) fn spawn_tick<E: Host>(&mut self, queue: &mut Queue<E>, ix: WorkloadIx) {
         let load = &mut self.users.loads[ix.0 as usize];
@@ -255,16 +164,13 @@ impl Traffic {
         if load.is_over {
             return;
         }
-        let (wanted, step, until) = staircase.at(self.now);
-        let active = load.active.len() as u32;
-        if active > wanted {
+        let (change, next) = staircase.tick(self.now, load.active.len() as u32);
+        if change == Some(Change::Stop) {
             let user = load.active.pop().expect("more users than wanted are at least one");
             self.users.slots[user as usize].is_stopping = true;
         }
-        let left = active.abs_diff(wanted).saturating_sub(1);
-        let next = if left > 0 { until.min(self.now + step) } else { until };
         queue.schedule(next, Event::Spawn(ix).into());
-        if active < wanted {
+        if change == Some(Change::Start) {
             let user = self.start_user(ix, false);
             self.users.loads[ix.0 as usize].active.push(user);
             self.user_continues(queue, user);
@@ -273,13 +179,7 @@ impl Traffic {
 
     fn schedule_arrival<E: Host>(&mut self, queue: &mut Queue<E>, ix: WorkloadIx) {
         let load = &mut self.users.loads[ix.0 as usize];
-        let key = self.keys.users.with(u64::from(ix.0)).with_str("arrivals");
-        let next = match &mut load.course {
-            Course::Closed(_) => None,
-            Course::Open(schedule) => schedule.next(key, load.started),
-            Course::Trace(times) => times.get(load.started as usize).copied(),
-        };
-        if let Some(after) = next {
+        if let Some(after) = load.course.arrival(load_key(self.keys.users, ix.0), load.started) {
             queue.schedule((load.start + after).max(self.now), Event::Arrival(ix).into());
         }
     }
@@ -297,55 +197,33 @@ impl Traffic {
         let load = &mut self.users.loads[ix.0 as usize];
         let number = load.started;
         load.started += 1;
-        let attributes = load.behaviour.attributes;
-        self.users.add(User {
-            load: ix.0,
-            number,
-            tasks: 0,
-            requests: 0,
-            attributes,
-            task_began: self.now,
-            task: 0,
-            position: 0,
-            connection: NONE,
-            state: UserState::Waiting,
-            is_stopping,
-        })
+        let progress = Progress::new(&load.behaviour, self.now);
+        self.users.add(User { load: ix.0, number, progress, connection: NONE, state: UserState::Waiting, is_stopping })
     }
 
     /// A user begins a task or goes on with one: it sends a request, or it is gone.
     pub(super) fn user_continues<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
         let user = &mut self.users.slots[ix as usize];
         let behaviour = &self.users.loads[user.load as usize].behaviour;
-        let key = self.keys.users.with(u64::from(user.load)).with(user.number);
-        if user.position == 0 {
-            if user.is_stopping && user.tasks > 0 {
-                return self.user_leaves(ix);
-            }
-            user.task_began = self.now;
-            user.task = match behaviour.tasks.len() {
-                1 => 0,
-                _ => behaviour.weights.choose(&mut key.with_str("task").with(user.tasks).draw()) as u32,
-            };
-            user.tasks += 1;
+        if user.is_stopping && user.progress.is_between_tasks() {
+            return self.user_leaves(ix);
         }
-        let request = &behaviour.tasks[user.task as usize][user.position as usize];
-        let key = key.with(user.requests);
-        for (n, (attribute, assignment)) in request.set.iter().enumerate() {
-            user.attributes[usize::from(*attribute)] = assigned(assignment, key.with_str("set").with(n as u64));
-        }
-        user.requests += 1;
+        let key = user_key(load_key(self.keys.users, user.load), user.number);
+        let key = user.progress.next_request(behaviour, key, self.now);
+        let request = *user.progress.current(behaviour);
         user.state = UserState::Requesting;
         self.users.sent += 1;
         self.statistics.requests[request.kind as usize].sent += 1;
         let mut job = Job::new(key, self.now, Caller::User(ix));
-        job.attributes = user.attributes;
+        job.attributes = *user.progress.attributes();
         job.endpoint = request.endpoint.0;
         let (connection, timeout) = (user.connection, behaviour.timeout);
         let job = self.jobs.add(job);
         self.start_timer(queue, job, timeout);
-        // A client library sees that a kept connection was closed before it uses it.
-        if connection != NONE && self.containers[connection as usize].is_serving() {
+        // A client library sees that a kept connection was closed before it uses it, or leads elsewhere.
+        let service = self.programs.endpoints[request.endpoint.index()].service;
+        let is_usable = |server: &super::Container| server.is_serving() && server.service == Some(service);
+        if connection != NONE && is_usable(&self.containers[connection as usize]) {
             self.jobs[job].container = connection;
             self.send(queue, job);
         } else {
@@ -367,34 +245,19 @@ impl Traffic {
         self.statistics.called(service, outcome.ok(), took);
         let overhead = self.programs.client_overhead;
         let user = &mut self.users.slots[ix as usize];
-        let load = &self.users.loads[user.load as usize];
-        let behaviour = &load.behaviour;
-        let task = &behaviour.tasks[user.task as usize];
-        self.statistics.user(task[user.position as usize].kind, outcome, took + overhead);
+        let behaviour = &self.users.loads[user.load as usize].behaviour;
+        self.statistics.user(user.progress.current(behaviour).kind, outcome, took + overhead);
         self.users.ended += 1;
         user.state = UserState::Waiting;
         user.connection = if behaviour.keep_alive && outcome.is_ok() { server } else { NONE };
-        user.position += 1;
         // A client needs some time even to be refused; else a loop of failures would stop the clock.
         let mut next = self.now + if took == SimDuration::ZERO { overhead.max(SHORTEST_FAILURE) } else { overhead };
-        if user.position as usize == task.len() {
-            user.position = 0;
+        if user.progress.finish(behaviour) {
             if user.is_stopping {
                 return self.user_leaves(ix);
             }
-            next = match behaviour.wait {
-                UserWait::Constant(wait) => next + wait,
-                UserWait::Between { min, max } => {
-                    let key = self.keys.users.with(u64::from(user.load)).with(user.number).with_str("wait");
-                    let draw = key.with(user.tasks).draw().between(min.0 as f64, max.0 as f64);
-                    next + SimDuration(draw as u64)
-                }
-                UserWait::Exponential(mean) => {
-                    let key = self.keys.users.with(u64::from(user.load)).with(user.number).with_str("wait");
-                    next + key.with(user.tasks).draw().exponential_duration(mean)
-                }
-                UserWait::Paced(pace) => next.max(user.task_began + pace),
-            };
+            let key = user_key(load_key(self.keys.users, user.load), user.number);
+            next = user.progress.next_task(behaviour, key, next);
         }
         queue.schedule(next, Event::User(ix).into());
     }
@@ -402,33 +265,5 @@ impl Traffic {
     fn user_leaves(&mut self, ix: u32) {
         self.users.slots[ix as usize].state = UserState::Gone;
         self.users.free.push(ix);
-    }
-}
-
-fn assigned(assignment: &Assignment, key: Key) -> f32 {
-    match assignment {
-        Assignment::Value(value) => *value as f32,
-        Assignment::OneOf(values) if values.is_empty() => 0.0,
-        Assignment::OneOf(values) => values[key.draw().below(values.len() as u64) as usize] as f32,
-    }
-}
-
-fn initial(programs: &Programs, class: &UserClass) -> Result<Attributes, String> {
-    let mut attributes = Attributes::default();
-    for (name, value) in &class.attributes {
-        attributes[usize::from(attribute(programs, name)?)] = *value as f32;
-    }
-    Ok(attributes)
-}
-
-fn attribute(programs: &Programs, name: &str) -> Result<u8, String> {
-    let at = programs.attributes.iter().position(|known| known == name);
-    at.map(|at| at as u8).ok_or_else(|| unknown("attribute", name, programs.attributes.iter().map(String::as_str)))
-}
-
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match nearest(name, known) {
-        Some(near) => format!("no {what} `{name}`: did you mean `{near}`?"),
-        None => format!("no {what} `{name}`"),
     }
 }

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use datasets::apps::{self, AppFiles};
-use datasets::scenarios;
+use datasets::apps::AppFiles;
 use sim::app::App;
-use sim::diagnostic::nearest;
 use sim::environment::{Component, Goal};
-use sim::profile::UserWait;
 use sim::program::Programs;
 use sim::scenario::{
     AppChoice, AppWords, Budget, Cluster, Node, Prices, Scenario, StartState, Task, Thinking, Trigger,
 };
 use sim::slo::Slos;
 use sim::time::{SimDuration, SimTime};
-use sim::workload::{ArrivalProcess, Arrivals, RateStage, Shape, Users, Workload};
+use sim::workload::Workload;
 
 use crate::arguments::SimulateOptions;
+use crate::commands::workload;
 use crate::output::{self, Failed};
 
 /// How long an app is measured.
@@ -48,22 +46,7 @@ pub(super) struct Plan {
 }
 
 pub(super) fn plan(options: &SimulateOptions) -> Result<Plan, Failed> {
-    let what = options.what.as_str();
-    let (apps, scenarios) = (apps::shipped(), scenarios::shipped());
-    let path = std::path::Path::new(what);
-    if apps.iter().any(|app| app == what) || path.is_dir() {
-        return of_app(options);
-    }
-    if scenarios.iter().any(|scenario| scenario == what) || path.exists() {
-        return of_scenario(options);
-    }
-    let near = nearest(what, apps.iter().chain(&scenarios).map(String::as_str));
-    let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
-    Err(output::usage(format!(
-        "{what}: there is no such app, scenario, folder or file\n  help: {near}shipped apps: {}; \
-         `sockpit scenarios` lists the shipped scenarios",
-        apps.join(", ")
-    )))
+    if workload::names_an_app(&options.what)? { of_app(options) } else { of_scenario(options) }
 }
 
 /// An app under one load.
@@ -81,9 +64,8 @@ fn of_app(options: &SimulateOptions) -> Result<Plan, Failed> {
     }
     let words = AppWords::of(&app.objects, &app.profile, files.overlays.into_keys().collect());
     let settle = options.settle.unwrap_or(SETTLE);
-    let workload = workload(options, &app, &words, settle)?;
-    if let (Some(wait), Some(workload)) = (options.wait, &workload) {
-        app.profile.user_classes.entry(workload.user_class.clone()).and_modify(|c| c.wait = UserWait::Constant(wait));
+    let workload = workload::workload(&options.workload, app.profile.default_load.as_ref(), &words, settle)?;
+    if workload::set_wait(&options.workload, &mut app.profile, workload.as_ref()) {
         app.programs = Arc::new(Programs::compile(&app.profile)?);
     }
     let focus: Vec<Component> = workload.iter().map(|w| w.target.clone()).collect();
@@ -100,7 +82,7 @@ fn of_app(options: &SimulateOptions) -> Result<Plan, Failed> {
     }
     Ok(Plan {
         what: options.what.clone(),
-        load: describe(&workloads, &words),
+        load: workload::describe(&workloads, &words),
         settled: Some(SimTime::ZERO + settle),
         measured_from,
         until: measured_from + options.duration.unwrap_or(APP_DURATION),
@@ -147,17 +129,11 @@ fn bare_scenario(options: &SimulateOptions, components: Vec<Component>, workload
 fn of_scenario(options: &SimulateOptions) -> Result<Plan, Failed> {
     let given = [
         ("--overlay", options.overlay.is_some()),
-        ("--level", options.level.is_some()),
-        ("--users", options.users.is_some()),
-        ("--rate", options.rate.is_some()),
-        ("--user-class", options.user_class.is_some()),
-        ("--wait", options.wait.is_some()),
-        ("--target", options.target.is_some()),
-        ("--keep-alive", options.keep_alive.is_some()),
         ("--settle", options.settle.is_some()),
         ("--warm-up", options.warm_up.is_some()),
     ];
-    if let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) {
+    let mut given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag);
+    if let Some(flag) = given.next().or(workload::given(&options.workload)) {
         return Err(output::usage(format!(
             "{flag} is for apps: the scenario {} brings its own loads and times\n  help: change a field of it with \
              --set, such as `--set workloads[0].shape.level=heavy`",
@@ -173,7 +149,7 @@ fn of_scenario(options: &SimulateOptions) -> Result<Plan, Failed> {
     };
     Ok(Plan {
         what: options.what.clone(),
-        load: describe(&scenario.workloads, &loaded.words),
+        load: workload::describe(&scenario.workloads, &loaded.words),
         settled: None,
         measured_from: SimTime::ZERO,
         until: end,
@@ -202,88 +178,4 @@ fn cluster(mut cluster: Cluster, options: &SimulateOptions) -> Cluster {
         node.cores = options.cores.map_or(node.cores, |cores| sim::units::Millicores(u64::from(cores) * 1000));
     }
     cluster
-}
-
-/// The load on an app: what was asked for, and for the rest its default. None with `--users 0`.
-fn workload(
-    options: &SimulateOptions,
-    app: &App,
-    words: &AppWords,
-    start: SimDuration,
-) -> Result<Option<Workload>, Failed> {
-    if options.users == Some(0) {
-        return Ok(None);
-    }
-    let default = app.profile.default_load.as_ref();
-    let need = |flag: &str, what: &str, given: Option<&String>, default: Option<&String>, known: &[&str]| {
-        let Some(word) = given.or(default) else {
-            return Err(output::usage(format!(
-                "the app has no default load: say {what} with {flag}\n  help: use one of: {}",
-                known.join(", ")
-            )));
-        };
-        recognise(flag, what, word, known)?;
-        Ok(word.clone())
-    };
-    let classes: Vec<&str> = words.user_classes.iter().map(String::as_str).collect();
-    let services: Vec<&str> = words.services.iter().map(String::as_str).collect();
-    let shape = match (options.users, options.rate) {
-        (Some(users), _) => {
-            Shape::Users(Users { users, spawn_rate: options.spawn_rate.unwrap_or_else(|| f64::from(users)) })
-        }
-        (None, Some(rate)) => Shape::Arrivals(Arrivals {
-            process: ArrivalProcess::Poisson,
-            stages: vec![RateStage { duration: SimDuration::SECOND, rate, ramp: false }],
-        }),
-        (None, None) => {
-            let levels: Vec<&str> = words.levels.keys().map(String::as_str).collect();
-            let flag = "--level, --users or --rate";
-            Shape::Level(need(flag, "the load", options.level.as_ref(), default.map(|d| &d.level), &levels)?)
-        }
-    };
-    let class = options.user_class.as_ref();
-    let target = options.target.as_ref();
-    Ok(Some(Workload {
-        user_class: need("--user-class", "what users do", class, default.map(|d| &d.user_class), &classes)?,
-        target: need("--target", "whom users call", target, default.map(|d| &d.target), &services)?,
-        keep_alive: options.keep_alive,
-        shape,
-        start,
-    }))
-}
-
-fn recognise(flag: &str, what: &str, word: &str, known: &[&str]) -> Result<(), Failed> {
-    if known.contains(&word) {
-        return Ok(());
-    }
-    let flag = flag.split([',', ' ']).next().unwrap_or(flag);
-    let near = nearest(word, known.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
-    Err(output::usage(format!(
-        "{flag} {word}: the app does not know that ({what})\n  help: {near}use one of: {}",
-        known.join(", ")
-    )))
-}
-
-/// Loads in words.
-fn describe(workloads: &[Workload], words: &AppWords) -> String {
-    if workloads.is_empty() {
-        return "no load but probes and scrapes".into();
-    }
-    let one = |load: &Workload| {
-        let who = match &load.shape {
-            Shape::Level(name) => {
-                let users = words.levels.get(name).map(|l| l.users_by_target.get(&load.target).unwrap_or(&l.users));
-                format!("{name}, {} users", users.copied().unwrap_or_default())
-            }
-            Shape::Users(users) => format!("{} users", users.users),
-            Shape::Stages(stages) => format!("{} stages of users", stages.len()),
-            Shape::Arrivals(arrivals) => {
-                let rates: Vec<String> = arrivals.stages.iter().map(|stage| format!("{}", stage.rate)).collect();
-                format!("{} arrivals/s", rates.join(", then "))
-            }
-            Shape::Trace(times) => format!("{} recorded arrivals", times.len()),
-        };
-        format!("{who} of class {} on {}", load.user_class, load.target)
-    };
-    workloads.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -9,6 +9,7 @@ use sim::fault::FaultKind;
 use super::figures::{Figures, RequestFigures, ServiceFigures, WindowFigures};
 use super::plan::Plan;
 use super::play::{Played, Window};
+use crate::commands::figures::{ms, none, percent, rate};
 
 /// Above this share of a node's time its pods wait for each other, and figures tell of that.
 const FULL: f64 = 0.95;
@@ -213,30 +214,6 @@ pub(super) fn events(plan: &Plan, window: &Window) -> Vec<String> {
         _ => format!("{what} (x{times})"),
     }));
     said
-}
-
-fn none() -> String {
-    "-".into()
-}
-
-fn rate(per_second: f64) -> String {
-    if per_second >= 100.0 { format!("{per_second:.0}") } else { format!("{per_second:.2}") }
-}
-
-fn percent(share: f64) -> String {
-    match share * 100.0 {
-        0.0 => "0 %".into(),
-        percent if percent < 10.0 => format!("{percent:.1} %"),
-        percent => format!("{percent:.0} %"),
-    }
-}
-
-fn ms(value: Option<f64>) -> String {
-    value.map_or_else(none, |value| match value {
-        ..10.0 => format!("{value:.2}"),
-        ..100.0 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
-    })
 }
 
 /// A number whose first digits matter.

@@ -1,17 +1,70 @@
-//! Open loads: when the next request arrives, whoever still waits.
+//! How much load there is when: arrivals of open loads, numbers of users of closed ones.
 //!
 //! The n-th arrival is where the integral of the rate reaches the sum of n unit exponentials
 //! (Poisson), or n (constant): exact inversion stage by stage, no thinning. Each exponential is
 //! drawn under its own number.
 
+use std::sync::Arc;
+
+use super::{ArrivalProcess, Arrivals, Shape, Stage, unknown};
 use crate::chance::Key;
 use crate::profile::Level;
 use crate::time::{SimDuration, SimTime};
-use crate::workload::{ArrivalProcess, Arrivals, Stage};
+
+/// How the number of users or arrivals of a load develops.
+#[derive(Clone, Debug)]
+pub enum Course {
+    /// Users.
+    Closed(Staircase),
+    /// Arrivals at a rate.
+    Open(Schedule),
+    /// Arrivals at these times since the start, ascending.
+    Trace(Arc<[SimDuration]>),
+}
+
+impl Course {
+    /// The course of a load on `target` that starts at `start`.
+    ///
+    /// # Errors
+    /// A level that is not among `levels`, or a closed load that can never start a user.
+    pub fn new(shape: &Shape, levels: &[(String, Level)], target: &str, start: SimTime) -> Result<Self, String> {
+        let flat = |users, spawn_rate| vec![Stage { duration: SimDuration::ZERO, users, spawn_rate }];
+        let stages = match shape {
+            Shape::Level(name) => {
+                let level = levels.iter().find(|(known, _)| known == name);
+                let (_, level) =
+                    level.ok_or_else(|| unknown("level", name, levels.iter().map(|(known, _)| known.as_str())))?;
+                flat(level.users_by_target.get(target).copied().unwrap_or(level.users), level.spawn_rate)
+            }
+            Shape::Users(users) => flat(users.users, users.spawn_rate),
+            Shape::Stages(stages) => stages.clone(),
+            Shape::Arrivals(arrivals) => return Ok(Self::Open(Schedule::new(arrivals))),
+            Shape::Trace(times) => return Ok(Self::Trace(times.clone().into())),
+        };
+        if stages.is_empty() {
+            return Err("a closed load needs a stage".into());
+        }
+        // Also refuses what is not a number.
+        if !stages.iter().all(|stage| stage.spawn_rate > 0.0) {
+            return Err("the spawn rate must be above zero".into());
+        }
+        Ok(Self::Closed(Staircase::new(stages, start)))
+    }
+
+    /// When arrival `number` comes, since the start of the load; none if there will not be any more, or for users. To
+    /// be asked for each number once, in order; `load` is the load's [key](super::load_key).
+    pub fn arrival(&mut self, load: Key, number: u64) -> Option<SimDuration> {
+        match self {
+            Self::Closed(_) => None,
+            Self::Open(schedule) => schedule.next(load.with_str("arrivals"), number),
+            Self::Trace(times) => times.get(number as usize).copied(),
+        }
+    }
+}
 
 /// An open load under way.
 #[derive(Clone, Debug)]
-pub(super) struct Schedule {
+pub struct Schedule {
     process: ArrivalProcess,
     /// Start in seconds, rate there, rate at the end.
     stages: Vec<(f64, f64, f64)>,
@@ -21,7 +74,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn new(arrivals: &Arrivals) -> Self {
+    fn new(arrivals: &Arrivals) -> Self {
         let (mut start, mut previous) = (0.0, 0.0);
         let mut stages: Vec<_> = Vec::new();
         for stage in &arrivals.stages {
@@ -34,7 +87,7 @@ impl Schedule {
     }
 
     /// Time of arrival `number` since the start; none if there will not be any more.
-    pub(super) fn next(&mut self, key: Key, number: u64) -> Option<SimDuration> {
+    fn next(&mut self, key: Key, number: u64) -> Option<SimDuration> {
         let mut area = match self.process {
             ArrivalProcess::Poisson => key.with(number).draw().exponential(),
             ArrivalProcess::Constant => 1.0,
@@ -62,26 +115,26 @@ impl Schedule {
 
 /// A closed load under way: the number of users that it wants, over time.
 #[derive(Clone, Debug)]
-pub(super) struct Staircase {
+pub struct Staircase {
     stages: Vec<Stage>,
     current: usize,
     /// End of the current stage.
     until: SimTime,
 }
 
+/// What a closed load does at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It starts a user.
+    Start,
+    /// It asks the user that was started last to stop.
+    Stop,
+}
+
 impl Staircase {
-    pub(super) fn new(stages: Vec<Stage>, start: SimTime) -> Self {
+    fn new(stages: Vec<Stage>, start: SimTime) -> Self {
         let until = Self::end(&stages, 0, start);
         Self { stages, current: 0, until }
-    }
-
-    /// One stage that stays, as a level or a plain number of users asks for.
-    pub(super) fn flat(users: u32, spawn_rate: f64) -> Vec<Stage> {
-        vec![Stage { duration: SimDuration::ZERO, users, spawn_rate }]
-    }
-
-    pub(super) fn of_level(level: &Level, target: &str) -> Vec<Stage> {
-        Self::flat(level.users_by_target.get(target).copied().unwrap_or(level.users), level.spawn_rate)
     }
 
     fn end(stages: &[Stage], ix: usize, start: SimTime) -> SimTime {
@@ -90,13 +143,25 @@ impl Staircase {
 
     /// The users that are wanted at `now`, how long one takes to start or stop, and when that
     /// changes.
-    pub(super) fn at(&mut self, now: SimTime) -> (u32, SimDuration, SimTime) {
+    fn at(&mut self, now: SimTime) -> (u32, SimDuration, SimTime) {
         while self.until <= now {
             self.current += 1;
             self.until = Self::end(&self.stages, self.current, self.until);
         }
         let stage = self.stages[self.current];
         (stage.users, SimDuration::from_secs_f64(1.0 / stage.spawn_rate), self.until)
+    }
+
+    /// What to do at `now`, with so many `active` users that were not asked to stop, and when to ask again.
+    pub fn tick(&mut self, now: SimTime, active: u32) -> (Option<Change>, SimTime) {
+        let (wanted, step, until) = self.at(now);
+        let change = match active.cmp(&wanted) {
+            std::cmp::Ordering::Less => Some(Change::Start),
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Greater => Some(Change::Stop),
+        };
+        let left = active.abs_diff(wanted).saturating_sub(1);
+        (change, if left > 0 { until.min(now + step) } else { until })
     }
 }
 
