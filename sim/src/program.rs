@@ -13,7 +13,8 @@
 //! that stands for all requests it does not know (404) and, if it has metrics, one that is scraped.
 //!
 //! Invariants: every index in these tables is valid, every program ends, and nothing changes after
-//! [`Programs::compile`], so worlds and their forks share one copy.
+//! [`Programs::compile`], so worlds and their forks share one copy. The lab's stand-in plays the same
+//! instructions for real.
 
 mod compile;
 
@@ -24,7 +25,7 @@ use crate::profile::{Concurrency, Connections, Level, Memory, Metrics, Reaction,
 use crate::time::SimDuration;
 
 /// "None" in tables of plain indices.
-pub(crate) const NONE: u32 = u32::MAX;
+pub const NONE: u32 = u32::MAX;
 
 /// Most branches of one parallel step.
 pub const MAX_BRANCHES: usize = 16;
@@ -41,18 +42,24 @@ pub struct Programs {
     pub endpoints: Vec<Endpoint>,
     /// By [`EndpointIx`]: what people call it.
     pub endpoint_names: Vec<EndpointName>,
-    pub(crate) ops: Vec<Op>,
-    pub(crate) bursts: Vec<Burst>,
-    pub(crate) calls: Vec<Call>,
-    pub(crate) waits: Vec<Burst>,
+    /// All programs, one after the other.
+    pub ops: Vec<Op>,
+    /// By the number in [`Op::Cpu`].
+    pub bursts: Vec<Burst>,
+    /// By the number in [`Op::Call`].
+    pub calls: Vec<Call>,
+    /// By the number in [`Op::Wait`].
+    pub waits: Vec<Burst>,
     /// By the number in [`Op::Fork`]: the range of its branches in [`Self::branches`].
-    pub(crate) forks: Vec<(u32, u8)>,
+    pub forks: Vec<(u32, u8)>,
     /// Entries of the branches.
-    pub(crate) branches: Vec<u32>,
-    pub(crate) awaits: Vec<Await>,
-    pub(crate) clients: Vec<Client>,
+    pub branches: Vec<u32>,
+    /// By the number in [`Op::Await`].
+    pub awaits: Vec<Await>,
+    /// How services connect, those of one service side by side.
+    pub clients: Vec<Client>,
     /// Names of the queues, with their brokers.
-    pub(crate) queues: Vec<(ServiceIx, String)>,
+    pub queues: Vec<(ServiceIx, String)>,
     /// Names of the attributes.
     pub attributes: Vec<String>,
     /// How users behave, by name.
@@ -83,16 +90,17 @@ pub struct Service {
     /// The endpoint that Prometheus scrapes.
     pub scrape: Option<EndpointIx>,
     /// For brokers: what acknowledging a message costs them.
-    pub(crate) ack: Option<EndpointIx>,
+    pub ack: Option<EndpointIx>,
     /// Its clients, as a range of [`Programs::clients`].
-    pub(crate) clients: (u32, u32),
+    pub clients: (u32, u32),
     /// Its endpoints, as a range of [`Programs::endpoints`].
-    pub(crate) endpoints: (u32, u32),
-    pub(crate) consumers: Vec<Consumer>,
+    pub endpoints: (u32, u32),
+    /// The queues whose messages it handles.
+    pub consumers: Vec<Consumer>,
     /// Per request that is answered, the unused part of the heap shrinks by this factor.
     pub(crate) heap_decay: f64,
     /// Of its endpoints, in the order of their `guard`.
-    pub(crate) breakers: Vec<Breaker>,
+    pub breakers: Vec<Breaker>,
 }
 
 impl Service {
@@ -117,11 +125,12 @@ pub struct Endpoint {
     pub status: u16,
     /// Whether its service's histogram counts it.
     pub counted: bool,
-    pub(crate) entry: u32,
+    /// Where its program begins in [`Programs::ops`].
+    pub entry: u32,
     /// Index into its service's breakers, or [`NONE`].
-    pub(crate) guard: u32,
+    pub guard: u32,
     /// Extra CPU time of the first requests in a process's life, as a range of [`Programs::bursts`].
-    pub(crate) first: (u32, u32),
+    pub first: (u32, u32),
 }
 
 /// Why an endpoint exists.
@@ -148,7 +157,7 @@ pub struct EndpointName {
 
 /// One instruction. Numbers are indices into the tables of [`Programs`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Op {
+pub enum Op {
     /// Compute a burst.
     Cpu(u32),
     /// Make a call and react to its outcome.
@@ -160,9 +169,21 @@ pub(crate) enum Op {
     /// Do nothing for a while.
     Wait(u32),
     /// Answer if an attribute is above a value.
-    RespondAbove { attribute: u8, status: u16, value: f32 },
+    RespondAbove {
+        /// Its place among [`Programs::attributes`].
+        attribute: u8,
+        /// With this.
+        status: u16,
+        /// More than this.
+        value: f32,
+    },
     /// Answer with a probability.
-    RespondByChance { status: u16, probability: f32 },
+    RespondByChance {
+        /// With this.
+        status: u16,
+        /// 0 to 1.
+        probability: f32,
+    },
     /// Answer.
     Respond(u16),
     /// The program is over.
@@ -171,18 +192,21 @@ pub(crate) enum Op {
 
 /// CPU time of one thread on a node of speed 1, or a wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Burst {
+pub struct Burst {
     /// Mean in nanoseconds.
-    pub(crate) mean: f64,
+    pub mean: f64,
     /// Added after idleness, in nanoseconds.
-    pub(crate) cold: f64,
-    pub(crate) law: Law,
+    pub cold: f64,
+    /// Around the mean.
+    pub law: Law,
 }
 
 /// How a cost varies around its mean.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Law {
+pub enum Law {
+    /// Always the mean.
     Constant,
+    /// Memoryless.
     Exponential,
     /// Of mean 1.
     LogNormal(LogNormal),
@@ -191,7 +215,7 @@ pub(crate) enum Law {
 impl Law {
     /// A factor of mean 1.
     #[inline]
-    pub(crate) fn sample(self, mut draw: Draw) -> f64 {
+    pub fn sample(self, mut draw: Draw) -> f64 {
         match self {
             Self::Constant => 1.0,
             Self::Exponential => draw.exponential(),
@@ -202,46 +226,64 @@ impl Law {
 
 /// One call, or one message to a broker.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Call {
-    pub(crate) to: ServiceIx,
-    pub(crate) endpoint: EndpointIx,
+pub struct Call {
+    /// Who is called.
+    pub to: ServiceIx,
+    /// For what.
+    pub endpoint: EndpointIx,
     /// Index into [`Programs::clients`].
-    pub(crate) client: u32,
-    pub(crate) on_status: Reaction,
-    pub(crate) on_failure: Reaction,
+    pub client: u32,
+    /// To a status of 400 or more.
+    pub on_status: Reaction,
+    /// To no answer.
+    pub on_failure: Reaction,
     /// The queue that gets a message once the call is answered, or [`NONE`].
-    pub(crate) queue: u32,
+    pub queue: u32,
 }
 
 /// Waiting for one branch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Await {
-    pub(crate) branch: u8,
-    pub(crate) timeout: Option<SimDuration>,
-    pub(crate) on_timeout: Reaction,
+pub struct Await {
+    /// Its place among those of the fork.
+    pub branch: u8,
+    /// For how long.
+    pub timeout: Option<SimDuration>,
+    /// When it is late.
+    pub on_timeout: Reaction,
 }
 
 /// How one service connects to one other.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub struct Client {
     /// Its place among the clients of its service.
-    pub(crate) local: u32,
-    pub(crate) to: ServiceIx,
-    pub(crate) connections: Connections,
-    pub(crate) timeout: Option<SimDuration>,
-    pub(crate) connect_timeout: Option<SimDuration>,
-    pub(crate) retries: u8,
-    pub(crate) retry_backoff: SimDuration,
-    pub(crate) breaker: Option<Breaker>,
+    pub local: u32,
+    /// The service that it calls.
+    pub to: ServiceIx,
+    /// When it opens connections.
+    pub connections: Connections,
+    /// For the whole call.
+    pub timeout: Option<SimDuration>,
+    /// For connecting.
+    pub connect_timeout: Option<SimDuration>,
+    /// How many times a failed call is tried again.
+    pub retries: u8,
+    /// Before the first retry; doubles.
+    pub retry_backoff: SimDuration,
+    /// Around its calls.
+    pub breaker: Option<Breaker>,
 }
 
 /// A service that handles the messages of a queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Consumer {
-    pub(crate) broker: ServiceIx,
-    pub(crate) queue: u32,
-    pub(crate) concurrency: u32,
-    pub(crate) entry: u32,
+pub struct Consumer {
+    /// Where the queue is.
+    pub broker: ServiceIx,
+    /// Index into [`Programs::queues`].
+    pub queue: u32,
+    /// Messages handled at once.
+    pub concurrency: u32,
+    /// Where the program for one message begins.
+    pub entry: u32,
 }
 
 impl Programs {

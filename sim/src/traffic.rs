@@ -45,6 +45,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use backends::Backend;
+pub use breaker::{Admission, Breaker};
 pub use container::{ContainerStats, NetworkImpairment, Phase, ProcessSpec};
 pub use metrics::SeriesView;
 pub use statistics::{Latency, RequestStatistics, ServiceStatistics, Statistics};

@@ -13,7 +13,7 @@ const SLICES: u64 = 10;
 
 /// The state of one breaker.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Breaker {
+pub struct Breaker {
     /// Failures in a row.
     failures: u32,
     /// Until when it is open; none while it is closed.
@@ -26,15 +26,18 @@ pub(super) struct Breaker {
 
 /// Whether a call may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+pub enum Admission {
+    /// As if there were no breaker.
     Pass,
     /// It decides what becomes of the breaker.
     Trial,
+    /// It fails at once.
     Refuse,
 }
 
 impl Breaker {
-    pub(super) fn admit(&mut self, now: SimTime) -> Admission {
+    /// Asks whether a call may be made now.
+    pub fn admit(&mut self, now: SimTime) -> Admission {
         match self.open_until {
             None => Admission::Pass,
             Some(until) if now >= until && !self.is_trying => {
@@ -46,7 +49,7 @@ impl Breaker {
     }
 
     /// A call that was let through is over.
-    pub(super) fn record(&mut self, settings: &Settings, now: SimTime, is_trial: bool, succeeded: bool) {
+    pub fn record(&mut self, settings: &Settings, now: SimTime, is_trial: bool, succeeded: bool) {
         if is_trial {
             *self = Self::default();
             if !succeeded {

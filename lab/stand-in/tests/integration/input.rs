@@ -1,0 +1,80 @@
+//! What the program refuses, and how it says so.
+
+use std::io::Write;
+use std::process::Command;
+
+use super::troupe::repository;
+
+/// Runs `check` on a profile; whether it is played, and what is said.
+fn check(profile: &str) -> (bool, String) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(profile.as_bytes()).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_stand-in")).arg("check").arg(file.path()).output().unwrap();
+    let path = file.path().display().to_string();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap().replace(&path, "profile.yaml"))
+}
+
+#[test]
+fn the_shipped_application_is_played() {
+    let profile = repository("datasets/apps/sock-shop/profile.yaml");
+    let (is_played, said) = check(&std::fs::read_to_string(profile).unwrap());
+    assert!(is_played, "{said}");
+    assert_eq!(said, "profile.yaml: everything in it is played\n");
+}
+
+#[test]
+fn what_is_not_played_is_refused_by_name() {
+    let (is_played, said) = check(
+        "
+apiVersion: sockpit/v1alpha1
+kind: Profile
+attributes: [order total]
+images: [{image: a, runs: [a]}]
+services:
+  a:
+    port: 80
+    runtime: {model: threads}
+    memory: {base: 1Mi}
+    endpoints:
+      - {request: 'GET /x/{id}', program: []}
+      - {request: GET /x/1, program: []}
+      - {request: GET /.sockpit/x, program: []}
+",
+    );
+    assert!(!is_played);
+    let lines: Vec<_> = said.lines().filter(|line| line.starts_with("error")).collect();
+    let expected = [
+        "error: profile.yaml:4: attributes[0]: the stand-in does not play the attribute `order total`, which is no \
+         name of a header",
+        "error: profile.yaml:13: services.a.endpoints[1].request: the stand-in does not play `GET /x/1` beside \
+         `GET /x/{id}`, which looks the same on the wire",
+        "error: profile.yaml:14: services.a.endpoints[2].request: the stand-in does not play paths below /.sockpit/, \
+         which are its own",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_crash_can_be_ordered() {
+    let output = Command::new(env!("CARGO_BIN_EXE_stand-in"))
+        .env_clear()
+        .env("SOCKPIT_PROFILE", repository("datasets/apps/sock-shop/profile.yaml"))
+        .env("SOCKPIT_SERVICE", "carts")
+        .env("SOCKPIT_CRASH_AFTER", "0")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn an_environment_that_says_nothing_gets_help() {
+    let output = Command::new(env!("CARGO_BIN_EXE_stand-in"))
+        .env_clear()
+        .env("SOCKPIT_PROFILE", repository("datasets/apps/sock-shop/profile.yaml"))
+        .env("SOCKPIT_SERVICE", "catalog")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "error: environment: SOCKPIT_SERVICE: no service `catalog`\n  help: did you mean `catalogue`?\n");
+}
