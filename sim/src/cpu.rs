@@ -23,6 +23,7 @@ mod fluid;
 mod group;
 mod lane;
 mod limited;
+mod newly_idle;
 mod pool;
 mod share;
 
@@ -30,6 +31,7 @@ use self::fixed::{FULL_SPEED, Work, whole, work};
 use self::group::Group;
 pub use self::pool::PERIOD;
 use self::share::{Claim, water_fill};
+use crate::chance::Key;
 use crate::time::{SimDuration, SimTime};
 use crate::units::Millicores;
 
@@ -82,25 +84,32 @@ pub struct Kernel {
     pub tick: SimDuration,
     /// For how long a thread keeps the processor when others wait (`sysctl_sched_base_slice`).
     pub slice: SimDuration,
+    /// All processors tick at the same moment and whoever is first draws first: chance decides these
+    /// races. Another key is another machine, on which they end otherwise.
+    pub races: Key,
+    /// It runs in a virtual machine whose host says which virtual processors it has descheduled (KVM's steal time:
+    /// the clouds). A halted one counts as descheduled, so a waking thread does not look for an idle
+    /// processor (`available_idle_cpu`, `kvm_steal_time_set_preempted`).
+    pub is_guest: bool,
 }
 
 impl Kernel {
-    /// Linux since 6.12 with the default `CONFIG_HZ=250`: 0.7 ms × (1 + log2 of the cores, of which at
+    /// A guest with Linux since 6.12 and the default `CONFIG_HZ=250`: 0.7 ms × (1 + log2 of the cores, of which at
     /// most 8 count) (`get_update_sysctl_factor`).
     pub fn default_for(cores: u32) -> Self {
         let factor = 1 + cores.clamp(1, 8).ilog2();
-        Self { tick: SimDuration::from_millis(4), slice: SimDuration::from_micros(700) * u64::from(factor) }
+        let slice = SimDuration::from_micros(700) * u64::from(factor);
+        Self { tick: SimDuration::from_millis(4), slice, races: Key::root(0), is_guest: true }
     }
 
     fn last_tick(&self, now: SimTime) -> SimTime {
         SimTime(now.0 / self.tick.0 * self.tick.0)
     }
 
-    /// All processors tick at the same moment and whoever is first draws first. That is a race; a hash
-    /// of the tick's number (Fibonacci hashing, Knuth 6.4) decides it, so that nobody always wins.
+    /// Who wins the race of the tick at `now`.
     fn first_to_tick(&self, now: SimTime, processors: usize) -> usize {
         let tick = now.0 / self.tick.0;
-        ((tick.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize * processors) >> 32
+        self.races.with(tick).draw().below(processors as u64) as usize
     }
 
     /// The first tick that is after `now` and not before `time`.

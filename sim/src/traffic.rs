@@ -53,7 +53,7 @@ pub use stress::StressIx;
 pub use users::WorkloadIx;
 
 use crate::chance::Key;
-use crate::cpu::NodeCpu;
+use crate::cpu::{Kernel, NodeCpu};
 use crate::engine::{Queue, TimerIx};
 use crate::ids::{ContainerIx, EndpointIx, KubeServiceIx, NodeIx};
 use crate::program::Programs;
@@ -305,9 +305,13 @@ pub struct Traffic {
 impl Traffic {
     /// A cluster without containers and users.
     pub fn new<E: Host>(programs: Arc<Programs>, config: &TrafficConfig, queue: &mut Queue<E>) -> Self {
-        let nodes = config.nodes.iter().map(|&spec| Node {
+        let root = Key::root(config.seed);
+        let nodes = config.nodes.iter().enumerate().map(|(ix, &spec)| Node {
             spec,
-            cpu: NodeCpu::new(spec.cores),
+            cpu: NodeCpu::with_kernel(
+                spec.cores,
+                Kernel { races: root.with_str("ticks").with(ix as u64), ..Kernel::default_for(spec.cores) },
+            ),
             slowness: 1.0 / spec.speed,
             timer: queue.add_timer(),
             armed: SimTime::NEVER,
@@ -316,7 +320,7 @@ impl Traffic {
         Self {
             kube_services: config.kube_services.clone().into(),
             load_node: config.load_node,
-            keys: Keys::new(Key::root(config.seed)),
+            keys: Keys::new(root),
             now: SimTime::ZERO,
             nodes: nodes.collect(),
             proxies: backends::Proxies::new(config.nodes.len(), &config.kube_services),

@@ -8,6 +8,7 @@
 
 use super::Kernel;
 use super::fixed::{NANOSECOND, Work, done, time_for, work};
+use super::newly_idle::NewlyIdle;
 use crate::time::{SimDuration, SimTime};
 
 /// A thread that ran this recently is not moved (`sysctl_sched_migration_cost`).
@@ -56,6 +57,7 @@ pub(super) struct Lane {
     /// (`tg_set_cfs_bandwidth`).
     pub(super) runtime: Work,
     pub(super) is_throttled: bool,
+    pub(super) newly_idle: NewlyIdle,
     /// Until this vruntime the running thread keeps the processor (`protect_slice`).
     protected: Work,
     /// The vruntime at which a thread starts that finds nobody here.
@@ -72,6 +74,7 @@ impl Lane {
             activity: Activity::Idle,
             runtime: NANOSECOND,
             is_throttled: false,
+            newly_idle: NewlyIdle::new(),
             protected: 0,
             base: 0,
             synced: now,
@@ -220,6 +223,8 @@ impl Lane {
     pub(super) fn freeze(&mut self) {
         self.is_throttled = true;
         self.activity = Activity::Idle;
+        // The processor is idle now too, and nothing may be brought to a frozen lane.
+        self.newly_idle.count(0);
     }
 
     /// Threads come back with their lag and a fresh slice (`tg_unthrottle_up`, `place_entity`).

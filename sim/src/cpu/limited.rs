@@ -309,7 +309,7 @@ impl Limited {
             let lane = &mut self.lanes[ix];
             if lane.runners.is_empty() {
                 self.pool.give_back(now, &mut lane.runtime, somebody_is_frozen);
-                self.pull(ix, now);
+                self.look_for_work(ix, now);
             } else {
                 lane.reschedule(now);
             }

@@ -131,6 +131,12 @@ impl Recording {
     pub(crate) fn is_void(&self) -> bool {
         self.idle < LEAST_IDLE
     }
+
+    /// Mean CPU time of a request, in milliseconds.
+    pub(crate) fn demand_ms(&self) -> f64 {
+        let served = &self.observation.served;
+        served.iter().map(|request| request.cpu as f64 / 1e6).sum::<f64>() / served.len() as f64
+    }
 }
 
 /// Mean lateness of a 5 ms sleep, in milliseconds.

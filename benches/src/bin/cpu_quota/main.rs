@@ -2,8 +2,9 @@
 //! group with a real quota, and the same stream replayed in [`sim::cpu::NodeCpu`].
 //!
 //! `cpu_quota` (as root) runs the whole grid, 54 cells of a minute. `--cells 100m/1t,2h` picks those
-//! whose name contains one of the words, `--seconds 10` shortens them, `--record DIR` keeps what Linux
-//! did, `--replay DIR` compares what was kept with the twin of today, without root.
+//! whose name contains one of the words, `--seconds 10` shortens them, `--repeat 4` plays each with four
+//! seeds and pools them, `--record DIR` keeps what Linux did, `--replay DIR` compares what was kept with
+//! the twin of today, without root.
 
 mod cell;
 mod cgroup;
@@ -42,6 +43,9 @@ struct Options {
     /// Seed of arrivals and demands.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Play each cell so often, with as many seeds.
+    #[arg(long, default_value_t = 1)]
+    repeat: u64,
     /// For this many minutes wait with each cell until the machine is quiet, and repeat void cells.
     #[arg(long, default_value_t = 0)]
     patience: u64,
@@ -96,35 +100,43 @@ fn record(options: &Options) -> Result<Vec<Recording>> {
         std::fs::create_dir_all(directory)?;
     }
     let end = Instant::now() + Duration::from_secs(options.patience * 60);
-    let mut cells = VecDeque::from(chosen(options));
+    let seeds = options.seed..options.seed + options.repeat;
+    let mut cells: VecDeque<(Cell, u64)> =
+        seeds.flat_map(|seed| chosen(options).into_iter().map(move |cell| (cell, seed))).collect();
     let mut recordings = Vec::new();
-    while let Some(cell) = cells.pop_front() {
+    while let Some((cell, seed)) = cells.pop_front() {
         while Instant::now() < end && cell::idle_now()? < QUIET {}
-        let recording = cell.record(layout, options.seconds, options.demand_us, options.seed)?;
+        let recording = cell.record(layout, options.seconds, options.demand_us, seed)?;
         let idle = 100.0 * recording.idle;
         warn(&format!("{} done, machine {idle:.0} % idle", cell.name()));
         if recording.is_void() && Instant::now() < end {
-            cells.push_back(cell);
+            cells.push_back((cell, seed));
             continue;
         }
         if let Some(directory) = &options.record {
-            std::fs::write(file(directory, &cell), serde_json::to_vec(&recording)?)?;
+            std::fs::write(directory.join(file(&cell, seed)), serde_json::to_vec(&recording)?)?;
         }
         recordings.push(recording);
     }
     Ok(recordings)
 }
 
+/// What was kept, in the order of the grid.
 fn load(directory: &Path, options: &Options) -> Result<Vec<Recording>> {
-    let present = chosen(options).into_iter().map(|cell| file(directory, &cell)).filter(|path| path.exists());
-    present
-        .map(|path| {
-            let text = std::fs::read(&path)?;
-            serde_json::from_slice(&text).with_context(|| format!("{} is not a recording", path.display()))
-        })
-        .collect()
+    let mut recordings: Vec<Recording> = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))? {
+        let path = entry?.path();
+        let text = std::fs::read(&path)?;
+        recordings
+            .push(serde_json::from_slice(&text).with_context(|| format!("{} is not a recording", path.display()))?);
+    }
+    let cells: Vec<String> = chosen(options).iter().map(Cell::name).collect();
+    let place = |recording: &Recording| cells.iter().position(|cell| *cell == recording.cell.name());
+    recordings.retain(|recording| place(recording).is_some());
+    recordings.sort_by_key(|recording| (place(recording), recording.stream.seed));
+    Ok(recordings)
 }
 
-fn file(directory: &Path, cell: &Cell) -> PathBuf {
-    directory.join(format!("{}.json", cell.name().replace('/', "_")))
+fn file(cell: &Cell, seed: u64) -> String {
+    format!("{}_{seed}.json", cell.name().replace('/', "_"))
 }

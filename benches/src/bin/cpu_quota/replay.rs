@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use sim::chance::Key;
 use sim::cpu::{GroupConfig, Kernel, NodeCpu, PERIOD, Quota};
 use sim::time::{SimDuration, SimTime};
 use sim::units::Millicores;
@@ -9,8 +10,9 @@ use sim::units::Millicores;
 use crate::cell::Recording;
 use crate::server::Observation;
 
-/// Phases to average over where the real one could not be seen.
-const PHASES: u64 = 20;
+/// How often a recording is replayed. Who of several processors ticks first cannot be seen, and which
+/// threads share a processor hangs on it for seconds.
+const REPLAYS: u64 = 20;
 /// Tag of the hogs, which never finish.
 const HOG: u32 = u32::MAX;
 /// Tag of the moment that each worker runs before it first sleeps.
@@ -27,6 +29,16 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// All outcomes as one.
+    pub(crate) fn pooled(outcomes: &[Self]) -> Self {
+        Self {
+            responses: outcomes.iter().flat_map(|one| &one.responses).copied().collect(),
+            nr_periods: outcomes.iter().map(|one| one.nr_periods).sum(),
+            nr_throttled: outcomes.iter().map(|one| one.nr_throttled).sum(),
+            throttled_s: outcomes.iter().map(|one| one.throttled_s).sum(),
+        }
+    }
+
     pub(crate) fn mean(&self) -> f64 {
         self.responses.iter().sum::<f64>() / self.responses.len() as f64
     }
@@ -79,30 +91,24 @@ fn tick_phase(recording: &Recording) -> SimDuration {
     mode(gaps.iter().map(|gap| gap.from + epoch), tick).map_or(SimDuration::ZERO, |(phase, _)| phase)
 }
 
-/// What the twin says: pooled over phases where the real one is unknown.
-pub(crate) fn predicted(recording: &Recording) -> Outcome {
-    let phases: Vec<SimDuration> = phase(recording)
-        .map_or_else(|| (0..PHASES).map(|i| SimDuration(PERIOD.0 * i / PHASES)).collect(), |phase| vec![phase]);
-    let mut all = Outcome::default();
-    for &phase in &phases {
-        let one = replay(recording, phase);
-        all.responses.extend(one.responses);
-        all.nr_periods += one.nr_periods / phases.len() as f64;
-        all.nr_throttled += one.nr_throttled / phases.len() as f64;
-        all.throttled_s += one.throttled_s / phases.len() as f64;
-    }
-    all
+/// What the twin says, pooled over what could not be seen: how the races at the ticks ended and, mostly
+/// where nothing froze, the phase of the period.
+pub(crate) fn predicted(recording: &Recording) -> Vec<Outcome> {
+    let seen = phase(recording);
+    let play = |i: u64| replay(recording, seen.unwrap_or(SimDuration(PERIOD.0 * i / REPLAYS)), i);
+    (0..REPLAYS).map(play).collect()
 }
 
 /// A FIFO queue in front of the workers. Simulated time is the monotonic clock modulo the period and
 /// counted from a tick, so that ticks and refills fall as they did.
-fn replay(recording: &Recording, phase: SimDuration) -> Outcome {
+fn replay(recording: &Recording, phase: SimDuration, races: u64) -> Outcome {
     let cell = &recording.cell;
     let first_tick = PERIOD - tick_phase(recording);
     let epoch = SimTime(recording.observation.epoch % PERIOD.0) + first_tick;
     let phase = phase + first_tick;
     let end = epoch + SimDuration::from_secs(recording.stream.seconds);
-    let mut cpu = NodeCpu::new(recording.cores);
+    let kernel = Kernel { races: Key::root(races), ..Kernel::default_for(recording.cores) };
+    let mut cpu = NodeCpu::with_kernel(recording.cores, kernel);
     let quota = Some(Quota::from_limit(Millicores(cell.quota)));
     let group = cpu.add_group(SimTime::ZERO, GroupConfig { quota, weight: 1024, phase });
     for _ in 0..cell.hogs {

@@ -5,34 +5,58 @@ use std::io::Write;
 use anyhow::Result;
 
 use crate::cell::Recording;
-use crate::replay::{measured, phase, predicted};
+use crate::replay::{Outcome, measured, predicted};
 
-/// One row.
+/// One row: a cell, all repetitions together.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(crate) struct Row {
     cell: String,
-    finished_linux: usize,
-    finished_twin: usize,
-    linux_mean_ms: f64,
-    linux_p99_ms: f64,
-    twin_mean_ms: f64,
-    twin_p99_ms: f64,
+    repetitions: usize,
+    linux: Side,
+    twin: Side,
     /// Relative error of the twin's mean.
     error: f64,
     p99_error: f64,
-    linux_throttled_periods: f64,
-    twin_throttled_periods: f64,
-    linux_periods: f64,
-    twin_periods: f64,
-    linux_throttled_s: f64,
-    twin_throttled_s: f64,
     /// Mean CPU time of a request really used, in milliseconds.
     demand_ms: f64,
-    /// Phase of the period timer in milliseconds, where it could be seen.
-    phase_ms: Option<f64>,
     idle: f64,
     lateness_ms: f64,
     void: bool,
+}
+
+/// What one side did; counts are per repetition.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct Side {
+    finished: f64,
+    mean_ms: f64,
+    /// Lowest and highest mean of one play: how far the side agrees with itself.
+    lowest_mean_ms: f64,
+    highest_mean_ms: f64,
+    p99_ms: f64,
+    periods: f64,
+    throttled_periods: f64,
+    throttled_s: f64,
+}
+
+impl Side {
+    fn new(plays: &[Outcome]) -> Self {
+        let (all, count) = (Outcome::pooled(plays), plays.len() as f64);
+        let means = plays.iter().map(Outcome::mean).filter(|mean| mean.is_finite());
+        Self {
+            finished: all.responses.len() as f64 / count,
+            mean_ms: all.mean(),
+            lowest_mean_ms: means.clone().fold(f64::INFINITY, f64::min),
+            highest_mean_ms: means.fold(0.0, f64::max),
+            p99_ms: all.quantile(0.99),
+            periods: all.nr_periods / count,
+            throttled_periods: all.nr_throttled / count,
+            throttled_s: all.throttled_s / count,
+        }
+    }
+
+    fn mean(&self) -> String {
+        format!("{:.1} ({:.1} … {:.1})", self.mean_ms, self.lowest_mean_ms, self.highest_mean_ms)
+    }
 }
 
 /// All rows and their summary.
@@ -46,37 +70,35 @@ pub(crate) struct Report {
     rows: Vec<Row>,
 }
 
-pub(crate) fn row(recording: &Recording) -> Row {
-    let (linux, twin) = (measured(recording), predicted(recording));
-    let served = &recording.observation.served;
-    let phases = if phase(recording).is_some() { 1 } else { 20 };
+fn row(repetitions: &[&Recording]) -> Row {
+    let linux = Side::new(&repetitions.iter().map(|one| measured(one)).collect::<Vec<_>>());
+    let twin = Side::new(&repetitions.iter().flat_map(|one| predicted(one)).collect::<Vec<_>>());
+    let mean =
+        |of: &dyn Fn(&Recording) -> f64| repetitions.iter().map(|one| of(one)).sum::<f64>() / repetitions.len() as f64;
     Row {
-        cell: recording.cell.name(),
-        finished_linux: linux.responses.len(),
-        finished_twin: twin.responses.len() / phases,
-        linux_mean_ms: linux.mean(),
-        linux_p99_ms: linux.quantile(0.99),
-        twin_mean_ms: twin.mean(),
-        twin_p99_ms: twin.quantile(0.99),
-        error: twin.mean() / linux.mean() - 1.0,
-        p99_error: twin.quantile(0.99) / linux.quantile(0.99) - 1.0,
-        linux_throttled_periods: linux.nr_throttled,
-        twin_throttled_periods: twin.nr_throttled,
-        linux_periods: linux.nr_periods,
-        twin_periods: twin.nr_periods,
-        linux_throttled_s: linux.throttled_s,
-        twin_throttled_s: twin.throttled_s,
-        demand_ms: served.iter().map(|request| request.cpu as f64 / 1e6).sum::<f64>() / served.len() as f64,
-        phase_ms: phase(recording).map(sim::time::SimDuration::as_millis_f64),
-        idle: recording.idle,
-        lateness_ms: recording.lateness_ms,
-        void: recording.is_void(),
+        cell: repetitions[0].cell.name(),
+        repetitions: repetitions.len(),
+        error: twin.mean_ms / linux.mean_ms - 1.0,
+        p99_error: twin.p99_ms / linux.p99_ms - 1.0,
+        linux,
+        twin,
+        demand_ms: mean(&Recording::demand_ms),
+        idle: mean(&|one| one.idle),
+        lateness_ms: mean(&|one| one.lateness_ms),
+        void: repetitions.iter().any(|one| one.is_void()),
     }
 }
 
 impl Report {
     pub(crate) fn new(recordings: &[Recording]) -> Self {
-        let rows: Vec<Row> = recordings.iter().map(row).collect();
+        let mut cells: Vec<Vec<&Recording>> = Vec::new();
+        for recording in recordings {
+            match cells.iter_mut().find(|cell| cell[0].cell.name() == recording.cell.name()) {
+                Some(cell) => cell.push(recording),
+                None => cells.push(vec![recording]),
+            }
+        }
+        let rows: Vec<Row> = cells.iter().map(|cell| row(cell)).collect();
         let mut errors: Vec<f64> = rows.iter().filter(|row| !row.void).map(|row| row.error.abs()).collect();
         errors.sort_by(f64::total_cmp);
         let middle = errors.len() / 2;
@@ -99,24 +121,25 @@ impl Report {
         writeln!(out, "Kernel {}, cgroup {}\n", self.kernel, self.layout)?;
         writeln!(
             out,
-            "| cell | finished | Linux mean ms | p99 | twin mean ms | p99 | error | p99 error | frozen periods | idle | late ms |"
+            "| cell | runs | finished | Linux mean ms (runs) | p99 | twin mean ms (replays) | p99 | error | p99 error | frozen periods | idle | late ms |"
         )?;
-        writeln!(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+        writeln!(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
         for r in &self.rows {
             writeln!(
                 out,
-                "| {} | {} / {} | {:.1} | {:.1} | {:.1} | {:.1} | {:+.1} % | {:+.1} % | {:.0} / {:.0} | {:.0} % | {:.2}{} |",
+                "| {} | {} | {:.0} / {:.0} | {} | {:.1} | {} | {:.1} | {:+.1} % | {:+.1} % | {:.0} / {:.0} | {:.0} % | {:.2}{} |",
                 r.cell,
-                r.finished_linux,
-                r.finished_twin,
-                r.linux_mean_ms,
-                r.linux_p99_ms,
-                r.twin_mean_ms,
-                r.twin_p99_ms,
+                r.repetitions,
+                r.linux.finished,
+                r.twin.finished,
+                r.linux.mean(),
+                r.linux.p99_ms,
+                r.twin.mean(),
+                r.twin.p99_ms,
                 r.error * 100.0,
                 r.p99_error * 100.0,
-                r.linux_throttled_periods,
-                r.twin_throttled_periods,
+                r.linux.throttled_periods,
+                r.twin.throttled_periods,
                 r.idle * 100.0,
                 r.lateness_ms,
                 if r.void { " void" } else { "" },

@@ -6,10 +6,11 @@
 //! the group can be late.
 //!
 //! A worker burns by watching the clock: time between two looks counts as its own unless it is so
-//! long that it must have been off the CPU. It never asks for its thread's CPU time meanwhile: that
-//! call accounts the group's runtime (`update_curr`), which otherwise waits for the tick, and so would
-//! change what is measured. It is read once after each request, so that going to sleep and waking up,
-//! which the group pays for too, count as part of the next one.
+//! long that it must have been off the CPU. It never asks for its thread's CPU time while it has work:
+//! that call accounts the group's runtime (`update_curr`), which otherwise waits for the tick, so a
+//! worker that asked after each request would draw before its competitors do, and what is measured
+//! would be another thing. It asks before it sleeps, which accounts anyway; what going to sleep and
+//! waking up cost, which the group pays for too, counts as part of the next request.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -105,8 +106,8 @@ fn begin_on(thread: usize) -> Result<()> {
     Ok(sched_setaffinity(None, &allowed)?)
 }
 
-/// Uses `demand` of CPU time, or less if told to stop.
-fn burn(demand: u64, thread: usize, epoch: u64, gaps: &mut Vec<Gap>, stop: &AtomicBool) {
+/// Uses `demand` of CPU time, or less if told to stop; how much it was.
+fn burn(demand: u64, thread: usize, epoch: u64, gaps: &mut Vec<Gap>, stop: &AtomicBool) -> u64 {
     let mut last = monotonic();
     let mut burned = 0;
     while burned < demand && !stop.load(Ordering::Relaxed) {
@@ -120,25 +121,32 @@ fn burn(demand: u64, thread: usize, epoch: u64, gaps: &mut Vec<Gap>, stop: &Atom
         }
         last = time;
     }
+    burned
 }
 
 fn work(thread: usize, epoch: u64, end: u64, arrivals: &[Arrival], next: &AtomicUsize) -> (Vec<Served>, Vec<Gap>) {
     begin_on(thread).expect("a thread may choose among its own processors");
     let never = AtomicBool::new(false);
     let mut accounted = thread_cpu();
+    // Burned since then, and what came on top before.
+    let (mut burned, mut overhead) = (0, 0);
     let (mut served, mut gaps) = (Vec::with_capacity(arrivals.len()), Vec::with_capacity(4096));
     while let Some(request) = arrivals.get(next.fetch_add(1, Ordering::Relaxed)) {
-        sleep_until(epoch + request.at);
+        if epoch + request.at > monotonic() {
+            let cpu = thread_cpu();
+            overhead += (cpu - accounted).saturating_sub(burned);
+            (accounted, burned) = (cpu, 0);
+            sleep_until(epoch + request.at);
+        }
         let start = monotonic();
         if start >= epoch + end {
             break;
         }
         let core = sched_getcpu();
-        burn(request.demand, thread, epoch, &mut gaps, &never);
-        let finish = monotonic();
-        let cpu = thread_cpu() - accounted;
-        accounted += cpu;
-        let (start, finish) = (start - epoch, finish - epoch);
+        let own = burn(request.demand, thread, epoch, &mut gaps, &never);
+        burned += own;
+        let cpu = own + std::mem::take(&mut overhead);
+        let (start, finish) = (start - epoch, monotonic() - epoch);
         served.push(Served { arrival: request.at, start, finish, cpu, thread, core });
     }
     (served, gaps)
