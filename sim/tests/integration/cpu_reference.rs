@@ -4,7 +4,8 @@
 //! nothing but what the kernel keeps.
 
 use proptest::prelude::*;
-use sim::cpu::{CpuStats, GroupConfig, GroupIx, NodeCpu, PERIOD, Quota, ThreadIx};
+use sim::chance::{Draw, Key};
+use sim::cpu::{CpuStats, GroupConfig, GroupIx, Kernel, NodeCpu, PERIOD, Quota, ThreadIx};
 use sim::time::{SimDuration, SimTime};
 use sim::units::Millicores;
 
@@ -35,9 +36,23 @@ struct Queue {
     throttled: bool,
     protected: i64,
     base: i64,
+    /// Times of running out of work, those in which looking for some helped, and the latter per 1024.
+    newly_idle: u64,
+    helped: u64,
+    helps: u64,
 }
 
 impl Queue {
+    fn ran_out_of_work(&mut self, helped: u64) {
+        self.newly_idle += 1;
+        self.helped += helped;
+        if self.newly_idle == 1024 {
+            self.helps = self.helped;
+            self.newly_idle = 512;
+            self.helped /= 2;
+        }
+    }
+
     fn average_at_least(&self, vruntime: i64) -> bool {
         let sum: i64 = self.threads.iter().map(|thread| thread.vruntime).sum();
         vruntime * self.threads.len() as i64 <= sum
@@ -103,11 +118,12 @@ struct Queues {
     throttled_time: i64,
     nr_periods: u64,
     nr_throttled: u64,
+    kernel: Kernel,
 }
 
 impl Queues {
-    fn new(quota: i64, phase: i64) -> Self {
-        let queue = Queue { runtime: 1, ..Queue::default() };
+    fn new(quota: i64, phase: i64, kernel: Kernel) -> Self {
+        let queue = Queue { runtime: 1, newly_idle: 512, ..Queue::default() };
         Self {
             now: 0,
             processors: vec![queue; CORES],
@@ -123,7 +139,13 @@ impl Queues {
             throttled_time: 0,
             nr_periods: 0,
             nr_throttled: 0,
+            kernel,
         }
+    }
+
+    /// What chance says about a tick or, of one processor, about a moment.
+    fn chance(&self, of: impl IntoIterator<Item = u64>) -> Draw {
+        of.into_iter().fold(self.kernel.races, Key::with).draw()
     }
 
     fn account(&mut self, q: usize) -> bool {
@@ -144,12 +166,14 @@ impl Queues {
         if queue.runtime <= 0 {
             queue.throttled = true;
             queue.running = false;
+            queue.ran_out_of_work(0);
             self.throttled.push(q);
         }
         !self.processors[q].throttled
     }
 
-    fn pull(&mut self, to: usize) {
+    /// Whether it got a thread.
+    fn pull(&mut self, to: usize) -> bool {
         let mut from = None;
         for (q, queue) in self.processors.iter().enumerate() {
             let most = from.map_or(1, |f: usize| self.processors[f].threads.len());
@@ -157,11 +181,11 @@ impl Queues {
                 from = Some(q);
             }
         }
-        let Some(from) = from else { return };
+        let Some(from) = from else { return false };
         let now = self.now;
         let source = &mut self.processors[from];
         let cold = (1..source.threads.len()).find(|&i| now - source.threads[i].ran >= MS / 2);
-        let Some(cold) = cold else { return };
+        let Some(cold) = cold else { return false };
         let beyond = source.threads[cold].vruntime - source.average();
         let mut thread = source.threads.remove(cold);
         thread.vruntime = self.processors[to].base + beyond;
@@ -170,6 +194,7 @@ impl Queues {
         if self.account(to) {
             self.processors[to].pick(now);
         }
+        true
     }
 
     fn distribute(&mut self) {
@@ -197,12 +222,10 @@ impl Queues {
         }
     }
 
-    /// The order in which processors notice a tick: as documented at `first_to_tick`.
+    /// The order in which processors notice a tick.
     fn order(&self) -> Vec<usize> {
-        let tick = (self.now / TICK) as u64;
-        let hash = tick.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let first = (hash * CORES as u64) >> 32;
-        (0..CORES).map(|i| (i + first as usize) % CORES).collect()
+        let first = self.chance([(self.now / TICK) as u64]).below(CORES as u64) as usize;
+        (0..CORES).map(|i| (i + first) % CORES).collect()
     }
 
     /// One step of time; the threads that finish at its end.
@@ -294,7 +317,15 @@ impl Queues {
                 self.slack_timer = Some(self.now + 5 * MS);
             }
         }
-        self.pull(q);
+        let helps = self.processors[q].helps + 1;
+        let helped = if self.chance([self.now as u64, q as u64]).below(1024) > helps {
+            0
+        } else if self.pull(q) {
+            (1024 + helps / 2) / helps
+        } else {
+            0
+        };
+        self.processors[q].ran_out_of_work(helped);
     }
 
     /// The thread that just finished goes on, or else one wakes.
@@ -316,7 +347,7 @@ impl Queues {
             let (known, slept) = self.sleepers.remove(0);
             let owes = self.processors[known].running && slept > self.processors[known].average();
             let free = (0..CORES).map(|i| (known + i) % CORES).find(|&q| !self.processors[q].running);
-            let q = if owes { known } else { free.unwrap_or(known) };
+            let q = if owes || self.kernel.is_guest { known } else { free.unwrap_or(known) };
             (q, (q == known).then_some(slept))
         };
         if self.processors[q].running {
@@ -406,13 +437,14 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(quota: u64, phase: i64, goes_on: u32) -> Self {
-        let mut fast = NodeCpu::new(CORES as u32);
+    fn new(quota: u64, phase: i64, goes_on: u32, is_guest: bool) -> Self {
+        let kernel = Kernel { is_guest, ..Kernel::default_for(CORES as u32) };
+        let mut fast = NodeCpu::with_kernel(CORES as u32, kernel);
         let runtime = Quota::from_limit(Millicores(quota));
         let phase = phase * STEP;
         let config = GroupConfig { quota: Some(runtime), weight: 1, phase: SimDuration(phase as u64) };
         let group = fast.add_group(SimTime::ZERO, config);
-        let slow = Queues::new(runtime.runtime().0 as i64, phase);
+        let slow = Queues::new(runtime.runtime().0 as i64, phase, kernel);
         Self { fast, group, slow, live: Vec::new(), next_id: 0, goes_on }
     }
 
@@ -486,9 +518,10 @@ proptest! {
         quota in 1u64..12,
         phase in 0i64..1000,
         goes_on in 1u32..4,
+        is_guest: bool,
         operations in operations(),
     ) {
-        let mut pair = Pair::new(quota * 100, phase, goes_on);
+        let mut pair = Pair::new(quota * 100, phase, goes_on, is_guest);
         for operation in &operations {
             pair.apply(operation);
             pair.slow.check(pair.fast.group_stats(pair.now(), pair.group));
