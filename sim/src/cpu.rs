@@ -60,10 +60,13 @@ impl Quota {
     }
 }
 
+/// The kernel's highest `cpu.shares` (`MAX_SHARES`).
+pub const MOST_WEIGHT: u32 = 1 << 18;
+
 /// The weight of a CPU request: `cpu.shares`, 1024 for a core and at least 2
 /// (`MilliCPUToShares` in `pkg/kubelet/cm/helpers_linux.go`).
 pub fn weight_of_request(request: Millicores) -> u32 {
-    (request.0 * 1024 / 1000).clamp(2, 262_144) as u32
+    (request.0 * 1024 / 1000).clamp(2, u64::from(MOST_WEIGHT)) as u32
 }
 
 /// What a container's manifest says about its CPU.
@@ -71,7 +74,7 @@ pub fn weight_of_request(request: Millicores) -> u32 {
 pub struct GroupConfig {
     /// The limit, if there is one.
     pub quota: Option<Quota>,
-    /// Share of a full node, see [`weight_of_request`]; at least 1.
+    /// Share of a full node, see [`weight_of_request`]; from 1 to [`MOST_WEIGHT`].
     pub weight: u32,
     /// Where in the period its timer fires: `init_cfs_bandwidth` draws it at random, the caller keys it.
     pub phase: SimDuration,
@@ -151,20 +154,21 @@ pub struct NodeCpu {
     cores: u32,
     kernel: Kernel,
     groups: Vec<Option<Group>>,
-    /// Groups that are not dormant, by index.
-    active: Vec<u32>,
+    /// When something happens next in each group. Beside the groups, as are the claims, since every event
+    /// looks at those of all.
+    dues: Vec<SimTime>,
+    /// What each group asks of the cores, and gets.
+    claims: Vec<Claim>,
     threads: Vec<Thread>,
     free_threads: Vec<u32>,
     /// Who of all groups asks for a core now.
     contenders: u32,
     /// Cores are shared: somebody runs at less than full speed.
     is_full: bool,
-    /// Earliest due time of the active groups.
+    /// The earliest of `dues`.
     due: SimTime,
     /// CPU time used by groups that are gone, in fixed point.
     retired: Work,
-    /// Scratch of [`Self::share`], kept to spare the allocation.
-    claims: Vec<Claim>,
 }
 
 impl NodeCpu {
@@ -179,14 +183,14 @@ impl NodeCpu {
             cores,
             kernel,
             groups: Vec::new(),
-            active: Vec::new(),
+            dues: Vec::new(),
+            claims: Vec::new(),
             threads: Vec::new(),
             free_threads: Vec::new(),
             contenders: 0,
             is_full: false,
             due: SimTime::NEVER,
             retired: 0,
-            claims: Vec::new(),
         }
     }
 
@@ -198,14 +202,15 @@ impl NodeCpu {
     /// A container starts, idle.
     pub fn add_group(&mut self, now: SimTime, config: GroupConfig) -> GroupIx {
         let GroupConfig { quota, weight, phase } = config;
-        let group = Some(Group::new(now, weight.max(1), quota, phase, self.cores, self.kernel));
-        let ix = if let Some(free) = self.groups.iter().position(Option::is_none) {
-            self.groups[free] = group;
-            free
-        } else {
-            self.groups.push(group);
-            self.groups.len() - 1
-        };
+        let group = Some(Group::new(now, quota, phase, self.cores, self.kernel));
+        let ix = self.groups.iter().position(Option::is_none).unwrap_or(self.groups.len());
+        if ix == self.groups.len() {
+            self.groups.push(None);
+            self.dues.push(SimTime::NEVER);
+            self.claims.push(Claim::NONE);
+        }
+        self.groups[ix] = group;
+        self.claims[ix].weight = weight.clamp(1, MOST_WEIGHT);
         GroupIx(ix as u32)
     }
 
@@ -213,9 +218,10 @@ impl NodeCpu {
     pub fn remove_group(&mut self, now: SimTime, ix: GroupIx) {
         let mut group = self.groups[ix.0 as usize].take().expect("the group exists");
         self.retired += group.usage(now);
-        self.contenders -= group.contenders();
         self.free_threads.extend(group.dissolve(now).into_iter().map(|(thread, _)| thread));
-        self.active.retain(|&other| other != ix.0);
+        let claim = std::mem::replace(&mut self.claims[ix.0 as usize], Claim::NONE);
+        self.contenders -= claim.runners;
+        self.dues[ix.0 as usize] = SimTime::NEVER;
         self.settle(now);
     }
 
@@ -230,7 +236,8 @@ impl NodeCpu {
 
     /// An in-place resize of the request.
     pub fn set_weight(&mut self, now: SimTime, ix: GroupIx, weight: u32) {
-        self.change(now, ix, |group| group.weight = weight.max(1));
+        self.claims[ix.0 as usize].weight = weight.clamp(1, MOST_WEIGHT);
+        self.settle(now);
     }
 
     /// A thread of the group becomes runnable with `work` to do: CPU time at full speed of one core.
@@ -244,16 +251,10 @@ impl NodeCpu {
             self.threads.push(thread);
             (self.threads.len() - 1) as u32
         };
-        let group = self.groups[ix.0 as usize].as_mut().expect("the group exists");
-        if group.is_dormant() {
-            let at = self.active.partition_point(|&other| other < ix.0);
-            self.active.insert(at, ix.0);
-        }
-        let before = group.contenders();
-        let due_before = group.due();
-        group.start(now, id, self::work(work));
-        let due = group.due();
-        self.contenders = self.contenders + group.contenders() - before;
+        let due_before = self.dues[ix.0 as usize];
+        self.group(ix).start(now, id, self::work(work));
+        self.note(ix.0 as usize);
+        let due = self.dues[ix.0 as usize];
         if self.is_full || self.contenders > self.cores {
             self.settle(now);
         } else if due <= self.due {
@@ -287,48 +288,44 @@ impl NodeCpu {
         if now < self.due {
             return;
         }
-        let mut next = SimTime::NEVER;
-        let mut a_group_sleeps = false;
-        let Self { active, groups, threads, free_threads, contenders, .. } = self;
-        for &ix in active.iter() {
-            let group = groups[ix as usize].as_mut().expect("active groups exist");
-            if group.due() <= now {
-                let before = group.contenders();
-                group.advance(now, |id| {
-                    finished.push(threads[id as usize].tag);
-                    free_threads.push(id);
-                });
-                *contenders = *contenders + group.contenders() - before;
-                a_group_sleeps |= group.is_dormant();
+        for ix in 0..self.dues.len() {
+            if self.dues[ix] > now {
+                continue;
             }
-            next = next.min(group.due());
+            let Self { groups, threads, free_threads, .. } = self;
+            let group = groups[ix].as_mut().expect("something is due in a group that exists");
+            group.advance(now, |id| {
+                finished.push(threads[id as usize].tag);
+                free_threads.push(id);
+            });
+            self.note(ix);
         }
-        self.due = next;
-        if a_group_sleeps || self.is_full || self.contenders > self.cores {
-            self.settle(now);
-        }
+        self.settle(now);
+    }
+
+    fn group(&mut self, ix: GroupIx) -> &mut Group {
+        self.groups[ix.0 as usize].as_mut().expect("the group exists")
     }
 
     /// Applies a change to a group and what follows from it.
     fn change(&mut self, now: SimTime, ix: GroupIx, change: impl FnOnce(&mut Group)) {
-        let group = self.groups[ix.0 as usize].as_mut().expect("the group exists");
-        let before = group.contenders();
-        change(group);
-        self.contenders = self.contenders + group.contenders() - before;
+        change(self.group(ix));
+        self.note(ix.0 as usize);
         self.settle(now);
     }
 
-    /// After a change: who is active, how fast everybody runs, what is due next.
+    /// A group has changed: what it asks for now, and when it is due.
+    fn note(&mut self, ix: usize) {
+        let group = self.groups[ix].as_ref().expect("a group that changes exists");
+        let claim = &mut self.claims[ix];
+        let runners = group.contenders();
+        self.contenders = self.contenders + runners - claim.runners;
+        claim.runners = runners;
+        self.dues[ix] = group.due();
+    }
+
+    /// After changes: how fast everybody runs, what is due next.
     fn settle(&mut self, now: SimTime) {
-        let Self { active, groups, .. } = self;
-        active.retain(|&ix| {
-            let group = groups[ix as usize].as_mut().expect("active groups exist");
-            let sleeps = group.is_dormant();
-            if sleeps {
-                group.set_rate(now, FULL_SPEED);
-            }
-            !sleeps
-        });
         if self.is_full || self.contenders > self.cores {
             self.share(now);
         }
@@ -336,28 +333,25 @@ impl NodeCpu {
     }
 
     fn find_due(&mut self) {
-        let groups = self.active.iter().filter_map(|&ix| self.groups[ix as usize].as_ref());
-        self.due = groups.map(Group::due).min().unwrap_or(SimTime::NEVER);
+        self.due = self.dues.iter().copied().min().unwrap_or(SimTime::NEVER);
     }
 
-    /// Gives every active group its rate.
+    /// Gives every group its rate.
     fn share(&mut self, now: SimTime) {
         self.is_full = self.contenders > self.cores;
-        let mut claims = std::mem::take(&mut self.claims);
-        claims.clear();
-        claims.extend(self.active.iter().map(|&ix| {
-            let group = self.groups[ix as usize].as_ref().expect("active groups exist");
-            let (weight, runners) = (u64::from(group.weight), u64::from(group.contenders()));
-            Claim { weight, runners, rate: FULL_SPEED }
-        }));
         if self.is_full {
-            water_fill(u64::from(self.cores), &mut claims);
+            water_fill(self.cores, &mut self.claims);
+        } else {
+            self.claims.iter_mut().for_each(|claim| claim.rate = FULL_SPEED);
         }
-        for (&ix, claim) in self.active.iter().zip(&claims) {
-            let group = self.groups[ix as usize].as_mut().expect("active groups exist");
-            group.set_rate(now, claim.rate);
+        for (ix, claim) in self.claims.iter_mut().enumerate() {
+            if claim.rate != claim.has {
+                claim.has = claim.rate;
+                let group = self.groups[ix].as_mut().expect("only a group that exists asks for something");
+                group.set_rate(now, claim.rate);
+                self.dues[ix] = group.due();
+            }
         }
-        self.claims = claims;
     }
 
     /// The counters of a group at `now`.

@@ -29,13 +29,16 @@ pub(super) fn time_for(amount: Work, rate: u64) -> SimDuration {
     if amount <= 0 {
         return SimDuration::ZERO;
     }
-    let ns = if rate == FULL_SPEED {
-        (amount + (NANOSECOND - 1)) >> FRACTION_BITS
-    } else {
-        let rate = Work::from(rate);
-        (amount + (rate - 1)) / rate
+    if rate == FULL_SPEED {
+        let ns = (amount + (NANOSECOND - 1)) >> FRACTION_BITS;
+        return SimDuration(u64::try_from(ns).unwrap_or(u64::MAX));
+    }
+    // Up to 4 s of work a division of 64 bits will do, which takes a fraction of one of 128.
+    let ns = match u64::try_from(amount) {
+        Ok(amount) => amount.div_ceil(rate),
+        Err(_) => u64::try_from((amount as u128).div_ceil(u128::from(rate))).unwrap_or(u64::MAX),
     };
-    SimDuration(u64::try_from(ns).unwrap_or(u64::MAX))
+    SimDuration(ns)
 }
 
 /// Whole nanoseconds, rounded down.

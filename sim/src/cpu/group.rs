@@ -1,6 +1,6 @@
 //! One control group, limited or not.
 
-use super::fixed::{FULL_SPEED, Work};
+use super::fixed::Work;
 use super::fluid::Fluid;
 use super::limited::Limited;
 use super::{CpuStats, Kernel, Quota};
@@ -16,7 +16,6 @@ enum Threads {
 /// A control group.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
-    pub(super) weight: u32,
     threads: Threads,
     /// CPU time used under former limits.
     former_usage: Work,
@@ -46,16 +45,9 @@ impl Threads {
 }
 
 impl Group {
-    pub(super) fn new(
-        now: SimTime,
-        weight: u32,
-        quota: Option<Quota>,
-        phase: SimDuration,
-        cores: u32,
-        kernel: Kernel,
-    ) -> Self {
+    pub(super) fn new(now: SimTime, quota: Option<Quota>, phase: SimDuration, cores: u32, kernel: Kernel) -> Self {
         let threads = Threads::new(now, quota, phase, cores, kernel);
-        Self { weight, threads, former_usage: 0, runnable: 0, runnable_synced: now, due: SimTime::NEVER }
+        Self { threads, former_usage: 0, runnable: 0, runnable_synced: now, due: SimTime::NEVER }
     }
 
     pub(super) fn due(&self) -> SimTime {
@@ -72,14 +64,6 @@ impl Group {
         match &self.threads {
             Threads::Unlimited(fluid) => fluid.threads(),
             Threads::Limited(limited) => limited.running(),
-        }
-    }
-
-    /// Nothing will happen to it until a thread starts.
-    pub(super) fn is_dormant(&self) -> bool {
-        match &self.threads {
-            Threads::Unlimited(fluid) => fluid.threads() == 0,
-            Threads::Limited(limited) => limited.is_dormant(),
         }
     }
 
@@ -124,13 +108,10 @@ impl Group {
         self.changed();
     }
 
-    /// A contender's speed. Without contenders it is full, so that whoever comes first need not be told.
+    /// A contender's speed.
     pub(super) fn set_rate(&mut self, now: SimTime, rate: u64) {
-        let rate = if self.contenders() == 0 { FULL_SPEED } else { rate };
-        if rate != either!(&self.threads, threads => threads.rate()) {
-            either!(&mut self.threads, threads => threads.set_rate(now, rate));
-            self.changed();
-        }
+        either!(&mut self.threads, threads => threads.set_rate(now, rate));
+        self.changed();
     }
 
     pub(super) fn set_quota(
@@ -146,8 +127,10 @@ impl Group {
             (Threads::Unlimited(_), None) => {}
             _ => {
                 self.former_usage = self.usage(now);
+                let rate = either!(&self.threads, threads => threads.rate());
                 let runners = self.dissolve(now);
                 self.threads = Threads::new(now, quota, phase, cores, kernel);
+                either!(&mut self.threads, threads => threads.set_rate(now, rate));
                 for (thread, left) in runners {
                     either!(&mut self.threads, threads => threads.start(now, thread, left));
                 }

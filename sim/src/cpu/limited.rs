@@ -114,11 +114,6 @@ impl Limited {
         self.running
     }
 
-    /// Nothing will happen until a thread starts.
-    pub(super) fn is_dormant(&self) -> bool {
-        self.threads == 0 && self.due == SimTime::NEVER
-    }
-
     /// Some lane with threads is frozen.
     pub(super) fn is_throttled(&self) -> bool {
         self.frozen.lanes > 0

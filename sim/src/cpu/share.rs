@@ -2,45 +2,63 @@
 
 use super::fixed::{FRACTION_BITS, FULL_SPEED};
 
-/// What one group asks of a full node.
+/// What one group asks of its node, and gets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     /// `cpu.shares` or `cpu.weight`.
-    pub(super) weight: u64,
+    pub(super) weight: u32,
     /// What could run now and fill a core each: threads, or the lanes of a limited group.
-    pub(super) runners: u64,
-    /// The answer: speed of each of them, rounded down, so that no core is given out twice.
+    pub(super) runners: u32,
+    /// The answer: speed of each of them, rounded down, so that no core is given out twice. Full for a group
+    /// without runners, so that whoever comes first need not be told.
     pub(super) rate: u64,
+    /// The rate that the group has been told.
+    pub(super) has: u64,
 }
+
+impl Claim {
+    /// Of a group that does not exist.
+    pub(super) const NONE: Self = Self { weight: 1, runners: 0, rate: FULL_SPEED, has: FULL_SPEED };
+
+    fn runs(&self) -> bool {
+        self.runners > 0
+    }
+}
+
+/// Not decided yet.
+const OPEN: u64 = 0;
 
 /// Max-min fair shares with caps (water-filling): a group never gets more than it has runners
 /// for, and what it leaves goes to the others in proportion to their weights.
 ///
-/// Caps are whole cores, so the rest stays a whole number and every comparison is exact.
-pub(super) fn water_fill(cores: u64, claims: &mut [Claim]) {
+/// Caps are whole cores, so the rest stays a whole number and every comparison is exact. A weight has 18
+/// bits at most ([`super::MOST_WEIGHT`]) and a node fewer than 2^14 cores, so nothing overflows.
+pub(super) fn water_fill(cores: u32, claims: &mut [Claim]) {
+    let mut weights = 0;
     for claim in claims.iter_mut() {
-        claim.rate = 0;
+        (claim.rate, weights) =
+            if claim.runs() { (OPEN, weights + u64::from(claim.weight)) } else { (FULL_SPEED, weights) };
     }
-    let mut left = cores;
+    let mut left = u64::from(cores);
     loop {
-        let open = claims.iter().filter(|c| c.rate == 0 && c.runners > 0);
-        let weights: u64 = open.map(|c| c.weight).sum();
         // Capped in this round: those whose proportional share would cover all their threads.
-        let mut satisfied = 0;
-        for c in claims.iter_mut().filter(|c| c.rate == 0 && c.runners > 0) {
-            if u128::from(c.weight) * u128::from(left) >= u128::from(c.runners) * u128::from(weights) {
-                c.rate = FULL_SPEED;
-                satisfied += c.runners;
+        let (mut satisfied, mut their_weights) = (0, 0);
+        for claim in claims.iter_mut().filter(|claim| claim.rate == OPEN) {
+            if u64::from(claim.weight) * left >= u64::from(claim.runners) * weights {
+                claim.rate = FULL_SPEED;
+                satisfied += u64::from(claim.runners);
+                their_weights += u64::from(claim.weight);
             }
         }
         if satisfied == 0 {
-            for c in claims.iter_mut().filter(|c| c.rate == 0 && c.runners > 0) {
-                let share = u128::from(c.weight * left) << FRACTION_BITS;
-                c.rate = (share / u128::from(weights * c.runners)) as u64;
+            for claim in claims.iter_mut().filter(|claim| claim.rate == OPEN) {
+                let share = (u64::from(claim.weight) * left) << FRACTION_BITS;
+                claim.rate = (share / (weights * u64::from(claim.runners))).max(1);
             }
             return;
         }
         left -= satisfied;
+        weights -= their_weights;
     }
 }
 
@@ -48,12 +66,12 @@ pub(super) fn water_fill(cores: u64, claims: &mut [Claim]) {
 mod tests {
     use super::*;
 
-    fn check(cores: u64, groups: &[(u64, u64)], cores_each: &[f64]) {
+    fn check(cores: u32, groups: &[(u32, u32)], cores_each: &[f64]) {
         let mut claims: Vec<Claim> =
-            groups.iter().map(|&(weight, runners)| Claim { weight, runners, rate: 0 }).collect();
+            groups.iter().map(|&(weight, runners)| Claim { weight, runners, ..Claim::NONE }).collect();
         water_fill(cores, &mut claims);
         for (claim, expected) in claims.iter().zip(cores_each) {
-            let got = claim.rate as f64 / FULL_SPEED as f64 * claim.runners as f64;
+            let got = claim.rate as f64 / FULL_SPEED as f64 * f64::from(claim.runners);
             assert!((got - expected).abs() < 1e-8, "{groups:?}: {claims:?}, expected {expected}");
             assert!(got <= *expected, "rounded up: {claims:?}");
         }

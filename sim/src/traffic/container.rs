@@ -101,6 +101,10 @@ pub(super) struct Container {
     pub(super) starting_threads: u32,
     /// When it began to listen.
     pub(super) listening_since: SimTime,
+    /// By how much more a burst costs because its runtime is not warm, as last reckoned, and until when that is
+    /// good enough.
+    pub(super) coldness: f64,
+    pub(super) cold_until: SimTime,
     /// When its last burst ended.
     pub(super) last_ran: SimTime,
     /// Bursts on the CPU or at least holding a runner.

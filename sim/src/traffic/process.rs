@@ -82,6 +82,8 @@ impl Traffic {
             is_over_limit: false,
             starting_threads: 0,
             listening_since: SimTime::NEVER,
+            coldness: 1.0,
+            cold_until: SimTime::ZERO,
             last_ran: self.now,
             running: 0,
             max_running: service.map_or(0, |s| s.runners(node.spec.cores)),

@@ -48,6 +48,10 @@ impl Tag {
     }
 }
 
+/// The warm-up factor is reckoned anew this often in a time constant, so it is off by a thousandth of its
+/// extra part at most.
+const WARM_UP_STEPS: u64 = 1024;
+
 /// `exp(-time / constant)`, without computing it where it is zero for all purposes.
 #[inline]
 fn decay(time: SimDuration, constant: SimDuration) -> f64 {
@@ -121,8 +125,8 @@ impl Traffic {
 
     /// What a burst takes on average in a process of this age that was idle for this long.
     #[inline]
-    fn mean(&self, container: u32, burst: Burst) -> f64 {
-        let container = &self.containers[container as usize];
+    fn mean(&mut self, container: u32, burst: Burst) -> f64 {
+        let container = &mut self.containers[container as usize];
         let service = container.service.expect("only a container that runs a service computes");
         let runtime = &self.programs.services[service.index()].runtime;
         let mut mean = burst.mean;
@@ -131,8 +135,12 @@ impl Traffic {
             mean += burst.cold * (1.0 - decay(self.now.since(container.last_ran), runtime.cools_in));
         }
         if let Some(warm_up) = &runtime.warm_up {
-            let age = self.now.since(container.listening_since);
-            mean *= 1.0 + warm_up.extra * decay(age, warm_up.time_constant);
+            if self.now >= container.cold_until {
+                let age = self.now.since(container.listening_since);
+                container.coldness = 1.0 + warm_up.extra * decay(age, warm_up.time_constant);
+                container.cold_until = self.now + warm_up.time_constant / WARM_UP_STEPS;
+            }
+            mean *= container.coldness;
         }
         mean
     }
