@@ -165,8 +165,11 @@ pub struct NodeCpu {
     contenders: u32,
     /// Cores are shared: somebody runs at less than full speed.
     is_full: bool,
-    /// The earliest of `dues`.
+    /// The earliest of `dues`, unless [`Self::changed`].
     due: SimTime,
+    /// Something has changed at this moment, and what follows for the others has not been worked out yet: more
+    /// may change before time goes on.
+    changed: Option<SimTime>,
     /// CPU time used by groups that are gone, in fixed point.
     retired: Work,
 }
@@ -190,6 +193,7 @@ impl NodeCpu {
             contenders: 0,
             is_full: false,
             due: SimTime::NEVER,
+            changed: None,
             retired: 0,
         }
     }
@@ -216,28 +220,28 @@ impl NodeCpu {
 
     /// A container is gone, and its threads with it, unfinished.
     pub fn remove_group(&mut self, now: SimTime, ix: GroupIx) {
+        self.change(now);
         let mut group = self.groups[ix.0 as usize].take().expect("the group exists");
         self.retired += group.usage(now);
         self.free_threads.extend(group.dissolve(now).into_iter().map(|(thread, _)| thread));
         let claim = std::mem::replace(&mut self.claims[ix.0 as usize], Claim::NONE);
         self.contenders -= claim.runners;
         self.dues[ix.0 as usize] = SimTime::NEVER;
-        self.settle(now);
     }
 
     /// An in-place resize of the limit. A frozen group runs again at once (`tg_set_cfs_bandwidth`).
     /// `phase` counts if there was no limit before.
     pub fn set_quota(&mut self, now: SimTime, ix: GroupIx, quota: Option<Quota>, phase: SimDuration) {
         let (cores, kernel) = (self.cores, self.kernel);
-        self.change(now, ix, |group| {
-            group.set_quota(now, quota, phase, cores, kernel);
-        });
+        self.change(now);
+        self.group(ix).set_quota(now, quota, phase, cores, kernel);
+        self.note(ix);
     }
 
     /// An in-place resize of the request.
     pub fn set_weight(&mut self, now: SimTime, ix: GroupIx, weight: u32) {
+        self.change(now);
         self.claims[ix.0 as usize].weight = weight.clamp(1, MOST_WEIGHT);
-        self.settle(now);
     }
 
     /// A thread of the group becomes runnable with `work` to do: CPU time at full speed of one core.
@@ -251,18 +255,9 @@ impl NodeCpu {
             self.threads.push(thread);
             (self.threads.len() - 1) as u32
         };
-        let due_before = self.dues[ix.0 as usize];
+        self.change(now);
         self.group(ix).start(now, id, self::work(work));
-        self.note(ix.0 as usize);
-        let due = self.dues[ix.0 as usize];
-        if self.is_full || self.contenders > self.cores {
-            self.settle(now);
-        } else if due <= self.due {
-            self.due = due;
-        } else if due_before == self.due {
-            // Rare: a thread that goes on puts off what its leaving would have caused.
-            self.find_due();
-        }
+        self.note(ix);
         ThreadIx(id)
     }
 
@@ -270,11 +265,16 @@ impl NodeCpu {
     pub fn stop(&mut self, now: SimTime, id: ThreadIx) {
         let ix = GroupIx(self.threads[id.0 as usize].group);
         self.free_threads.push(id.0);
-        self.change(now, ix, |group| group.stop(now, id.0));
+        self.change(now);
+        self.group(ix).stop(now, id.0);
+        self.note(ix);
     }
 
     /// When [`Self::advance`] must be called; [`SimTime::NEVER`] if nothing will happen by itself.
-    pub fn next_event(&self) -> SimTime {
+    pub fn next_event(&mut self) -> SimTime {
+        if let Some(now) = self.changed.take() {
+            self.settle(now);
+        }
         self.due
     }
 
@@ -284,10 +284,12 @@ impl NodeCpu {
     /// Where it matters whether a thread goes on with another burst at once (somebody waits for its
     /// processor) the next event is again `now`, after the caller had the chance to start it.
     pub fn advance(&mut self, now: SimTime, finished: &mut Vec<u32>) {
-        debug_assert!(now <= self.due, "an event was skipped");
-        if now < self.due {
+        let due = self.next_event();
+        debug_assert!(now <= due, "an event was skipped");
+        if now < due {
             return;
         }
+        self.change(now);
         for ix in 0..self.dues.len() {
             if self.dues[ix] > now {
                 continue;
@@ -298,24 +300,26 @@ impl NodeCpu {
                 finished.push(threads[id as usize].tag);
                 free_threads.push(id);
             });
-            self.note(ix);
+            self.note(GroupIx(ix as u32));
         }
-        self.settle(now);
     }
 
     fn group(&mut self, ix: GroupIx) -> &mut Group {
         self.groups[ix.0 as usize].as_mut().expect("the group exists")
     }
 
-    /// Applies a change to a group and what follows from it.
-    fn change(&mut self, now: SimTime, ix: GroupIx, change: impl FnOnce(&mut Group)) {
-        change(self.group(ix));
-        self.note(ix.0 as usize);
-        self.settle(now);
+    /// Something changes now. What changed before, if time has gone on since, comes first.
+    fn change(&mut self, now: SimTime) {
+        if let Some(before) = self.changed.replace(now)
+            && before < now
+        {
+            self.settle(before);
+        }
     }
 
     /// A group has changed: what it asks for now, and when it is due.
-    fn note(&mut self, ix: usize) {
+    fn note(&mut self, GroupIx(ix): GroupIx) {
+        let ix = ix as usize;
         let group = self.groups[ix].as_ref().expect("a group that changes exists");
         let claim = &mut self.claims[ix];
         let runners = group.contenders();
