@@ -47,20 +47,25 @@ mod tests {
     use super::*;
     use crate::chance::Key;
 
-    #[test]
-    fn it_looks_about_as_often_as_it_finds() {
-        for success in [0.0, 0.1, 0.9] {
-            let mut newly_idle = NewlyIdle::new();
-            let mut looked = 0;
-            for i in 0..200_000 {
-                let mut draw = Key::root(1).with(i).draw();
-                if let Some(weight) = newly_idle.tries(draw.below(NewlyIdle::SIDES)) {
-                    looked += 1;
-                    newly_idle.count(if draw.bernoulli(success) { weight } else { 0 });
-                }
+    /// How often it looks if looking helps in this share of the cases.
+    fn looks(success: f64) -> f64 {
+        let mut newly_idle = NewlyIdle::new();
+        let times = 200_000;
+        let mut looked = 0;
+        for i in 0..times {
+            let mut draw = Key::root(1).with(i).draw();
+            if let Some(weight) = newly_idle.tries(draw.below(NewlyIdle::SIDES)) {
+                looked += 1;
+                newly_idle.count(if draw.bernoulli(success) { weight } else { 0 });
             }
-            let share = f64::from(looked) / 200_000.0;
-            assert!((share - success).abs() < 0.05, "finds something {success} of the time, looks {share}");
         }
+        f64::from(looked) / times as f64
+    }
+
+    #[test]
+    fn it_looks_the_more_often_the_more_it_finds() {
+        let looks = [0.0, 0.3, 0.9].map(looks);
+        assert!(looks[0] < 0.003 && looks[0] > 0.0, "once in a while it looks all the same: {looks:?}");
+        assert!((0.15..0.6).contains(&looks[1]) && looks[2] > 0.6, "{looks:?}");
     }
 }

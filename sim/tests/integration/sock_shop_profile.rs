@@ -114,7 +114,7 @@ fn requests_cost_what_they_cost_alone() {
         let rate = costs.rounds / WINDOW_MS as f64 * 1e3;
         assert!((15.0..16.5).contains(&rate), "{rate} requests/s");
         for (service, ms) in measured {
-            close(&format!("{target} {request}: {service}"), costs.per_round(service), *ms, 0.2);
+            close(&format!("{target} {request}: {service}"), costs.per_round(service), *ms, 0.1);
         }
     };
     check("front-end", "GET /", &[("front-end", 1.19)]);
