@@ -180,16 +180,16 @@ pub(crate) struct WorkloadOptions {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sockpit load --url http://127.0.0.1:30001 --users 50                   the app's default users
+  sockpit load --url http://127.0.0.1:30001 --users 50          the app's default users
   sockpit load --url http://shop.test --level heavy --duration 5m --every 10s
   sockpit load --url http://shop.test --user-class shopper --rate 20 --json
-  sockpit load --profile my-profile.yaml --user-class reader --target web --rate 100 --url http://127.0.0.1:8080
-  sockpit load acv/low/rising-traffic --url http://127.0.0.1:30001       the loads of a scenario
+  sockpit load --profile shop.yaml --user-class buyer --target web --rate 9 --url http://[::1]:80
+  sockpit load acv/low/rising-traffic --url http://shop.test    the loads of a scenario
 
-The users are those of `simulate`: with the same seed they do the same tasks with the same waits and attributes
-(sent as headers `x-sockpit-<attribute>`). Latencies (p50_ms …) begin with the sending of a request; those that begin
-when the request was due stand beside them (DUE P99, from_due): they are free of coordinated omission. Ctrl-C ends the
-measurement and prints what there is.
+The users are those of `simulate`: with the same seed they do the same tasks with the same waits
+and attributes (sent as headers `x-sockpit-<attribute>`). Latencies (p50_ms …) begin with the
+sending of a request. Those that begin when the request was due stand beside them (DUE, from_due):
+they are free of coordinated omission. Ctrl-C ends the measurement and prints what there is.
 
 Send load only to systems that are yours.")]
 pub(crate) struct LoadOptions {

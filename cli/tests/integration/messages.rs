@@ -5,7 +5,7 @@ use super::{failure, json, stdout};
 #[test]
 fn help_says_what_there_is_and_how_it_ends() {
     insta::assert_snapshot!("help", stdout(&["--help"]));
-    for command in [&["simulate"][..], &["run"], &["scenarios"], &["scenario", "check"]] {
+    for command in [&["simulate"][..], &["load"], &["run"], &["scenarios"], &["scenario", "check"]] {
         let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
         insta::assert_snapshot!(format!("help_{}", command.join("_")), stdout(&arguments));
     }
@@ -41,6 +41,13 @@ fn mistakes_are_answered_with_their_cure_and_exit_code_2() {
         &["simulate", "--set", "hold=10s"],
         &["simulate", "acv/low/pod-failure", "--users", "5"],
         &["scenario", "check", "acv/low/pod-failur"],
+        &["load", "--url", "https://shop.test"],
+        &["load", "--url", "http://127.0.0.1:1", "--url", "http://127.0.0.1:2"],
+        &["load", "--url", "http://127.0.0.1:1", "--user-class", "shoper"],
+        &["load", "--url", "http://127.0.0.1:1", "--users", "0"],
+        &["load", "--url", "front-end=http://127.0.0.1:1", "--target", "catalogue"],
+        &["load", "--url", "http://127.0.0.1:1", "--profile", "missing.yaml"],
+        &["load", "acv/low/pod-failure", "--url", "http://127.0.0.1:1", "--users", "5"],
     ];
     let said: Vec<String> =
         mistakes.iter().map(|typed| format!("$ sockpit {}\n{}", typed.join(" "), failure(typed))).collect();

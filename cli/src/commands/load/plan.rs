@@ -47,7 +47,9 @@ fn targets(urls: &[String]) -> Result<Targets, Failed> {
             Some((service, url)) if !service.contains(':') => (Some(service), url),
             _ => (None, text.as_str()),
         };
-        let url = url.parse().map_err(|mistake| output::usage(format!("--url {text}: {mistake}")))?;
+        let url = url.parse().map_err(|mistake| {
+            output::usage(format!("--url {text}: {mistake}\n  help: such as http://127.0.0.1:8079"))
+        })?;
         let known = match service {
             Some(service) => targets.by_service.insert(service.to_owned(), url),
             None => targets.default.replace(url),
@@ -111,5 +113,11 @@ fn of_scenario(options: &LoadOptions) -> Result<Loads, Failed> {
     }
     let loaded = crate::commands::load_scenario(&options.what, &[])?;
     let programs = Programs::compile(&loaded.app.profile)?;
-    Ok((programs, loaded.scenario.value.workloads, loaded.words))
+    let mut workloads = loaded.scenario.value.workloads;
+    // A scenario's clock begins long before its loads; here the first of them begins at once.
+    let first = workloads.iter().map(|load| load.start).min().unwrap_or_default();
+    for load in &mut workloads {
+        load.start = load.start.saturating_sub(first);
+    }
+    Ok((programs, workloads, loaded.words))
 }
