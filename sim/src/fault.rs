@@ -8,12 +8,16 @@
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | `pod-failure` | `PodChaos`, `action: pod-failure` | pod | its image becomes `pause`: runs, serves nothing | stays | mends | mends | adds good pods beside it |
 //! | `cpu-stress` | `StressChaos`, `stressors.cpu` | container | busy loops in its cgroup | mends | mends | mends | stays in the old pod |
+//! | `memory-stress` | `StressChaos`, `stressors.memory` | container | processes in its cgroup that occupy memory | mends | mends | mends | stays in the old pod |
 //! | `fake-image` | `fake-image` | template | an image that starts and serves nothing | stays | stays | undo mends | stays |
 //! | `bad-tag` | `bad-tag` | template | a tag that cannot be pulled; the old pod goes on serving | stays | stays | undo mends | stays |
 //! | `rising-traffic` | `rising-traffic` | workload | more load | stays | stays | stays | shares it |
 //!
 //! A bad image is an outage only where nothing keeps the old pod until the new one is ready: with the
 //! strategy `Recreate`, or without a readiness probe. A rolling update of one replica keeps it.
+//!
+//! Memory stress beyond the container's limit is a single blow: the kernel kills the container (or, on control groups of
+//! version 1, perhaps only the stress), and the next one is free of it. Below the limit it stays, and shows.
 //!
 //! Chaos Mesh chooses its pods once, when the experiment starts: pods that come later are not hit.
 //!
@@ -28,11 +32,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use chaos_mesh::{
-    ChaosKind, ChaosManifest, ChaosMetadata, ChaosMode, ChaosSelector, ChaosSpec, CpuStressor, Stressors,
+    ChaosKind, ChaosManifest, ChaosMetadata, ChaosMode, ChaosSelector, ChaosSpec, CpuStressor, MemoryStressor,
+    Stressors,
 };
 
 use crate::environment::Component;
 use crate::time::{SimDuration, SimTime};
+use crate::units::Bytes;
 use crate::workload::{Shape, Workload};
 
 /// One fault of a scenario.
@@ -45,8 +51,8 @@ pub struct Fault {
     /// `spec.duration` instead. Default: never.
     #[serde(default)]
     pub end: Option<SimDuration>,
-    /// Strength, above 0 and up to 1 as written: scales the load of `cpu-stress` and the number of users
-    /// or the rate of `rising-traffic`. The other kinds are all or nothing.
+    /// Strength, above 0 and up to 1 as written: scales the load of `cpu-stress`, the size of `memory-stress` and the
+    /// number of users or the rate of `rising-traffic`. The other kinds are all or nothing.
     #[serde(default = "full")]
     pub severity: f64,
     /// What goes wrong.
@@ -93,6 +99,8 @@ pub enum FaultKind {
     BadTag,
     /// Something else in the container uses up its CPU.
     CpuStress,
+    /// Something else in the container uses up its memory.
+    MemoryStress,
     /// More load than before.
     RisingTraffic,
 }
@@ -124,6 +132,15 @@ pub enum Effect {
         workers: u32,
         /// Share of one core that each uses, 0 to 1.
         load: f64,
+    },
+    /// Processes that occupy memory in the first container of these pods.
+    MemoryStress {
+        /// Which.
+        targets: Targets,
+        /// Processes.
+        workers: u32,
+        /// What they occupy together.
+        size: Bytes,
     },
     /// The image of the Deployment's main container becomes this one.
     SetImage(ImageChange),
@@ -178,7 +195,8 @@ pub struct RootCause {
 
 impl FaultKind {
     /// All of them, in order.
-    pub const ALL: [Self; 5] = [Self::PodFailure, Self::FakeImage, Self::BadTag, Self::CpuStress, Self::RisingTraffic];
+    pub const ALL: [Self; 6] =
+        [Self::PodFailure, Self::FakeImage, Self::BadTag, Self::CpuStress, Self::MemoryStress, Self::RisingTraffic];
 
     /// The word in files, declarations and reports.
     pub const fn name(self) -> &'static str {
@@ -187,6 +205,7 @@ impl FaultKind {
             Self::FakeImage => "fake-image",
             Self::BadTag => "bad-tag",
             Self::CpuStress => "cpu-stress",
+            Self::MemoryStress => "memory-stress",
             Self::RisingTraffic => "rising-traffic",
         }
     }
@@ -200,7 +219,7 @@ impl FaultKind {
     pub const fn binding(self) -> Binding {
         match self {
             Self::PodFailure => Binding::Pod,
-            Self::CpuStress => Binding::Container,
+            Self::CpuStress | Self::MemoryStress => Binding::Container,
             Self::FakeImage | Self::BadTag => Binding::Template,
             Self::RisingTraffic => Binding::Workload,
         }
@@ -208,7 +227,7 @@ impl FaultKind {
 
     /// Whether it can be injected with less than full strength.
     pub const fn is_gradual(self) -> bool {
-        matches!(self, Self::CpuStress | Self::RisingTraffic)
+        matches!(self, Self::CpuStress | Self::MemoryStress | Self::RisingTraffic)
     }
 }
 

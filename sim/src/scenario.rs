@@ -28,7 +28,7 @@ mod words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use cluster::{Cluster, Node, SynRetries};
+pub use cluster::{Cgroup, Cluster, Node, SynRetries};
 pub use pricing::{Budget, Prices, Thinking, TokenRates};
 pub use script::{Script, ScriptStep};
 pub use start::{Premise, PremiseStrategy, StartState};

@@ -47,6 +47,7 @@ use std::sync::Arc;
 pub use backends::Backend;
 pub use breaker::{Admission, Breaker};
 pub use container::{ContainerStats, NetworkImpairment, Phase, ProcessSpec};
+pub use memory::MemoryStressIx;
 pub use metrics::SeriesView;
 pub use statistics::{Latency, RequestStatistics, ServiceStatistics, Statistics};
 pub use stress::StressIx;
@@ -135,7 +136,7 @@ pub enum Notice {
         /// Which.
         container: ContainerIx,
     },
-    /// A process uses more memory than its limit: the kernel will kill it.
+    /// A container needs more memory than its limit, and the kernel kills its own process.
     OverLimit {
         /// Which.
         container: ContainerIx,
@@ -205,11 +206,21 @@ pub struct NodeSpec {
     pub unreachable_after: Option<SimDuration>,
     /// One way, to any other node. Within the node it takes no time.
     pub latency: SimDuration,
+    /// `memory.oom.group`: a container over its memory limit loses all of its processes at once. The kubelet sets it
+    /// for every container on control groups of version 2 since 1.28 (`singleProcessOOMKill`); version 1 does not have it.
+    pub oom_kills_group: bool,
 }
 
 impl Default for NodeSpec {
     fn default() -> Self {
-        Self { cores: 2, speed: 1.0, syn_linear_timeouts: 4, unreachable_after: None, latency: SimDuration::ZERO }
+        Self {
+            cores: 2,
+            speed: 1.0,
+            syn_linear_timeouts: 4,
+            unreachable_after: None,
+            latency: SimDuration::ZERO,
+            oom_kills_group: true,
+        }
     }
 }
 
@@ -293,6 +304,7 @@ pub struct Traffic {
     forks: Forks,
     subscriptions: Vec<broker::Subscription>,
     stress: Vec<stress::Stress>,
+    memory_stress: Vec<memory::MemoryStress>,
     users: users::Users,
     work: VecDeque<Work>,
     /// Scratch for what a CPU reports.
@@ -332,6 +344,7 @@ impl Traffic {
             forks: Forks::default(),
             subscriptions: Vec::new(),
             stress: Vec::new(),
+            memory_stress: Vec::new(),
             users: users::Users::default(),
             work: VecDeque::new(),
             finished: Vec::new(),

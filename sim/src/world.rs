@@ -30,7 +30,7 @@ use crate::episode::WorldEvent;
 use crate::ids::NodeIx;
 use crate::manifest::{self, ObjectSet};
 use crate::program::Programs;
-use crate::scenario::{Node, Premise, Scenario, StartState, SynRetries};
+use crate::scenario::{Cgroup, Node, Premise, Scenario, StartState, SynRetries};
 use crate::telemetry::Store;
 use crate::time::{SimDuration, SimTime};
 use crate::traffic::{self, Statistics, Traffic, TrafficConfig};
@@ -230,6 +230,7 @@ fn traffic_node(node: &Node, scenario: &Scenario) -> traffic::NodeSpec {
             SynRetries::Exponential => 0,
         },
         latency: scenario.cluster.network_latency,
+        oom_kills_group: scenario.cluster.cgroup == Cgroup::V2,
         ..traffic::NodeSpec::default()
     }
 }

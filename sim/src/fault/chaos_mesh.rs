@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Choice, Effect, FaultKind, Targets};
 use crate::time::SimDuration;
+use crate::units::Bytes;
 
 /// An experiment, as `kubectl apply` takes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -104,6 +105,9 @@ pub struct Stressors {
     /// Busy loops.
     #[serde(default)]
     pub cpu: Option<CpuStressor>,
+    /// Processes that occupy memory.
+    #[serde(default)]
+    pub memory: Option<MemoryStressor>,
 }
 
 /// `stress-ng --cpu WORKERS --cpu-load LOAD`.
@@ -115,6 +119,28 @@ pub struct CpuStressor {
     /// Per cent of one core that each uses, 0 to 100.
     #[serde(default = "full_load")]
     pub load: u32,
+}
+
+/// `memStress --workers WORKERS --size SIZE`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryStressor {
+    /// Processes.
+    pub workers: u32,
+    /// What they occupy together: a number with `KB`, `MB` or `GB`, each 1024 times the one before. A share (`25%`) is
+    /// not played: it is one of the whole machine.
+    pub size: String,
+}
+
+impl MemoryStressor {
+    /// What the size means; none if it is not one.
+    pub fn bytes(&self) -> Option<Bytes> {
+        let size = self.size.to_ascii_uppercase();
+        // chaos-mesh/memStress, main.go.
+        let units = [("KB", 10), ("MB", 20), ("GB", 30)];
+        let (number, shift) = units.iter().find_map(|(unit, shift)| Some((size.strip_suffix(unit)?, shift)))?;
+        number.trim().parse::<u32>().ok().map(|number| Bytes(u64::from(number) << shift))
+    }
 }
 
 fn full_load() -> u32 {
@@ -138,6 +164,7 @@ impl ChaosManifest {
         match self.kind {
             ChaosKind::PodChaos if self.spec.action.as_deref() == Some("pod-failure") => Some(FaultKind::PodFailure),
             ChaosKind::StressChaos if self.cpu().is_some() => Some(FaultKind::CpuStress),
+            ChaosKind::StressChaos if self.memory().is_some() => Some(FaultKind::MemoryStress),
             ChaosKind::PodChaos | ChaosKind::StressChaos => None,
         }
     }
@@ -155,8 +182,17 @@ impl ChaosManifest {
                 workers: cpu.workers,
                 load: f64::from(cpu.load) / 100.0 * severity,
             }),
+            FaultKind::MemoryStress => {
+                let stressor = self.memory()?;
+                let size = Bytes((stressor.bytes()?.0 as f64 * severity) as u64);
+                Some(Effect::MemoryStress { targets, workers: stressor.workers, size })
+            }
             FaultKind::FakeImage | FaultKind::BadTag | FaultKind::RisingTraffic => None,
         }
+    }
+
+    fn memory(&self) -> Option<&MemoryStressor> {
+        self.spec.stressors.as_ref()?.memory.as_ref()
     }
 
     fn cpu(&self) -> Option<&CpuStressor> {
@@ -207,6 +243,22 @@ mod tests {
             choice: Choice::Count(1),
         };
         assert_eq!(stress.effect(), Some(Effect::CpuStress { targets, workers: 2, load: 0.25 }));
+    }
+
+    #[test]
+    fn memory_stress_scales_with_severity_and_counts_as_memstress_does() {
+        let spec =
+            "{mode: all, selector: {labelSelectors: {name: carts}}, stressors: {memory: {workers: 4, size: 512MB}}}";
+        let stress = fault(spec, "StressChaos");
+        assert_eq!(stress.kind(), Some(FaultKind::MemoryStress));
+        let Some(Effect::MemoryStress { workers, size, .. }) = stress.effect() else { panic!("{stress:?}") };
+        assert_eq!((workers, size), (4, Bytes::from_mebibytes(256)));
+        let sizes =
+            [("3KB", Some(3 << 10)), ("2gb", Some(2 << 30)), ("25%", None), ("MB", None), ("1MiB", None), ("9", None)];
+        for (text, bytes) in sizes {
+            let size = MemoryStressor { workers: 1, size: text.into() };
+            assert_eq!(size.bytes(), bytes.map(Bytes), "{text}");
+        }
     }
 
     #[test]

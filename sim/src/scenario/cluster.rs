@@ -16,6 +16,8 @@ pub struct Cluster {
     pub network_latency: SimDuration,
     /// How the nodes' kernels repeat a SYN that finds a full accept queue.
     pub syn_retries: SynRetries,
+    /// The control groups of the nodes: who is killed when a container is over its memory limit.
+    pub cgroup: Cgroup,
 }
 
 /// One machine.
@@ -48,6 +50,17 @@ pub enum SynRetries {
     Exponential,
 }
 
+/// The version of a node's control groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cgroup {
+    /// All processes of a container die at once (`memory.oom.group`, which the kubelet sets since 1.28).
+    #[default]
+    V2,
+    /// The process with the most memory dies; the container ends if that is its own.
+    V1,
+}
+
 impl Default for Cluster {
     /// The paper's minikube: one node of 6 cores and 16 GiB (arXiv 2407.14402, section 4.1).
     fn default() -> Self {
@@ -60,6 +73,7 @@ impl Default for Cluster {
             }],
             network_latency: SimDuration::ZERO,
             syn_retries: SynRetries::Linear,
+            cgroup: Cgroup::V2,
         }
     }
 }

@@ -64,6 +64,8 @@ pub struct ContainerStats {
     pub cpu: CpuStats,
     /// Its working set; zero when it is over.
     pub working_set: Bytes,
+    /// Processes in it that the kernel killed for its memory, and that it outlived.
+    pub oom_kills: u32,
     /// Requests that reached it and have no answer yet.
     pub in_flight: u32,
     /// Requests that it has answered.
@@ -92,10 +94,12 @@ pub(super) struct Container {
     pub(super) address: u32,
     pub(super) key: Key,
     pub(super) memory_limit: Option<Bytes>,
-    /// Memory that a fault occupies in its control group.
-    pub(super) ballast: Bytes,
-    /// Whether the kernel was told that it is over its limit.
+    /// Memory that other processes in its control group occupy.
+    pub(super) stressed: Bytes,
+    /// Whether the kernel is killing its process for its memory.
     pub(super) is_over_limit: bool,
+    /// How many other processes the kernel has killed for their memory.
+    pub(super) oom_kills: u32,
 
     /// Start-up threads still running.
     pub(super) starting_threads: u32,
@@ -132,8 +136,10 @@ pub(super) struct Container {
     pub(super) heap_left: f64,
     /// How much more a burst costs than the profile says (ageing faults).
     pub(super) cost_factor: f64,
-    /// What a fault leaks per request.
+    /// What a fault leaks per request, since how many, and what was leaked before.
     pub(super) leak: Bytes,
+    pub(super) leaks_since: u64,
+    pub(super) leaked_before: Bytes,
 
     /// By the local number of each client of its service.
     pub(super) links: Vec<Link>,
@@ -149,6 +155,11 @@ pub(super) struct Container {
 impl Container {
     pub(super) fn is_serving(&self) -> bool {
         matches!(self.phase, Phase::Listening | Phase::Draining)
+    }
+
+    /// What faults have leaked so far.
+    pub(super) fn leaked_by_fault(&self) -> Bytes {
+        self.leaked_before + Bytes(self.leak.0 * (self.served - self.leaks_since))
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -179,6 +190,7 @@ impl Traffic {
             phase: container.phase,
             cpu,
             working_set: self.working_set(now, ix.0),
+            oom_kills: container.oom_kills,
             in_flight: container.in_flight,
             served: container.served,
         }
@@ -215,7 +227,8 @@ impl Traffic {
     pub fn set_leak(&mut self, now: SimTime, ix: ContainerIx, per_request: Bytes) {
         self.now = now;
         let container = &mut self.containers[ix.index()];
-        container.ballast += Bytes(container.leak.0 * container.served);
+        container.leaked_before = container.leaked_by_fault();
+        container.leaks_since = container.served;
         container.leak = per_request;
     }
 

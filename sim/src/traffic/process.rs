@@ -78,8 +78,9 @@ impl Traffic {
             address,
             key,
             memory_limit: spec.memory_limit,
-            ballast: Bytes(0),
+            stressed: Bytes(0),
             is_over_limit: false,
+            oom_kills: 0,
             starting_threads: 0,
             listening_since: SimTime::NEVER,
             coldness: 1.0,
@@ -100,6 +101,8 @@ impl Traffic {
             heap_left: 1.0,
             cost_factor: 1.0,
             leak: Bytes(0),
+            leaks_since: 0,
+            leaked_before: Bytes(0),
             links: vec![Link::default(); (last - first) as usize],
             breakers: vec![Breaker::default(); service.map_or(0, |s| s.breakers.len())],
             handled: vec![0; (last_endpoint - first_endpoint) as usize],
@@ -121,6 +124,7 @@ impl Traffic {
     }
 
     fn begin_start_up<E: Host>(&mut self, queue: &mut Queue<E>, ix: ContainerIx) {
+        let fits = self.start_up_that_fits(ix);
         let container = &mut self.containers[ix.index()];
         let service = container.service.expect("only a container that runs a service starts up");
         let start_up = &self.programs.services[service.index()].runtime.start_up;
@@ -130,7 +134,7 @@ impl Traffic {
         }
         let threads = start_up.threads.max(1);
         container.starting_threads = threads;
-        let work = SimDuration(start_up.cpu.scaled(node.slowness).0 / u64::from(threads));
+        let work = SimDuration(start_up.cpu.scaled(node.slowness * fits).0 / u64::from(threads));
         for _ in 0..threads {
             node.cpu.start(self.now, container.group, work.max(SimDuration(1)), Tag::StartUp(ix.0).encode());
         }
@@ -140,7 +144,12 @@ impl Traffic {
     pub(super) fn start_up_burst_done<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
         let container = &mut self.containers[ix as usize];
         container.starting_threads -= 1;
-        if container.starting_threads == 0 {
+        if container.starting_threads > 0 {
+            return;
+        }
+        if self.start_up_that_fits(ContainerIx(ix)) < 1.0 {
+            self.kill_for_memory(ix);
+        } else {
             self.try_dependencies(queue, ContainerIx(ix));
         }
     }
@@ -274,6 +283,7 @@ impl Traffic {
         container.accept_queue = VecDeque::new();
         self.nodes[container.node.index()].cpu.remove_group(self.now, container.group);
         self.stress_ends_with(ix);
+        self.memory_stress_ends_with(ix);
         self.abandon_calls_of(queue, ix.0);
         self.leave_brokers(queue, ix.0);
         for job in self.jobs_at(ix.0) {

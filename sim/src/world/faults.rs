@@ -1,7 +1,7 @@
 //! Injecting the scenario's faults, and ending those that end by themselves.
 //!
 //! Each does what the real thing does to a real cluster, through the same doors: a patched pod, busy
-//! loops in a container's cgroup, another image in a template, more users. Nothing else of the world
+//! loops and memory in a container's cgroup, another image in a template, more users. Nothing else of the world
 //! knows that there is a fault.
 
 use std::ops::Range;
@@ -12,7 +12,7 @@ use crate::environment::{Rejected, Write};
 use crate::fault::{Effect, ImageChange, Targets};
 use crate::ids::PodIx;
 use crate::time::SimTime;
-use crate::traffic::WorkloadIx;
+use crate::traffic::{MemoryStressIx, WorkloadIx};
 
 use super::{Event, Parts};
 
@@ -25,6 +25,7 @@ const PAUSE_IMAGE: &str = "gcr.io/google-containers/pause:latest";
 enum Active {
     Pods(Vec<PodIx>),
     Stress(Vec<Range<u32>>),
+    MemoryStress(Vec<MemoryStressIx>),
     Image(ImageChange),
     Traffic(WorkloadIx),
 }
@@ -69,6 +70,16 @@ impl Faults {
                 let stress = |process| traffic.stress(now, queue, process, workers, load);
                 Active::Stress(processes.map(stress).collect())
             }
+            Effect::MemoryStress { targets, workers, size } => {
+                let hit = self.choose(index, &targets, parts);
+                let Parts { traffic, cluster, .. } = parts;
+                let processes = hit.into_iter().filter_map(|pod| cluster.first_process(pod));
+                let stress = |process| traffic.stress_memory(now, process, workers, size);
+                let stress = processes.map(stress).collect();
+                // Who is killed for it dies now, not with the next event.
+                parts.deliver_notices(now, queue);
+                Active::MemoryStress(stress)
+            }
             Effect::SetImage(change) => {
                 let Parts { traffic, cluster, .. } = parts;
                 let before = cluster.describe(now, &change.component)?.deployment.image;
@@ -106,6 +117,11 @@ impl Faults {
             Some(Active::Stress(workers)) => {
                 for workers in workers {
                     traffic.unstress(now, queue, workers);
+                }
+            }
+            Some(Active::MemoryStress(stress)) => {
+                for stress in stress {
+                    traffic.unstress_memory(now, stress);
                 }
             }
             Some(Active::Image(ImageChange { component, image })) => {

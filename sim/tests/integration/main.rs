@@ -10,6 +10,7 @@ mod cpu_theory;
 mod engine;
 mod loads;
 mod manifest;
+mod memory;
 mod promql_answers;
 mod promql_errors;
 mod promql_naive;

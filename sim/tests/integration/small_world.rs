@@ -111,6 +111,25 @@ impl SmallWorld {
         self.traffic.add_workload(self.now, &mut self.queue, workload).expect("the load is valid");
     }
 
+    /// Runs, and does what a world does about memory: it kills at once what the kernel kills.
+    pub(crate) fn run_with_kills(&mut self, until: SimTime) {
+        loop {
+            for notice in std::mem::take(&mut self.traffic.notices) {
+                if let Notice::OverLimit { container } = notice {
+                    self.traffic.kill(self.now, &mut self.queue, container);
+                }
+                self.notices.push((self.now, notice));
+            }
+            if !self.traffic.notices.is_empty() {
+                continue;
+            }
+            let Some((now, event)) = self.queue.pop_until(until) else { break };
+            self.now = now;
+            self.traffic.handle(now, event, &mut self.queue);
+        }
+        self.now = until;
+    }
+
     pub(crate) fn run(&mut self, until: SimTime) {
         self.notices.extend(self.traffic.notices.drain(..).map(|notice| (self.now, notice)));
         while let Some((now, event)) = self.queue.pop_until(until) {

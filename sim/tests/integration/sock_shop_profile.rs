@@ -15,8 +15,14 @@ use sim::workload::{ArrivalProcess, Arrivals, RateStage, Shape};
 use crate::small_world::{SmallWorld, at, load, users};
 
 /// The machine of the measurements.
-const MACHINE: NodeSpec =
-    NodeSpec { cores: 2, speed: 1.0, syn_linear_timeouts: 4, unreachable_after: None, latency: SimDuration::ZERO };
+const MACHINE: NodeSpec = NodeSpec {
+    cores: 2,
+    speed: 1.0,
+    syn_linear_timeouts: 4,
+    unreachable_after: None,
+    latency: SimDuration::ZERO,
+    oom_kills_group: true,
+};
 /// By when everything listens, the JVMs too.
 const STARTED_MS: u64 = 60_000;
 /// How long is measured.

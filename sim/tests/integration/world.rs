@@ -42,6 +42,13 @@ faults:
   inject: {bad-tag: {component: web, image: 'bookshop/web:9'}}
 - start: 1h
   inject: {rising-traffic: {user_class: reader, target: web, shape: {level: light}}}
+- start: 1h
+  inject:
+    chaos-mesh:
+      apiVersion: chaos-mesh.org/v1alpha1
+      kind: StressChaos
+      metadata: {name: memory}
+      spec: {mode: all, selector: {labelSelectors: {app: web}}, stressors: {memory: {workers: 2, size: 40MB}}}
 task: {levels: [L5], agent: web, text: none, goal: maintain, start: 1h}
 budget: {time: 2h}
 slos: {components: [web]}
@@ -62,7 +69,7 @@ fn subject(fault: usize) -> Subject {
 }
 
 /// The twin's futures are always ready.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => unreachable!("the twin's futures are always ready"),
@@ -71,7 +78,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn the_twin_conforms_whatever_the_fault() {
-    for fault in 0..4 {
+    for fault in 0..5 {
         assert_eq!(block_on(conformance::all(twin, &subject(fault))), Ok(()), "fault {fault}");
     }
 }

@@ -1,7 +1,7 @@
 //! Faults: manifests that mean something here, targets that exist, times in order.
 
 use super::{AppWords, Checker};
-use crate::fault::{ChaosKind, ChaosManifest, ChaosMode, Fault, Injection};
+use crate::fault::{ChaosKind, ChaosManifest, ChaosMode, Fault, Injection, Stressors};
 use crate::profile::ImageProfile;
 use crate::workload::Shape;
 
@@ -98,7 +98,7 @@ impl Checker<'_> {
             self.refuse(
                 &at,
                 format!("`{kind}` is all or nothing"),
-                "leave the severity out, or inject cpu-stress or rising-traffic",
+                "leave the severity out, or inject cpu-stress, memory-stress or rising-traffic",
             );
         }
         if let Injection::RisingTraffic(load) = &fault.inject
@@ -183,21 +183,40 @@ impl Checker<'_> {
                         "remove it or change the kind",
                     );
                 }
-                match body.stressors.as_ref().and_then(|stressors| stressors.cpu.as_ref()) {
-                    None => self.refuse(
-                        spec,
-                        "StressChaos needs a cpu stressor",
-                        "write `stressors: {cpu: {workers: 2, load: 50}}`",
-                    ),
-                    Some(cpu) => {
-                        self.within(&format!("{spec}.stressors.cpu.workers"), f64::from(cpu.workers), 1.0, 256.0);
-                        self.within(&format!("{spec}.stressors.cpu.load"), f64::from(cpu.load), 1.0, 100.0);
-                    }
-                }
+                self.stressors(spec, body.stressors.as_ref());
             }
         }
         if let Some(duration) = body.duration {
             self.length(&format!("{spec}.duration"), duration);
+        }
+    }
+
+    fn stressors(&mut self, spec: &str, stressors: Option<&Stressors>) {
+        let cpu = stressors.and_then(|stressors| stressors.cpu.as_ref());
+        let memory = stressors.and_then(|stressors| stressors.memory.as_ref());
+        match (cpu, memory) {
+            (None, None) => self.refuse(
+                spec,
+                "StressChaos needs a stressor",
+                "write `stressors: {cpu: {workers: 2, load: 50}}` or `stressors: {memory: {workers: 1, size: 256MB}}`",
+            ),
+            (Some(_), Some(_)) => {
+                self.refuse(&format!("{spec}.stressors"), "two stressors would be two causes", "write a fault for each")
+            }
+            (Some(cpu), None) => {
+                self.within(&format!("{spec}.stressors.cpu.workers"), f64::from(cpu.workers), 1.0, 256.0);
+                self.within(&format!("{spec}.stressors.cpu.load"), f64::from(cpu.load), 1.0, 100.0);
+            }
+            (None, Some(memory)) => {
+                self.within(&format!("{spec}.stressors.memory.workers"), f64::from(memory.workers), 1.0, 256.0);
+                if memory.bytes().is_none_or(|size| size.0 == 0) {
+                    self.refuse(
+                        &format!("{spec}.stressors.memory.size"),
+                        format!("`{}` is not a size that is played", memory.size),
+                        "write a number with KB, MB or GB, such as 256MB; shares of the machine's memory are not played",
+                    );
+                }
+            }
         }
     }
 

@@ -8,12 +8,13 @@ use crate::time::SimTime;
 use crate::traffic::Traffic;
 
 /// The figures of one container, in the order of its columns.
-const FIGURES: [&str; 8] = [
+const FIGURES: [&str; 9] = [
     "container_cpu_usage_seconds_total",
     "container_cpu_cfs_periods_total",
     "container_cpu_cfs_throttled_periods_total",
     "container_cpu_cfs_throttled_seconds_total",
     "container_memory_working_set_bytes",
+    "container_oom_events_total",
     "container_spec_cpu_quota",
     "container_spec_cpu_period",
     "container_spec_memory_limit_bytes",
@@ -89,6 +90,8 @@ fn figures(now: SimTime, container: &RunningContainer<'_>, traffic: &Traffic) ->
         stats.cpu.nr_throttled as f64,
         stats.cpu.throttled.as_secs_f64(),
         stats.working_set.0 as f64,
+        // Counted per control group, which ends with its container: only those that the container outlived are ever seen.
+        f64::from(stats.oom_kills),
         limits.cpu.map_or(ABSENT, |limit| limit.cores() * CPU_PERIOD_MICROSECONDS),
         limits.cpu.map_or(ABSENT, |_| CPU_PERIOD_MICROSECONDS),
         limits.memory.map_or(0.0, |limit| limit.0 as f64),
