@@ -40,6 +40,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ScenarioCommand,
     },
+    /// A real Kubernetes on this machine, to hold the twin against
+    Lab {
+        #[command(subcommand)]
+        command: LabCommand,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +53,59 @@ pub(crate) enum ScenarioCommand {
     Check(CheckOptions),
     /// Print the JSON schema of scenario files
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+The lab keeps its files in /var/lib/sockpit-lab (SOCKPIT_LAB_DIR) and built programs in /var/cache/sockpit-lab
+(SOCKPIT_LAB_CACHE).")]
+pub(crate) enum LabCommand {
+    /// Bring up a Kubernetes of two nodes, and an application on it if one is named
+    Up(LabUpOptions),
+    /// Take away everything that the lab made, whatever state it is in
+    Down,
+    /// Say what runs
+    Status(LabStatusOptions),
+    /// Deploy an application's stand-in on the lab, anew
+    Deploy(LabDeployOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo sockpit lab up --install                       a fresh machine
+  sudo sockpit lab up --app sock-shop
+  kubectl --kubeconfig /var/lib/sockpit-lab/kubeconfig get pods --all-namespaces
+
+Needs root, Go and control groups of version 1. The first time it builds Kubernetes, which takes about ten
+minutes on two cores.")]
+pub(crate) struct LabUpOptions {
+    /// Install Debian's packages that are missing
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// Deploy this application as well: a shipped app or the folder of an app
+    #[arg(long, value_name = "APP")]
+    pub(crate) app: Option<String>,
+    /// Apply an overlay of the app, such as `acv`
+    #[arg(long, value_name = "NAME", requires = "app")]
+    pub(crate) overlay: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabStatusOptions {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabDeployOptions {
+    /// A shipped app or the folder of an app
+    #[arg(default_value = datasets::apps::DEFAULT_APP)]
+    pub(crate) app: String,
+    /// Apply an overlay of the app, such as `acv`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) overlay: Option<String>,
 }
 
 #[derive(Debug, Args)]

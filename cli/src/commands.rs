@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 mod figures;
+pub(crate) mod lab;
 pub(crate) mod load;
 pub(crate) mod run;
 pub(crate) mod scenarios;

@@ -31,5 +31,6 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Run(options) => commands::run::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
         Command::Scenario { command: ScenarioCommand::Schema } => commands::check::schema(),
+        Command::Lab { command } => commands::lab::run(&command),
     }
 }

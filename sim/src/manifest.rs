@@ -101,6 +101,20 @@ pub fn load(files: &[Source], overlay: &[Source]) -> Result<(ObjectSet, Vec<Diag
     refuse_or(objects, found, files.iter().chain(overlay))
 }
 
+/// The objects of an application, of every kind, as `kubectl apply` takes them, with an overlay laid over them if there is
+/// one. Namespaces come first, since the others need them.
+///
+/// # Errors
+/// Every mistake in any of the files.
+pub fn merge(files: &[Source], overlay: &[Source]) -> Result<Vec<serde_json::Value>, Diagnostics> {
+    let (_, found) = load_objects(files, overlay, check::check);
+    refuse_or(Vec::new(), found, files.iter().chain(overlay))?;
+    let (documents, _) = overlaid(files, overlay);
+    let (namespaces, others): (Vec<_>, Vec<_>) =
+        documents.into_iter().partition(|document| document.text("kind") == Some("Namespace"));
+    Ok(namespaces.iter().chain(&others).map(|document| document.root.to_json()).collect())
+}
+
 /// Reads objects that are applied to a running cluster one by one: each must be right by itself, whatever else
 /// exists.
 ///
@@ -118,6 +132,20 @@ fn load_objects(
     overlay: &[Source],
     check: impl Fn(&[Read], bool) -> Vec<Diagnostic>,
 ) -> (Vec<Read>, Vec<Diagnostic>) {
+    let (documents, mut found) = overlaid(files, overlay);
+    let incomplete = !found.is_empty();
+    let mut objects = Vec::new();
+    for document in documents {
+        let (object, findings) = read::read(document);
+        found.extend(findings);
+        objects.push(object);
+    }
+    found.extend(check(&objects, incomplete));
+    (objects, found)
+}
+
+/// The documents of the files, with an overlay laid over them.
+fn overlaid(files: &[Source], overlay: &[Source]) -> (Vec<Document>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let mut scan = |sources: &[Source]| {
         let mut documents = Vec::new();
@@ -131,15 +159,7 @@ fn load_objects(
     let mut documents = scan(files);
     let patches = scan(overlay);
     found.extend(overlay::apply(&mut documents, patches));
-    let incomplete = !found.is_empty();
-    let mut objects = Vec::new();
-    for document in documents {
-        let (object, findings) = read::read(document);
-        found.extend(findings);
-        objects.push(object);
-    }
-    found.extend(check(&objects, incomplete));
-    (objects, found)
+    (documents, found)
 }
 
 fn refuse_or<'s>(

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
 /// A line in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -137,6 +139,22 @@ impl Node {
     /// Levels of nesting, this one included.
     pub(crate) fn depth(&self) -> usize {
         1 + self.children().map(Self::depth).max().unwrap_or(0)
+    }
+
+    /// The same without places, as `kubectl` would send it.
+    pub(crate) fn to_json(&self) -> Json {
+        match &self.value {
+            Value::Hole | Value::Scalar { kind: Kind::Null, .. } => Json::Null,
+            Value::Scalar { text, kind } => match kind {
+                Kind::Bool(value) => Json::from(*value),
+                Kind::Unsigned(value) => Json::from(*value),
+                Kind::Negative(value) => Json::from(*value),
+                Kind::Float(value) => Json::from(*value),
+                Kind::Null | Kind::Text => Json::from(text.as_str()),
+            },
+            Value::Sequence(items) => items.iter().map(Self::to_json).collect(),
+            Value::Mapping(entries) => entries.iter().map(|e| (e.key.clone(), e.value.to_json())).collect(),
+        }
     }
 
     /// Nodes and bytes of text: what a copy of it costs.
