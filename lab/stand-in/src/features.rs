@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use sim::diagnostic::Diagnostic;
 use sim::input::Located;
 use sim::profile::{
-    Background, Breaker, Burst, Client, Connections, Consumer, Endpoint, Memory, Metrics, Parallel, Profile, Publish,
-    Repeat, Respond, Runtime, ServiceProfile, StartUp, Step, Wait, WarmUp,
+    Background, Breaker, Burst, Call, Client, Connections, Consumer, Endpoint, Memory, Metrics, Parallel, Profile,
+    Publish, Repeat, Respond, Runtime, ServiceProfile, StartUp, Step, Wait, WarmUp,
 };
 
 use crate::wire;
@@ -142,13 +142,15 @@ fn played_steps(steps: &[Step]) {
     for step in steps {
         match step {
             Step::Cpu(burst) => played_burst(burst),
-            Step::Call(sim::profile::Call { to: _, request: _, on_status: _, on_failure: _ }) => {}
+            Step::Call(Call { to: _, request: _, on_status: _, on_failure: _ })
+            | Step::Publish(Publish { broker: _, queue: _, on_failure: _ })
+            | Step::Wait(Wait { mean: _, variation: _ })
+            | Step::Respond(Respond { status: _, when: _ }) => {}
             Step::Parallel(Parallel { branches, await_timeout: _, on_timeout: _ }) => {
-                branches.iter().for_each(|steps| played_steps(steps));
+                for steps in branches {
+                    played_steps(steps);
+                }
             }
-            Step::Publish(Publish { broker: _, queue: _, on_failure: _ }) => {}
-            Step::Wait(Wait { mean: _, variation: _ }) => {}
-            Step::Respond(Respond { status: _, when: _ }) => {}
             Step::Repeat(Repeat { times: _, steps }) => played_steps(steps),
         }
     }

@@ -65,7 +65,10 @@ impl Metrics {
     fn write_histogram(&self, process: &Process, out: &mut String) -> std::fmt::Result {
         let Some(Settings { histogram, buckets, labels, .. }) = &self.settings else { return Ok(()) };
         writeln!(out, "# TYPE {histogram} histogram")?;
-        let constant: String = labels.iter().map(|(name, value)| format!(",{name}=\"{}\"", escaped(value))).collect();
+        let mut constant = String::new();
+        for (name, value) in labels {
+            write!(constant, ",{name}=\"{}\"", escaped(value))?;
+        }
         for series in self.series.lock().expect(NO_PANIC).iter() {
             let name = &process.programs.endpoint_names[series.endpoint.index()];
             let (method, route) = (escaped(&name.method), escaped(&name.route));

@@ -150,7 +150,7 @@ fn request(programs: &Programs, call: &sim::program::Call, closes: bool) -> Vec<
         head.push_str("connection: close\r\n");
     }
     if let Some((_, queue)) = programs.queues.get(call.queue as usize) {
-        head.push_str(&format!("{}: {queue}\r\n", wire::QUEUE));
+        head.extend([wire::QUEUE, ": ", queue, "\r\n"]);
     }
     head.into_bytes()
 }

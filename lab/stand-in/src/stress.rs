@@ -46,7 +46,7 @@ impl Burn {
             }
             while end.is_none_or(|end| Instant::now() < end) {
                 let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-                thread::sleep(left.min(Duration::from_secs(3600)));
+                thread::sleep(left.min(Duration::from_hours(1)));
             }
         });
         drop(std::hint::black_box(memory));

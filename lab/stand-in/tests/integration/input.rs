@@ -7,11 +7,13 @@ use super::troupe::repository;
 
 /// Runs `check` on a profile; whether it is played, and what is said.
 fn check(profile: &str) -> (bool, String) {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(profile.as_bytes()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_stand-in")).arg("check").arg(file.path()).output().unwrap();
+    let mut file = tempfile::NamedTempFile::new().expect("a place for it");
+    file.write_all(profile.as_bytes()).expect("room for it");
+    let program = Command::new(env!("CARGO_BIN_EXE_stand-in")).arg("check").arg(file.path()).output();
+    let output = program.expect("it was built");
     let path = file.path().display().to_string();
-    (output.status.success(), String::from_utf8(output.stderr).unwrap().replace(&path, "profile.yaml"))
+    let said = String::from_utf8_lossy(&output.stderr).replace(&path, "profile.yaml");
+    (output.status.success(), said)
 }
 
 #[test]

@@ -27,11 +27,12 @@ impl Troupe {
     /// Chooses addresses; nothing runs yet.
     pub(crate) fn of(profile: &str) -> Self {
         let path = repository(profile);
-        let text = std::fs::read_to_string(&path).unwrap();
-        let loaded = Profile::load(&Source { path: profile.into(), text }).unwrap().0.value;
+        let text = std::fs::read_to_string(&path).expect("a file of this repository");
+        let loaded = Profile::load(&Source { path: profile.into(), text }).expect("a sound profile").0.value;
         // All at once, so that no two get the same.
-        let free: Vec<_> = loaded.services.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let address = |listener: &TcpListener| listener.local_addr().unwrap();
+        let free: Vec<_> =
+            loaded.services.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
         let addresses: BTreeMap<_, _> = loaded.services.keys().cloned().zip(free.iter().map(address)).collect();
         let host = |(name, address): (&String, &SocketAddr)| {
             let dns = loaded.services[name].address.as_ref().unwrap_or(name);
@@ -73,7 +74,7 @@ impl Troupe {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        command.spawn().unwrap()
+        command.spawn().expect("it was built")
     }
 
     /// Starts one service again.
@@ -87,21 +88,23 @@ impl Troupe {
     /// SIGKILL.
     pub(crate) fn kill(&mut self, service: &str) {
         if let Some(mut child) = self.running.remove(service) {
-            child.kill().unwrap();
-            child.wait().unwrap();
+            child.kill().expect("it is ours");
+            child.wait().expect("it was killed");
         }
     }
 
     /// SIGTERM; waits for the end.
     pub(crate) fn terminate(&mut self, service: &str) -> ExitStatus {
         let id = self.running[service].id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let kill = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(kill.expect("every Linux has it").success());
         self.wait(service)
     }
 
     /// Waits for the end of a process.
     pub(crate) fn wait(&mut self, service: &str) -> ExitStatus {
-        self.running.remove(service).unwrap().wait().unwrap()
+        let mut child = self.running.remove(service).expect("it was started");
+        child.wait().expect("it is ours")
     }
 
     /// The status of an answer, on a new connection. None: there was no answer.
@@ -122,9 +125,9 @@ impl Troupe {
 
     /// A sample of a service's metrics: the whole series, as it is written.
     pub(crate) fn metric(&self, service: &str, series: &str) -> Option<f64> {
-        let text = self.exchange(service, "GET /.sockpit/metrics", "").unwrap();
-        let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
-        line.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        let text = self.exchange(service, "GET /.sockpit/metrics", "").expect("it is up");
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+        Some(value.parse().expect("a number"))
     }
 }
 
@@ -139,8 +142,8 @@ impl Drop for Troupe {
 
 fn wait_until_it_listens(name: &str, child: &mut Child) {
     let mut said = String::new();
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut lines = BufReader::new(child.stderr.take().expect("it is piped"));
     while !said.contains("listens on") {
-        assert!(lines.read_line(&mut said).unwrap() > 0, "{name} ended: {said}");
+        assert!(lines.read_line(&mut said).expect("UTF-8") > 0, "{name} ended: {said}");
     }
 }
