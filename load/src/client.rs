@@ -7,10 +7,10 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 
-use hyper::Request;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONNECTION, COOKIE, HOST, HeaderValue, SET_COOKIE};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use sim::program::Attributes;
@@ -115,6 +115,9 @@ impl Connection {
     }
 }
 
+/// The head of an answer, and what it came over.
+type Answered = (Connection, Response<Incoming>);
+
 /// What one user talks HTTP with.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -138,34 +141,48 @@ impl Client {
         attributes: &Attributes,
         opened: &Cell<u64>,
     ) -> Result<u16, Failure> {
-        let url = &plan.urls[route.url];
-        let kept = self.kept[route.url].take().filter(|connection| !connection.sender.is_closed());
-        let answered = match kept {
-            Some(mut connection) => match connection.sender.send_request(self.request(plan, route, attributes)).await {
-                Ok(response) => Some((connection, response)),
-                // It was closed while it was idle, and the request has not left: it goes out on a new one.
-                Err(error) if error.is_canceled() => None,
-                Err(error) => return Err(Failure::of_hyper(&error)),
-            },
-            None => None,
-        };
-        let (connection, mut response) = match answered {
+        let (connection, mut response) = match self.over_kept(plan, route, attributes).await? {
             Some(answered) => answered,
-            None => {
-                let mut connection = Connection::open(url).await?;
-                opened.set(opened.get() + 1);
-                let response = connection.sender.send_request(self.request(plan, route, attributes)).await;
-                (connection, response.map_err(|error| Failure::of_hyper(&error))?)
-            }
+            None => self.over_new(plan, route, attributes, opened).await?,
         };
         read(response.body_mut()).await.map_err(|error| Failure::of_hyper(&error))?;
         for cookie in response.headers().get_all(SET_COOKIE) {
-            self.cookies.set(&url.host, cookie);
+            self.cookies.set(&plan.urls[route.url].host, cookie);
         }
         if self.keep_alive {
             self.kept[route.url] = Some(connection);
         }
         Ok(response.status().as_u16())
+    }
+
+    /// Over the connection that was kept; none if there is none that can be used.
+    async fn over_kept(
+        &mut self,
+        plan: &Plan,
+        route: &Route,
+        attributes: &Attributes,
+    ) -> Result<Option<Answered>, Failure> {
+        let kept = self.kept[route.url].take().filter(|connection| !connection.sender.is_closed());
+        let Some(mut connection) = kept else { return Ok(None) };
+        match connection.sender.send_request(self.request(plan, route, attributes)).await {
+            Ok(response) => Ok(Some((connection, response))),
+            // It was closed while it was idle, and the request has not left: it goes out on a new one.
+            Err(error) if error.is_canceled() => Ok(None),
+            Err(error) => Err(Failure::of_hyper(&error)),
+        }
+    }
+
+    async fn over_new(
+        &self,
+        plan: &Plan,
+        route: &Route,
+        attributes: &Attributes,
+        opened: &Cell<u64>,
+    ) -> Result<Answered, Failure> {
+        let mut connection = Connection::open(&plan.urls[route.url]).await?;
+        opened.set(opened.get() + 1);
+        let response = connection.sender.send_request(self.request(plan, route, attributes)).await;
+        Ok((connection, response.map_err(|error| Failure::of_hyper(&error))?))
     }
 
     fn request(&self, plan: &Plan, route: &Route, attributes: &Attributes) -> Request<String> {

@@ -178,7 +178,10 @@ impl Worker {
             }
             begins = progress.next_task(behaviour, key, ended);
             due = behaviour.pace().map_or(begins, |pace| begins.min(progress.task_began() + pace));
-            self.until(begins).await;
+            // Without a wait there is no timer that could be late.
+            if begins > ended {
+                self.until(begins).await;
+            }
             if user.is_stopping.get() {
                 return;
             }

@@ -201,7 +201,8 @@ impl Checker<'_> {
                 "write `stressors: {cpu: {workers: 2, load: 50}}` or `stressors: {memory: {workers: 1, size: 256MB}}`",
             ),
             (Some(_), Some(_)) => {
-                self.refuse(&format!("{spec}.stressors"), "two stressors would be two causes", "write a fault for each")
+                let field = format!("{spec}.stressors");
+                self.refuse(&field, "two stressors would be two causes", "write a fault for each");
             }
             (Some(cpu), None) => {
                 self.within(&format!("{spec}.stressors.cpu.workers"), f64::from(cpu.workers), 1.0, 256.0);
