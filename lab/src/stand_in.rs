@@ -14,6 +14,7 @@ use crate::{Progress, Watcher};
 /// Names a stand-in that is built already.
 const PREBUILT: &str = "SOCKPIT_STAND_IN";
 const PACKAGE: &str = "sockpit-stand-in";
+const PROGRAM: &str = "stand-in";
 
 /// The bytes of the program, built if need be.
 pub(crate) fn program(directories: &Directories, watcher: Watcher<'_>) -> Result<Vec<u8>, LabError> {
@@ -43,5 +44,5 @@ fn build(directories: &Directories, watcher: Watcher<'_>) -> Result<PathBuf, Lab
         .current_dir(workspace)
         .env("RUSTFLAGS", "-C target-feature=+crt-static");
     output(&mut command)?;
-    Ok(folder.join(target).join("release").join(PACKAGE))
+    Ok(folder.join(target).join("release").join(PROGRAM))
 }
