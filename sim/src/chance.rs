@@ -22,6 +22,7 @@
 //!
 //! Not cryptographic.
 
+mod exp;
 mod samplers;
 mod ziggurat;
 
@@ -29,6 +30,7 @@ use std::convert::Infallible;
 
 use rand::TryRng;
 
+pub(crate) use exp::exp;
 pub use samplers::{Gamma, LogNormal, Weighted};
 
 /// What a random number is for, as 64 well mixed bits.

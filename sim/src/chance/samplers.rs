@@ -4,6 +4,7 @@
 //! some other crate of the build enables `num-traits/std`. It is the reference in the tests.
 
 use super::Draw;
+use super::exp::exp;
 use super::ziggurat;
 use crate::time::SimDuration;
 
@@ -88,7 +89,7 @@ impl LogNormal {
     /// One value.
     #[inline]
     pub fn sample(self, draw: &mut Draw) -> f64 {
-        libm::exp(self.mu + self.sigma * draw.normal())
+        exp(self.mu + self.sigma * draw.normal())
     }
 }
 

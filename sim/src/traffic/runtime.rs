@@ -7,6 +7,7 @@
 
 use super::job::State;
 use super::{Event, Host, ProcessEvent, Traffic, Work};
+use crate::chance::exp;
 use crate::engine::Queue;
 use crate::ids::{ContainerIx, NodeIx};
 use crate::profile::Concurrency;
@@ -56,7 +57,7 @@ const WARM_UP_STEPS: u64 = 1024;
 #[inline]
 fn decay(time: SimDuration, constant: SimDuration) -> f64 {
     let x = time.0 as f64 / constant.0.max(1) as f64;
-    if x > 36.0 { 0.0 } else { libm::exp(-x) }
+    if x > 36.0 { 0.0 } else { exp(-x) }
 }
 
 impl Traffic {
