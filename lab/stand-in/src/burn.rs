@@ -123,7 +123,7 @@ impl Burner {
         self.absorbed.fetch_add(absorbed, Relaxed);
         self.burned.fetch_add(used, Relaxed);
         let number = self.bursts.fetch_add(1, Relaxed);
-        if number.is_multiple_of(CHECKED) {
+        if wanted > 0 && number.is_multiple_of(CHECKED) {
             self.checked_wanted.fetch_add(wanted, Relaxed);
             self.checked_used.fetch_add(thread_cpu() - begin, Relaxed);
         }

@@ -51,21 +51,16 @@ pub(crate) fn runtime(settings: &Settings, costs: &Arc<Costs>) -> io::Result<Run
         Concurrency::Goroutines => Builder::new_multi_thread(),
     };
     builder.enable_all().max_blocking_threads(MOST_THREADS);
-    match settings.model {
-        Concurrency::Goroutines => {
-            builder.worker_threads(cores());
-        }
+    if settings.model == Concurrency::EventLoop {
         // What has arrived meanwhile queues up behind what was there, as it does in an event loop.
-        Concurrency::EventLoop => {
-            builder.event_interval(1);
-        }
-        // This thread never runs a burst that could pay for what it does.
-        Concurrency::Threads => {
-            let costs = costs.clone();
-            builder.on_thread_park(move || {
-                costs.burner().account();
-            });
-        }
+        builder.event_interval(1);
+    } else {
+        builder.worker_threads(cores());
+        // Another thread must pay for what this one did if it has no burst to do.
+        let costs = costs.clone();
+        builder.on_thread_park(move || {
+            costs.burner().account();
+        });
     }
     builder.build()
 }

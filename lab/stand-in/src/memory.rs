@@ -146,11 +146,13 @@ impl Ballast {
 
 const NO_PANIC: &str = "nobody panics while he holds it";
 
-/// Resident memory of this process now. Zero where `/proc` cannot be read.
-pub(crate) fn resident() -> Bytes {
-    let statm = fs::read_to_string("/proc/self/statm").ok();
-    let pages = statm.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
-    Bytes(pages.unwrap_or(0) * PAGE as u64)
+/// Anonymous resident memory of this process now. Zero where `/proc` cannot be read. The pages of the program's file
+/// do not count: they are charged once, to the control group that first touched them.
+pub(crate) fn anonymous() -> Bytes {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = statm.split(' ').skip(1).map_while(|pages| pages.parse::<u64>().ok());
+    let (resident, of_files) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
+    Bytes(resident.saturating_sub(of_files) * PAGE as u64)
 }
 
 /// A request in the process.

@@ -16,7 +16,7 @@ use crate::client::{Link, Resolver};
 use crate::concurrency::Stage;
 use crate::config::Config;
 use crate::cost::Costs;
-use crate::memory::{Memory, resident};
+use crate::memory::{Memory, anonymous};
 use crate::metrics::Metrics;
 use crate::wire;
 
@@ -59,7 +59,7 @@ impl Process {
         });
         Self {
             requests: calls.collect(),
-            memory: Arc::new(Memory::new(me.memory.clone(), config.memory_share, resident())),
+            memory: Arc::new(Memory::new(me.memory.clone(), config.memory_share, anonymous())),
             metrics: Metrics::new(me.metrics.clone()),
             broker: Broker::new(&programs, service),
             guards: me.breakers.iter().map(|_| Mutex::default()).collect(),
