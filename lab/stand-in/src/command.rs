@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
@@ -73,7 +74,8 @@ const OWN: [&str; 4] = ["burn", "calibrate", "pause", "check"];
 pub(crate) fn run() -> Result<(), Failure> {
     let is_own = std::env::args().nth(1).is_some_and(|first| OWN.contains(&first.as_str()));
     if std::env::var_os("SOCKPIT_IMAGE").is_some() && !is_own {
-        return play();
+        // The first process of a container plays. Any other was started beside it by an `exec` probe.
+        return if std::process::id() == 1 { play() } else { probe() };
     }
     match CommandLine::parse().command {
         None => play(),
@@ -90,6 +92,16 @@ pub(crate) fn run() -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Whether the service of this container accepts a connection, whatever the command of an `exec` probe was.
+fn probe() -> Result<(), Failure> {
+    let config = Config::from_environment()?;
+    let profile = load(&config.profile)?.value;
+    let Identity::Service(name) = identify(&profile, &config)? else { return Ok(()) };
+    let address = config.listen.unwrap_or_else(|| ([127, 0, 0, 1], profile.services[&name].port).into());
+    let connected = TcpStream::connect(address);
+    connected.map(drop).map_err(|source| system(&format!("{name} does not accept a connection"), source))
 }
 
 /// Plays the service that the environment names, until the end of the process.

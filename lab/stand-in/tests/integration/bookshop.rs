@@ -17,6 +17,22 @@ fn calls_are_tried_again_and_services_come_back() {
     assert_eq!(shop.metric("web", "sockpit_stand_in_requests_total"), Some(4.0));
 }
 
+/// More at once than books has threads, and than its pool has connections to the store.
+#[test]
+fn a_crowd_is_served() {
+    let shop = Troupe::of(PROFILE).play();
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..40).map(|_| scope.spawn(|| shop.ask("web", "GET /books/7", ""))).collect();
+        for reader in readers {
+            assert_eq!(reader.join().unwrap(), Some(200));
+        }
+    });
+    for service in ["web", "books", "store"] {
+        assert_eq!(shop.metric(service, "sockpit_stand_in_requests_total"), Some(40.0), "{service}");
+        assert_eq!(shop.metric(service, "sockpit_stand_in_requests_in_flight"), Some(0.0), "{service}");
+    }
+}
+
 #[test]
 fn sigterm_ends_a_process() {
     let mut shop = Troupe::of(PROFILE).play();

@@ -1,6 +1,7 @@
 //! What the program refuses, and how it says so.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::process::Command;
 
 use super::troupe::repository;
@@ -66,6 +67,25 @@ fn a_crash_can_be_ordered() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn an_exec_probe_asks_whether_the_service_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let probe = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stand-in"));
+        command
+            .args(["mongo", "--eval", "1"])
+            .env_clear()
+            .env("SOCKPIT_PROFILE", repository("datasets/apps/sock-shop/profile.yaml"))
+            .env("SOCKPIT_IMAGE", "mongo")
+            .env("HOSTNAME", "carts-db-6d5f9-x2x7k")
+            .env("SOCKPIT_LISTEN", listener.local_addr().unwrap().to_string());
+        command.output().unwrap().status.code()
+    };
+    assert_eq!(probe(), Some(0));
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_ok(), "it connected");
 }
 
 #[test]
