@@ -107,7 +107,8 @@ fn answer(asked: &Seen, number: usize, mut stream: &TcpStream) -> std::io::Resul
     if asked.header("cookie").is_none() {
         cookie = format!("set-cookie: user={number}; Path=/\r\n");
     }
-    write!(stream, "HTTP/1.1 {status} whatever\r\n{cookie}content-length: 2\r\n\r\nok")?;
+    // In one piece, or Nagle's algorithm waits for delayed acknowledgements.
+    stream.write_all(format!("HTTP/1.1 {status} whatever\r\n{cookie}content-length: 2\r\n\r\nok").as_bytes())?;
     // The next request of a kept connection finds it closed.
     Ok(asked.header("connection") != Some("close") && !path.starts_with("/last"))
 }
