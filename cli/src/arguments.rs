@@ -68,6 +68,8 @@ pub(crate) enum LabCommand {
     Status(LabStatusOptions),
     /// Deploy an application's stand-in on the lab, anew
     Deploy(LabDeployOptions),
+    /// Play sequences on the lab, and record what Kubernetes does
+    Record(LabRecordOptions),
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +98,25 @@ pub(crate) struct LabStatusOptions {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sockpit lab record --to traces                      all, twice each: about half an hour
+  sockpit lab record rollout-default bad-tag --to traces --runs 1")]
+pub(crate) struct LabRecordOptions {
+    /// Shipped sequences, or files of your own [default: all that ship]
+    pub(crate) sequences: Vec<String>,
+    /// Write each run's trace into this folder, as NAME.RUN.jsonl
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: PathBuf,
+    /// How often each is played
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) runs: u32,
+    /// How many are played at once; those that disturb others run alone
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub(crate) parallel: u8,
 }
 
 #[derive(Debug, Args)]

@@ -111,7 +111,9 @@ fn go(version: &str) -> Option<Obstacle> {
     let (major, minor, patch) = GO;
     let cure = format!("install Go {major}.{minor}.{patch} or later (https://go.dev/dl) and put it in PATH");
     let text = version.trim().strip_prefix("go").unwrap_or_default();
-    let mut numbers = text.split(['.', ' ', '-']).map(|part| part.parse().unwrap_or(0));
+    // `27rc1` is 27.
+    let number = |part: &str| part.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
+    let mut numbers = text.split(['.', ' ', '-']).map(|part| number(part).unwrap_or(0));
     let found = (numbers.next()?, numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if text.is_empty() {
         return Some(Obstacle::new("Go is missing, which builds the cluster from source", cure));

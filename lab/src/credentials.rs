@@ -38,10 +38,10 @@ pub(crate) fn create_all(directories: &Directories, nodes: &[NodeLayout]) -> Res
     keep_private(&folder, 0o700)?;
     make_certificates(&folder)?;
 
-    let mut tokens = String::new();
+    let mut tokens = Vec::new();
     let mut identity = |user: &str, group: &str, kubeconfig: &Path| -> Result<(), LabError> {
         let token = random_token()?;
-        tokens.push_str(&format!("{token},{user},{user},\"{group}\"\n"));
+        tokens.push(format!("{token},{user},{user},\"{group}\"\n"));
         let authority = directories.credential("ca.crt").display().to_string();
         let text = render(KUBECONFIG, &[("authority", &authority), ("address", CONTROL_PLANE), ("token", &token)]);
         write(kubeconfig, text)?;
@@ -53,7 +53,7 @@ pub(crate) fn create_all(directories: &Directories, nodes: &[NodeLayout]) -> Res
         let user = format!("system:node:{}", node.name);
         identity(&user, "system:nodes", &directories.credential(&format!("{}.kubeconfig", node.name)))?;
     }
-    write(&directories.credential("tokens.csv"), tokens)?;
+    write(&directories.credential("tokens.csv"), tokens.concat())?;
     let (from, to) = (directories.credential("admin.kubeconfig"), directories.kubeconfig());
     fs::copy(from, &to).map_err(LabError::file(&to))?;
     Ok(())

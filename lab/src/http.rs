@@ -11,6 +11,9 @@ use crate::error::LabError;
 const CONNECT: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// Anything; a registry gives a manifest only to those who name its type.
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, */*";
+
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -54,7 +57,10 @@ pub(crate) fn send(
         let (kind, body) = content.unwrap_or_default();
         let kind = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
         let length = body.len();
-        write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{kind}Content-Length: {length}\r\n\r\n")?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {ACCEPT}\r\n{kind}Content-Length: {length}\r\n\r\n"
+        )?;
         stream.write_all(body)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;

@@ -19,6 +19,7 @@
 //! | `component` | one daemon: start, watch, stop, its log |
 //! | `control_plane`, `node`, `add_ons` | which daemons there are, and how they are configured |
 //! | `image`, `registry`, `deploy` | an application's images, and the application |
+//! | `sequence`, `record`, `trace` | what is done to a cluster step by step, and what it does then, as data |
 //! | `cleanup` | takes everything away again, whatever state it is in |
 //! | `status` | what runs |
 //!
@@ -44,16 +45,21 @@ mod layout;
 mod network;
 mod node;
 mod programs;
+mod record;
 mod registry;
 mod run;
+mod sequence;
 mod stand_in;
 mod status;
+mod trace;
 mod up;
 
 pub use deploy::{Application, Deployed};
 pub use directories::Directories;
 pub use error::LabError;
 pub use layout::{cluster, nodes};
+pub use record::Recording;
+pub use sequence::{Sequence, Step, names as sequences};
 pub use status::{ComponentStatus, NodeStatus, Status};
 pub use up::{Lab, Options};
 

@@ -44,7 +44,7 @@ const VERSION: &[(&str, &str)] = &[
     ("k8s.io/component-base/version.gitMinor", "34"),
 ];
 
-const MODULES: [Module; 6] = [
+const MODULES: [Module; 7] = [
     Module {
         name: "kubernetes",
         package: ".",
@@ -100,6 +100,14 @@ const MODULES: [Module; 6] = [
         files: files!("pause": "go.mod", "main.go"),
         links: &[],
         takes: "a second",
+    },
+    Module {
+        name: "actor",
+        package: ".",
+        variables: &[],
+        files: files!("actor": "go.mod", "main.go"),
+        links: &[],
+        takes: "a few seconds",
     },
 ];
 
@@ -165,10 +173,10 @@ impl Module {
             write(&source.join(name), text)?;
         }
         let partial = folder.join("partial");
-        let set: String = self.variables.iter().map(|(name, value)| format!(" -X {name}={value}")).collect();
+        let set: Vec<_> = self.variables.iter().map(|(name, value)| format!(" -X {name}={value}")).collect();
         let mut command = Command::new("go");
         command
-            .args(["build", "-v", "-trimpath", "-ldflags", &format!("-s -w{set}"), "-o"])
+            .args(["build", "-v", "-trimpath", "-ldflags", &format!("-s -w{}", set.concat()), "-o"])
             .arg(&partial)
             .arg(self.package)
             .current_dir(&source)

@@ -36,7 +36,7 @@ pub struct ComponentStatus {
     pub name: String,
     /// Whether it runs.
     pub alive: bool,
-    /// What it and its children keep in memory, in bytes.
+    /// What it and its children keep in memory, in bytes; a page that several share counts once among them (`Pss`).
     pub memory: Bytes,
     /// Its log.
     pub log: PathBuf,
@@ -58,8 +58,8 @@ pub struct NodeStatus {
 impl ComponentStatus {
     pub(crate) fn of(component: &Component, log: PathBuf) -> Self {
         let resident = cgroups::processes_of(&component.name).into_iter().filter_map(|pid| {
-            let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-            Some(parse_meminfo(&status, "VmRSS")?.0)
+            let status = fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.as_raw_nonzero())).ok()?;
+            Some(parse_meminfo(&status, "Pss")?.0)
         });
         let memory = Bytes(resident.sum());
         Self { name: component.name.clone(), alive: component.is_alive(), memory, log }

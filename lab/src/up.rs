@@ -20,7 +20,7 @@ use crate::status::{self, ComponentStatus, NodeStatus, Status};
 use crate::{Progress, Watcher, add_ons, control_plane, credentials, network, node, registry};
 
 /// How long a component may take to be ready on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How the lab is brought up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +125,6 @@ impl Lab {
     }
 
     /// Where Prometheus answers, such as `http://10.200.0.1:9090`.
-    #[expect(clippy::unused_self, reason = "one asks a lab; that it is the same for all is nobody's concern")]
     pub fn prometheus_url(&self) -> String {
         format!("http://{PROMETHEUS}")
     }

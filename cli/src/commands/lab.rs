@@ -1,19 +1,21 @@
 //! `sockpit lab`: a real Kubernetes on this machine, and an application's stand-in on it.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use agents::render::Table;
 use datasets::apps::AppFiles;
 use indicatif::ProgressBar;
-use lab::{Application, Lab, LabError, Options, Progress, Status};
-use sim::diagnostic::{Diagnostic, Diagnostics};
+use lab::{Application, Lab, LabError, Options, Progress, Recording, Sequence, Status};
+use sim::diagnostic::{Diagnostic, Diagnostics, Source};
 
-use crate::arguments::{LabCommand, LabDeployOptions, LabStatusOptions, LabUpOptions};
+use crate::arguments::{LabCommand, LabDeployOptions, LabRecordOptions, LabStatusOptions, LabUpOptions};
 use crate::output::{self, Failed};
 use crate::progress;
 
 /// Sock Shop's own probes wait up to 300 s before they look.
-const PATIENCE: Duration = Duration::from_secs(420);
+const PATIENCE: Duration = Duration::from_mins(7);
 
 pub(crate) fn run(command: &LabCommand) -> Result<(), Failed> {
     match command {
@@ -21,6 +23,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failed> {
         LabCommand::Down => down(),
         LabCommand::Status(options) => status(options),
         LabCommand::Deploy(options) => deploy(options),
+        LabCommand::Record(options) => record(options),
     }
 }
 
@@ -47,6 +50,29 @@ fn deploy(options: &LabDeployOptions) -> Result<(), Failed> {
     let files = AppFiles::find(&options.app)?;
     let lab = Lab::find().map_err(failed)?;
     deploy_files(&lab, &files, &options.app, options.overlay.as_deref())
+}
+
+fn record(options: &LabRecordOptions) -> Result<(), Failed> {
+    let sequences = if options.sequences.is_empty() {
+        lab::sequences().map(sequence).collect::<Result<Vec<_>, _>>()?
+    } else {
+        options.sequences.iter().map(|name| sequence(name)).collect::<Result<Vec<_>, _>>()?
+    };
+    let recording = Recording { runs: options.runs, parallel: options.parallel.into() };
+    let lab = Lab::find().map_err(failed)?;
+    watched(|watcher| lab.record(&sequences, recording, &options.to, watcher))
+}
+
+/// A sequence by name or file, with the name that its traces get.
+fn sequence(name: &str) -> Result<(String, Sequence), Failed> {
+    let path = Path::new(name);
+    if !path.is_file() {
+        return Ok((name.to_owned(), Sequence::shipped(name)?));
+    }
+    let text = fs::read_to_string(path)
+        .map_err(|why| output::usage(format!("{name}: it cannot be read: {why}\n  help: save it as UTF-8 text")))?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((stem, Sequence::load(&Source { path: name.to_owned(), text })?))
 }
 
 fn deploy_files(lab: &Lab, files: &AppFiles, name: &str, overlay: Option<&str>) -> Result<(), Failed> {

@@ -1,7 +1,7 @@
 //! What the shop's files say, as objects: defaults filled in, overlays applied.
 
 use sim::diagnostic::Source;
-use sim::manifest::{EnvValue, IntOrPercent, MetricTarget, ObjectSet, PortRef, ProbeAction, Strategy, load};
+use sim::manifest::{EnvValue, IntOrPercent, MetricTarget, ObjectSet, PortRef, ProbeAction, Strategy, load, merge};
 use sim::time::SimDuration;
 use sim::units::{Bytes, Millicores};
 
@@ -84,6 +84,18 @@ spec:
     let patched = shop(&[source("overlay.yaml", overlay)]).0;
     assert_eq!(patched.deployments, expected.deployments);
     assert_eq!(patched.services, expected.services);
+}
+
+#[test]
+fn what_kubectl_is_given_is_what_the_twin_reads() {
+    let overlay = [source("overlay.yaml", "kind: Deployment\nmetadata: {name: front-end}\nspec: {replicas: 3}\n")];
+    let items = merge(&files(), &overlay).expect("the shop loads");
+    assert_eq!(items[0]["kind"], "Namespace", "the others need it");
+    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    let (again, _) = load(&[source("merged.json", &list)], &[]).expect("JSON is YAML");
+    let twin = shop(&overlay).0;
+    assert_eq!(again.deployments, twin.deployments);
+    assert_eq!((again.services, again.namespaces), (twin.services, twin.namespaces));
 }
 
 #[test]

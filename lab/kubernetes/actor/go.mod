@@ -1,0 +1,3 @@
+module sockpit.dev/lab/actor
+
+go 1.24.0
