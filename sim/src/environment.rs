@@ -9,6 +9,7 @@
 //! scored.
 
 mod action;
+mod applied;
 pub mod conformance;
 mod goal;
 mod observation;
@@ -19,6 +20,7 @@ pub use action::{
     Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, LogQuery, MetricQuery, Query,
     ResourceChange, Write,
 };
+pub use applied::Applied;
 pub use goal::Goal;
 pub use observation::{
     AutoscalerView, ContainerView, Dependencies, DeploymentView, Description, EventView, NodeView, Observation,

@@ -45,6 +45,7 @@ pub mod slo;
 pub mod telemetry;
 pub mod time;
 pub mod traffic;
+pub mod transition;
 pub mod units;
 pub mod workload;
 pub mod world;

@@ -34,6 +34,7 @@ use crate::scenario::{Cgroup, Node, Premise, Scenario, StartState, SynRetries};
 use crate::telemetry::Store;
 use crate::time::{SimDuration, SimTime};
 use crate::traffic::{self, Statistics, Traffic, TrafficConfig};
+use crate::transition::Observer;
 
 use faults::Faults;
 use machines::notice_of;
@@ -164,6 +165,16 @@ impl Twin {
     pub fn run_until(&mut self, until: SimTime) {
         self.events += engine::run_until(&mut self.parts, &mut self.queue, until);
         self.now = self.now.max(until);
+    }
+
+    /// Lets the world run until `until` and shows `observer`, whose recording began at `began`, how its objects look
+    /// every `resolution`. Takes the Kubernetes Events out of the journal.
+    pub fn run_observed(&mut self, until: SimTime, began: SimTime, resolution: SimDuration, observer: &mut Observer) {
+        while self.now < until {
+            self.run_until((self.now + resolution).min(until));
+            let journal = self.parts.cluster.drain_journal();
+            self.parts.cluster.show_observer(self.now, began, journal, observer);
+        }
     }
 
     /// The world's clock.

@@ -1,6 +1,7 @@
 //! What agents and the world can look at.
 
 mod inventory;
+mod transitions;
 mod views;
 
 use std::collections::BTreeMap;

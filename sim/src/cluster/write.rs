@@ -2,12 +2,9 @@
 
 mod validation;
 
-use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::environment::{AppliedObject, AutoscalerSpec, Rejected, ResourceChange, Write};
+use crate::environment::{Applied, AppliedObject, AutoscalerSpec, Rejected, ResourceChange, Write};
 use crate::ids::DeploymentIx;
-use crate::manifest::{
-    self, Behavior, HorizontalPodAutoscaler, MetricTarget, ObjectMeta, ObjectSet, PodTemplate, ScaleTarget,
-};
+use crate::manifest::{self, Behavior, HorizontalPodAutoscaler, MetricTarget, ObjectMeta, PodTemplate, ScaleTarget};
 use crate::time::SimDuration;
 
 use super::runtime::Host;
@@ -55,14 +52,7 @@ impl Cluster {
     fn set_resources(&mut self, change: &ResourceChange, host: &mut dyn Host) -> Result<String, Rejected> {
         let component = &change.component;
         let index = self.deployment(component)?;
-        if change.cpu_request.is_none()
-            && change.cpu_limit.is_none()
-            && change.memory_request.is_none()
-            && change.memory_limit.is_none()
-        {
-            let message = "you must specify an update to requests or limits (in the form of --requests/--limits)";
-            return Err(Rejected(message.to_owned()));
-        }
+        change.check()?;
         let (mut template, main) = self.template(index);
         let resources = &mut template.containers[main].resources;
         resources.requests.cpu = change.cpu_request.or(resources.requests.cpu);
@@ -187,22 +177,9 @@ impl Cluster {
 
     /// `kubectl apply` of one Service or autoscaler.
     fn apply(&mut self, object: &AppliedObject, host: &mut dyn Host) -> Result<String, Rejected> {
-        let source = Source { path: "manifest".to_owned(), text: object.manifest.clone() };
-        let (objects, _) = manifest::read_objects(&source).map_err(|mistakes| {
-            let each = |d: &Diagnostic| {
-                let place = if d.field.is_empty() { format!("line {}", d.line) } else { d.field.clone() };
-                let help = if d.help.is_empty() { String::new() } else { format!(" ({})", d.help) };
-                format!("{place}: {}{help}", d.message)
-            };
-            let errors: Vec<_> = mistakes.0.iter().filter(|d| d.severity == Severity::Error).map(each).collect();
-            Rejected(format!("error validating data: {}", errors.join("; ")))
-        })?;
-        let ObjectSet { services, autoscalers, deployments, config_maps, secrets, namespaces, .. } = objects;
-        let others = deployments.len() + config_maps.len() + secrets.len() + namespaces.len();
-        match (services.as_slice(), autoscalers.as_slice(), others) {
-            ([service], [], 0) => Ok(self.put_service(service.clone(), host)),
-            ([], [autoscaler], 0) => self.put_autoscaler(autoscaler.clone(), host),
-            _ => Err(Rejected("only one object of kind Service or HorizontalPodAutoscaler can be applied".to_owned())),
+        match object.read()? {
+            Applied::Service(service) => Ok(self.put_service(service, host)),
+            Applied::Autoscaler(autoscaler) => self.put_autoscaler(autoscaler, host),
         }
     }
 

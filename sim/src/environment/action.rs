@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Rejected;
 use crate::time::SimDuration;
 use crate::units::{Bytes, Millicores};
 
@@ -197,6 +198,20 @@ pub struct ResourceChange {
     /// Memory limit.
     #[serde(default)]
     pub memory_limit: Option<Bytes>,
+}
+
+impl ResourceChange {
+    /// Checks that it changes something.
+    ///
+    /// # Errors
+    /// It does not, in `kubectl`'s words.
+    pub fn check(&self) -> Result<(), Rejected> {
+        if self.cpu_request.or(self.cpu_limit).is_none() && self.memory_request.or(self.memory_limit).is_none() {
+            let message = "you must specify an update to requests or limits (in the form of --requests/--limits)";
+            return Err(Rejected(message.to_owned()));
+        }
+        Ok(())
+    }
 }
 
 /// A `HorizontalPodAutoscaler` on CPU utilisation.

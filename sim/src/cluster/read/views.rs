@@ -50,7 +50,7 @@ impl Cluster {
     }
 }
 
-fn condition_texts(conditions: &[Condition]) -> Vec<(String, String, String)> {
+pub(super) fn condition_texts(conditions: &[Condition]) -> Vec<(String, String, String)> {
     conditions.iter().map(|c| (c.kind.to_owned(), c.status.to_owned(), c.reason.to_owned())).collect()
 }
 

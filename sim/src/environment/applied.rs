@@ -1,0 +1,41 @@
+//! What a manifest that an agent applies is.
+
+use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::manifest::{self, HorizontalPodAutoscaler, ObjectSet, Service};
+
+use super::{AppliedObject, Rejected};
+
+/// An object of an allowed kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// A Service.
+    Service(Service),
+    /// An autoscaler.
+    Autoscaler(HorizontalPodAutoscaler),
+}
+
+impl AppliedObject {
+    /// Reads the manifest.
+    ///
+    /// # Errors
+    /// It is broken, or not one object of an allowed kind.
+    pub fn read(&self) -> Result<Applied, Rejected> {
+        let source = Source { path: "manifest".to_owned(), text: self.manifest.clone() };
+        let (objects, _) = manifest::read_objects(&source).map_err(|mistakes| {
+            let each = |d: &Diagnostic| {
+                let place = if d.field.is_empty() { format!("line {}", d.line) } else { d.field.clone() };
+                let help = if d.help.is_empty() { String::new() } else { format!(" ({})", d.help) };
+                format!("{place}: {}{help}", d.message)
+            };
+            let errors: Vec<_> = mistakes.0.iter().filter(|d| d.severity == Severity::Error).map(each).collect();
+            Rejected(format!("error validating data: {}", errors.join("; ")))
+        })?;
+        let ObjectSet { services, autoscalers, deployments, config_maps, secrets, namespaces, .. } = objects;
+        let others = deployments.len() + config_maps.len() + secrets.len() + namespaces.len();
+        match (services.as_slice(), autoscalers.as_slice(), others) {
+            ([service], [], 0) => Ok(Applied::Service(service.clone())),
+            ([], [autoscaler], 0) => Ok(Applied::Autoscaler(autoscaler.clone())),
+            _ => Err(Rejected("only one object of kind Service or HorizontalPodAutoscaler can be applied".to_owned())),
+        }
+    }
+}
