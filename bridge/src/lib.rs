@@ -1,0 +1,34 @@
+//! A live Kubernetes cluster in the words of the twin.
+//!
+//! ```text
+//!   Write ──▶ plan (pure) ──▶ calls ──dry run, then for good──▶ API server
+//!   PodView, NodeView, Recorder ◀──lists and watches─────────── API server
+//!   exec ──────────────────────────────────────websocket──────▶ kubelet ──▶ container
+//!   Prometheus ◀──────────────────────────────HTTP API──────── Prometheus
+//! ```
+//!
+//! Invariants:
+//! - A [`Write`](sim::environment::Write) means what it means in the twin: what `kubectl` would do, with its answer.
+//! - Every write is first tried as a server dry run, so that what the API server refuses changes nothing.
+//! - What the asker did wrong ([`Rejected`](sim::environment::Rejected)) and what the cluster failed to do
+//!   ([`Unavailable`](sim::environment::Unavailable)) are never mixed: [`Error::into_failure`] is the one place that
+//!   decides.
+//! - One [`Cluster`] touches one namespace; of the rest it reads nodes and what their pods request.
+
+mod cluster;
+mod error;
+mod exec;
+mod http;
+mod nodes;
+mod plan;
+mod pods;
+mod prometheus;
+mod recorder;
+mod write;
+
+pub use cluster::Cluster;
+pub use error::Error;
+pub use exec::{ExecOutput, Execution};
+pub use pods::PodView;
+pub use prometheus::{Prometheus, Sample, Series};
+pub use recorder::{Interruption, Recorder, Recording};

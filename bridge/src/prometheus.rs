@@ -1,0 +1,163 @@
+//! Prometheus' HTTP API (`/api/v1/query`, `/api/v1/query_range`).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::Uri;
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::http::{get, percent_encoded};
+
+/// Prometheus gives up after two minutes (`--query.timeout`); queries here are small.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A Prometheus server.
+#[derive(Clone, Debug)]
+pub struct Prometheus {
+    /// Without a slash at the end.
+    url: String,
+}
+
+/// One series of an instant query's answer. A scalar has no labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Its labels; the metric's name is `__name__`.
+    pub labels: BTreeMap<String, String>,
+    /// Its value.
+    pub value: f64,
+}
+
+/// One series of a range query's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Its labels; the metric's name is `__name__`.
+    pub labels: BTreeMap<String, String>,
+    /// Its values with their times, oldest first.
+    pub points: Vec<(SystemTime, f64)>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: String,
+    #[serde(default)]
+    data: Option<Data>,
+    #[serde(default)]
+    error: String,
+    #[serde(default, rename = "errorType")]
+    error_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum Data {
+    Vector(Vec<Row>),
+    Matrix(Vec<Rows>),
+    Scalar(Point),
+    String(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Row {
+    metric: BTreeMap<String, String>,
+    value: Point,
+}
+
+#[derive(Deserialize)]
+struct Rows {
+    metric: BTreeMap<String, String>,
+    values: Vec<Point>,
+}
+
+/// Seconds since 1970, and the value as a text.
+#[derive(Deserialize)]
+struct Point(f64, String);
+
+impl Prometheus {
+    /// The server at a URL such as `http://10.200.0.1:9090`.
+    pub fn new(url: &str) -> Self {
+        Self { url: url.trim_end_matches('/').to_owned() }
+    }
+
+    /// The value of an expression at one moment.
+    pub async fn instant(&self, promql: &str, at: SystemTime) -> Result<Vec<Sample>, Error> {
+        let path = format!("/api/v1/query?query={}&time={}", percent_encoded(promql), seconds(at));
+        self.samples(self.ask(&path).await?)
+    }
+
+    /// The values of an expression from `start` to `end`, every `step`.
+    pub async fn range(
+        &self,
+        promql: &str,
+        start: SystemTime,
+        end: SystemTime,
+        step: Duration,
+    ) -> Result<Vec<Series>, Error> {
+        let promql = percent_encoded(promql);
+        let (start, end, step) = (seconds(start), seconds(end), step.as_secs_f64());
+        let path = format!("/api/v1/query_range?query={promql}&start={start}&end={end}&step={step}");
+        self.series(self.ask(&path).await?)
+    }
+
+    async fn ask(&self, path: &str) -> Result<Data, Error> {
+        let uri: Uri = format!("{}{path}", self.url).parse().map_err(|_| self.failed("it is no URL"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(self.failed("only http:// is spoken"));
+        }
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, get(&uri)).await;
+        let answer =
+            answer.map_err(|_| Error::TimedOut { what: "query Prometheus".to_owned(), after: ANSWER_TIMEOUT })?;
+        let (status, body) = answer.map_err(|reason| self.failed(&reason))?;
+        let answer: Answer = serde_json::from_slice(&body)
+            .map_err(|error| self.failed(&format!("answers {status} with what is not its API's JSON: {error}")))?;
+        self.data(answer)
+    }
+
+    fn data(&self, answer: Answer) -> Result<Data, Error> {
+        match answer.data {
+            Some(data) if answer.status == "success" => Ok(data),
+            // The expression is wrong, or asks for too much.
+            _ if ["bad_data", "execution"].contains(&answer.error_type.as_str()) => Err(Error::Refused(answer.error)),
+            _ => Err(self.failed(&answer.error)),
+        }
+    }
+
+    fn samples(&self, data: Data) -> Result<Vec<Sample>, Error> {
+        let sample = |labels, Point(_, text): Point| Ok(Sample { labels, value: self.value(&text)? });
+        match data {
+            Data::Vector(rows) => rows.into_iter().map(|row| sample(row.metric, row.value)).collect(),
+            Data::Scalar(point) => Ok(vec![sample(BTreeMap::new(), point)?]),
+            Data::Matrix(_) => Err(Error::Refused("a range vector has no value at one moment".to_owned())),
+            Data::String(_) => Err(Error::Refused("the expression is a string".to_owned())),
+        }
+    }
+
+    fn series(&self, data: Data) -> Result<Vec<Series>, Error> {
+        let Data::Matrix(rows) = data else {
+            return Err(self.failed("answers a range query with something else"));
+        };
+        let point = |Point(at, text): Point| {
+            let since = Duration::try_from_secs_f64(at).map_err(|_| self.failed("names a time before 1970"))?;
+            Ok((UNIX_EPOCH + since, self.value(&text)?))
+        };
+        let series = |row: Rows| {
+            Ok(Series { labels: row.metric, points: row.values.into_iter().map(point).collect::<Result<_, Error>>()? })
+        };
+        rows.into_iter().map(series).collect()
+    }
+
+    /// Reads a value: a number, `NaN`, `+Inf` or `-Inf`.
+    fn value(&self, text: &str) -> Result<f64, Error> {
+        text.parse().map_err(|_| self.failed(&format!("says that `{text}` is a value")))
+    }
+
+    fn failed(&self, reason: &str) -> Error {
+        Error::Prometheus { url: self.url.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// Seconds since 1970 with milliseconds, the precision that Prometheus keeps.
+fn seconds(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:03}", since.as_secs(), since.subsec_millis())
+}
