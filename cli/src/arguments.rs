@@ -70,6 +70,39 @@ pub(crate) enum LabCommand {
     Deploy(LabDeployOptions),
     /// Play sequences on the lab, and record what Kubernetes does
     Record(LabRecordOptions),
+    /// Play loads, faults and actions on the lab and in the twin, side by side
+    Compare(CompareOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo sockpit lab compare moderate-front-end
+  sudo sockpit lab compare --markdown > comparison.md          everything that ships
+  sudo sockpit lab compare my-scenario.yaml --duration 2m --json
+
+A scenario's loads, faults and premises are played, its task is not; nobody operates it. The lab must be up. What
+stands in front of a slash is the twin's, behind it the lab's. A comparison is void where the machine itself was the
+bottleneck.")]
+pub(crate) struct CompareOptions {
+    /// Comparisons that ship, or scenario files [default: all that ship]
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Vec<String>,
+    /// Time under load before the measurement [default: until all users are there, and 15s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) warm_up: Option<SimDuration>,
+    /// Time that is measured [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
+    pub(crate) duration: Option<SimDuration>,
+    /// Seed of all chance
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON array
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Print Markdown
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod check;
+mod compare;
 mod figures;
 pub(crate) mod lab;
 pub(crate) mod load;

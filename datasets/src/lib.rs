@@ -1,5 +1,6 @@
 //! What sockpit ships as data, and the typed loaders of it: applications, scenarios, recordings.
 
 pub mod apps;
+pub mod comparisons;
 pub mod embedded;
 pub mod scenarios;

@@ -86,6 +86,13 @@ pub(crate) fn create_nodes(nodes: &[NodeLayout]) -> Result<(), LabError> {
     Ok(())
 }
 
+/// The group of a pod in the hierarchy of a controller, wherever its quality of service puts it.
+pub(crate) fn pod(controller: &str, node: &NodeLayout, uid: &str) -> Option<PathBuf> {
+    let classes = ["", "burstable", "besteffort"];
+    let kubepods = with(controller).next()?.join(ROOT).join(&node.name).join("kubepods");
+    classes.iter().map(|class| kubepods.join(class).join(format!("pod{uid}"))).find(|path| path.is_dir())
+}
+
 /// Confines the pods of a node to its processors. Once its kubelet is ready: it gives its pods' group all processors
 /// when it starts, which would fail in a narrower group; later groups copy those above them.
 pub(crate) fn confine(node: &NodeLayout) -> Result<(), LabError> {

@@ -21,7 +21,7 @@
 //! | `image`, `registry`, `deploy` | an application's images, and the application |
 //! | `sequence`, `record`, `trace` | what is done to a cluster step by step, and what it does then, as data |
 //! | `cleanup` | takes everything away again, whatever state it is in |
-//! | `status` | what runs |
+//! | `status`, `usage` | what runs, and what the pods use |
 //!
 //! Invariants.
 //! - Whatever the lab makes is found again without its memory: processes by their control group, namespaces, links
@@ -53,6 +53,7 @@ mod stand_in;
 mod status;
 mod trace;
 mod up;
+mod usage;
 
 pub use deploy::{Application, Deployed};
 pub use directories::Directories;
@@ -62,6 +63,7 @@ pub use record::Recording;
 pub use sequence::{Sequence, Step, names as sequences};
 pub use status::{ComponentStatus, NodeStatus, Status};
 pub use up::{Lab, Options};
+pub use usage::PodUsage;
 
 /// What the user hears while something takes longer than a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

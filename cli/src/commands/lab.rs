@@ -15,7 +15,7 @@ use crate::output::{self, Failed};
 use crate::progress;
 
 /// Sock Shop's own probes wait up to 300 s before they look.
-const PATIENCE: Duration = Duration::from_mins(7);
+pub(super) const PATIENCE: Duration = Duration::from_mins(7);
 
 pub(crate) fn run(command: &LabCommand) -> Result<(), Failed> {
     match command {
@@ -24,6 +24,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failed> {
         LabCommand::Status(options) => status(options),
         LabCommand::Deploy(options) => deploy(options),
         LabCommand::Record(options) => record(options),
+        LabCommand::Compare(options) => super::compare::run(options),
     }
 }
 
@@ -128,7 +129,7 @@ fn text(status: &Status) -> String {
 }
 
 /// Runs something of the lab, and says what it does: steps as lines, details where somebody looks.
-fn watched<T>(run: impl FnOnce(lab::Watcher<'_>) -> Result<T, LabError>) -> Result<T, Failed> {
+pub(super) fn watched<T>(run: impl FnOnce(lab::Watcher<'_>) -> Result<T, LabError>) -> Result<T, Failed> {
     let line: ProgressBar = progress::line();
     let result = run(&mut |progress| match progress {
         Progress::Step(text) => line.suspend(|| output::talk(text)),
@@ -141,7 +142,7 @@ fn watched<T>(run: impl FnOnce(lab::Watcher<'_>) -> Result<T, LabError>) -> Resu
     result.map_err(failed)
 }
 
-fn failed(error: LabError) -> Failed {
+pub(super) fn failed(error: LabError) -> Failed {
     match error {
         LabError::Application(mistakes) => mistakes.into(),
         error => Failed::Run(error.into()),

@@ -6,9 +6,9 @@
 //!         or a scenario with its loads and faults at their own times
 //! ```
 
-mod figures;
-mod plan;
-mod play;
+pub(super) mod figures;
+pub(super) mod plan;
+pub(super) mod play;
 mod report;
 
 use crate::arguments::SimulateOptions;

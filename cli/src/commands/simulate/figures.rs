@@ -14,102 +14,102 @@ use super::play::{Dashboard, Played, Window};
 /// Everything that is reported. Rates are per simulated second but for those that say otherwise; speeds
 /// are those of the measured time.
 #[derive(Serialize)]
-pub(super) struct Figures {
+pub(in crate::commands) struct Figures {
     /// The app or scenario, as typed.
-    pub(super) what: String,
+    pub(in crate::commands) what: String,
     /// The load in words.
-    pub(super) load: String,
-    pub(super) seed: u64,
+    pub(in crate::commands) load: String,
+    pub(in crate::commands) seed: u64,
     /// Simulated seconds that were measured.
-    pub(super) simulated_s: f64,
-    pub(super) wall_s: f64,
+    pub(in crate::commands) simulated_s: f64,
+    pub(in crate::commands) wall_s: f64,
     /// Simulated over wall seconds.
-    pub(super) speedup: f64,
+    pub(in crate::commands) speedup: f64,
     /// Per wall second.
-    pub(super) events_per_s: f64,
+    pub(in crate::commands) events_per_s: f64,
     /// User requests that were answered, per wall second: throttling cuts the work, and so makes the twin fast.
-    pub(super) requests_per_wall_s: f64,
+    pub(in crate::commands) requests_per_wall_s: f64,
     /// By node.
-    pub(super) nodes: BTreeMap<String, NodeFigures>,
+    pub(in crate::commands) nodes: BTreeMap<String, NodeFigures>,
     /// By component.
-    pub(super) services: BTreeMap<String, ServiceFigures>,
+    pub(in crate::commands) services: BTreeMap<String, ServiceFigures>,
     /// By kind of user request, as the load generator sees them.
-    pub(super) requests: Vec<RequestFigures>,
+    pub(in crate::commands) requests: Vec<RequestFigures>,
     /// Parts of the measured time, with `--every`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) windows: Vec<WindowFigures>,
+    pub(in crate::commands) windows: Vec<WindowFigures>,
 }
 
 #[derive(Serialize)]
-pub(super) struct NodeFigures {
-    pub(super) cores: f64,
-    pub(super) speed: f64,
+pub(in crate::commands) struct NodeFigures {
+    pub(in crate::commands) cores: f64,
+    pub(in crate::commands) speed: f64,
     /// Share of its cores' time in which it worked, 0 to 1.
-    pub(super) busy: f64,
+    pub(in crate::commands) busy: f64,
 }
 
 /// A component. Without a request a latency is null.
 #[derive(Serialize)]
-pub(super) struct ServiceFigures {
+pub(in crate::commands) struct ServiceFigures {
     /// Requests that it answered; without probes and scrapes.
-    pub(super) rps: f64,
+    pub(in crate::commands) rps: f64,
     /// Requests as Prometheus counts them: with probes and scrapes where the service counts those; null
     /// without such a metric.
-    pub(super) rps_all: Option<f64>,
+    pub(in crate::commands) rps_all: Option<f64>,
     /// Share of requests that were answered with 5xx or not at all.
-    pub(super) error_rate: f64,
+    pub(in crate::commands) error_rate: f64,
     /// Server side: from the start of the handler to its answer.
-    pub(super) mean_ms: Option<f64>,
-    pub(super) p50_ms: Option<f64>,
-    pub(super) p90_ms: Option<f64>,
-    pub(super) p99_ms: Option<f64>,
+    pub(in crate::commands) mean_ms: Option<f64>,
+    pub(in crate::commands) p50_ms: Option<f64>,
+    pub(in crate::commands) p90_ms: Option<f64>,
+    pub(in crate::commands) p99_ms: Option<f64>,
     /// Prometheus' estimate of `p99_ms` from buckets, as the dashboard shows it: mean over the measured time.
-    pub(super) p99_prometheus_ms: Option<f64>,
+    pub(in crate::commands) p99_prometheus_ms: Option<f64>,
     /// Caller side: what callers waited, connecting and queueing included.
-    pub(super) caller_p50_ms: Option<f64>,
-    pub(super) caller_p99_ms: Option<f64>,
+    pub(in crate::commands) caller_p50_ms: Option<f64>,
+    pub(in crate::commands) caller_p99_ms: Option<f64>,
     /// Of all its pods.
-    pub(super) cpu_m: f64,
+    pub(in crate::commands) cpu_m: f64,
     /// Of its largest pod, at the end.
-    pub(super) memory_mib: f64,
+    pub(in crate::commands) memory_mib: f64,
     /// Share of its quota periods in which it was throttled; 0 without a quota.
-    pub(super) throttled_ratio: f64,
+    pub(in crate::commands) throttled_ratio: f64,
     /// At the end.
-    pub(super) replicas_ready: u32,
+    pub(in crate::commands) replicas_ready: u32,
 }
 
 /// One kind of user request.
 #[derive(Serialize)]
-pub(super) struct RequestFigures {
+pub(in crate::commands) struct RequestFigures {
     /// Method and path.
-    pub(super) request: String,
+    pub(in crate::commands) request: String,
     /// Whom it asks.
-    pub(super) service: String,
+    pub(in crate::commands) service: String,
     /// Finished, answered or not.
-    pub(super) rps: f64,
+    pub(in crate::commands) rps: f64,
     /// Share that got 5xx or no answer.
-    pub(super) error_rate: f64,
+    pub(in crate::commands) error_rate: f64,
     /// Share that got 400 to 499.
-    pub(super) client_error_rate: f64,
-    pub(super) mean_ms: Option<f64>,
-    pub(super) p50_ms: Option<f64>,
-    pub(super) p90_ms: Option<f64>,
-    pub(super) p99_ms: Option<f64>,
+    pub(in crate::commands) client_error_rate: f64,
+    pub(in crate::commands) mean_ms: Option<f64>,
+    pub(in crate::commands) p50_ms: Option<f64>,
+    pub(in crate::commands) p90_ms: Option<f64>,
+    pub(in crate::commands) p99_ms: Option<f64>,
 }
 
 /// A part of the measured time.
 #[derive(Serialize)]
-pub(super) struct WindowFigures {
-    pub(super) from_s: f64,
-    pub(super) to_s: f64,
-    pub(super) services: BTreeMap<String, ServiceFigures>,
-    pub(super) requests: Vec<RequestFigures>,
+pub(in crate::commands) struct WindowFigures {
+    pub(in crate::commands) from_s: f64,
+    pub(in crate::commands) to_s: f64,
+    pub(in crate::commands) services: BTreeMap<String, ServiceFigures>,
+    pub(in crate::commands) requests: Vec<RequestFigures>,
     /// What happened to the world.
-    pub(super) events: Vec<String>,
+    pub(in crate::commands) events: Vec<String>,
 }
 
 impl Figures {
-    pub(super) fn of(plan: &Plan, played: &Played, seed: u64) -> Self {
+    pub(in crate::commands) fn of(plan: &Plan, played: &Played, seed: u64) -> Self {
         let total = &played.total;
         let simulated_s = total.to.since(total.from).as_secs_f64();
         // A clock that stands still would make infinite speeds.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datasets::apps::AppFiles;
 use sim::app::App;
-use sim::environment::{Component, Goal};
+use sim::environment::{Component, Goal, Write};
 use sim::program::Programs;
 use sim::scenario::{
     AppChoice, AppWords, Budget, Cluster, Node, Prices, Scenario, StartState, Task, Thinking, Trigger,
@@ -28,24 +28,26 @@ const AFTERMATH: SimDuration = SimDuration::from_secs(300);
 const SCENARIO_WINDOW: SimDuration = SimDuration::from_secs(15);
 
 /// What is played, and what of it is measured.
-pub(super) struct Plan {
+pub(in crate::commands) struct Plan {
     /// As typed.
-    pub(super) what: String,
-    pub(super) app: Arc<App>,
-    pub(super) scenario: Arc<Scenario>,
+    pub(in crate::commands) what: String,
+    pub(in crate::commands) app: Arc<App>,
+    pub(in crate::commands) scenario: Arc<Scenario>,
     /// The load in words.
-    pub(super) load: String,
+    pub(in crate::commands) load: String,
     /// When the load of an app starts. A scenario says itself when its loads do.
-    pub(super) settled: Option<SimTime>,
-    pub(super) measured_from: SimTime,
-    pub(super) until: SimTime,
+    pub(in crate::commands) settled: Option<SimTime>,
+    pub(in crate::commands) measured_from: SimTime,
+    pub(in crate::commands) until: SimTime,
     /// Length of the windows that are shown one by one.
-    pub(super) every: Option<SimDuration>,
+    pub(in crate::commands) every: Option<SimDuration>,
     /// Whose windows are shown.
-    pub(super) focus: Vec<Component>,
+    pub(in crate::commands) focus: Vec<Component>,
+    /// What is changed on the way.
+    pub(in crate::commands) writes: Vec<(SimTime, Write)>,
 }
 
-pub(super) fn plan(options: &SimulateOptions) -> Result<Plan, Failed> {
+pub(in crate::commands) fn plan(options: &SimulateOptions) -> Result<Plan, Failed> {
     if workload::names_an_app(&options.what)? { of_app(options) } else { of_scenario(options) }
 }
 
@@ -90,6 +92,7 @@ fn of_app(options: &SimulateOptions) -> Result<Plan, Failed> {
         scenario: Arc::new(bare_scenario(options, focus.clone(), workloads)),
         app: Arc::new(app),
         focus,
+        writes: Vec::new(),
     })
 }
 
@@ -157,6 +160,7 @@ fn of_scenario(options: &SimulateOptions) -> Result<Plan, Failed> {
         focus: scenario.slos.components.clone(),
         app: loaded.app,
         scenario: Arc::new(scenario),
+        writes: Vec::new(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use indicatif::ProgressBar;
-use sim::environment::{Stage, Unavailable};
+use sim::environment::{Environment, Stage, Unavailable, Write};
 use sim::episode::{ComponentTruth, WorldEvent};
 use sim::promql::{self, Value};
 use sim::time::{SimDuration, SimTime};
@@ -20,40 +20,40 @@ use crate::progress;
 const STRIDE: SimDuration = SimDuration::from_secs(5);
 
 /// What happened in a part of the measured time.
-pub(super) struct Window {
-    pub(super) from: SimTime,
-    pub(super) to: SimTime,
-    pub(super) statistics: Statistics,
+pub(in crate::commands) struct Window {
+    pub(in crate::commands) from: SimTime,
+    pub(in crate::commands) to: SimTime,
+    pub(in crate::commands) statistics: Statistics,
     /// CPU, memory and replicas of each component.
-    pub(super) components: Vec<ComponentTruth>,
+    pub(in crate::commands) components: Vec<ComponentTruth>,
     /// What happened to the world itself.
-    pub(super) journal: Vec<WorldEvent>,
+    pub(in crate::commands) journal: Vec<WorldEvent>,
 }
 
 /// What Prometheus shows of a component, as means over the measured time.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Dashboard {
+pub(in crate::commands) struct Dashboard {
     /// Requests per second, probes and scrapes among them where the service counts them.
-    pub(super) request_rate: Option<f64>,
+    pub(in crate::commands) request_rate: Option<f64>,
     /// `histogram_quantile`'s estimate of P99 in seconds.
-    pub(super) latency_p99: Option<f64>,
+    pub(in crate::commands) latency_p99: Option<f64>,
 }
 
 /// The whole measured time.
-pub(super) struct Played {
-    pub(super) total: Window,
+pub(in crate::commands) struct Played {
+    pub(in crate::commands) total: Window,
     /// Its parts, where they were asked for.
-    pub(super) windows: Vec<Window>,
+    pub(in crate::commands) windows: Vec<Window>,
     /// By component, in the order of [`Window::components`].
-    pub(super) dashboards: Vec<Dashboard>,
+    pub(in crate::commands) dashboards: Vec<Dashboard>,
     /// Share of its cores' time that each node worked.
-    pub(super) nodes_busy: Vec<f64>,
+    pub(in crate::commands) nodes_busy: Vec<f64>,
     /// Components with pods that were not ready when the load began.
-    pub(super) unready: Vec<String>,
+    pub(in crate::commands) unready: Vec<String>,
     /// Events in the measured time.
-    pub(super) events: u64,
+    pub(in crate::commands) events: u64,
     /// Wall time of the measured time.
-    pub(super) wall_s: f64,
+    pub(in crate::commands) wall_s: f64,
 }
 
 /// Something that the scenario does to the world.
@@ -61,11 +61,17 @@ pub(super) struct Played {
 enum Change {
     Inject(usize),
     Recover(usize),
+    Write(usize),
 }
 
-pub(super) fn play(plan: &Plan, seed: u64) -> Result<Played, Failed> {
+pub(in crate::commands) fn play(plan: &Plan, seed: u64) -> Result<Played, Failed> {
     let bar = progress::bar(plan.until.0 / 1_000_000_000, "simulated seconds");
-    let mut player = Player { twin: Twin::new(&plan.app, &plan.scenario, seed), changes: changes(plan), bar: &bar };
+    let mut player = Player {
+        twin: Twin::new(&plan.app, &plan.scenario, seed),
+        changes: changes(plan),
+        writes: &plan.writes,
+        bar: &bar,
+    };
     let played = player.play(plan).map_err(Failed::Run);
     bar.finish_and_clear();
     played
@@ -78,6 +84,7 @@ fn changes(plan: &Plan) -> Vec<(SimTime, Change)> {
         changes.push((fault.injected_at(), Change::Inject(index)));
         changes.extend(fault.ends_at().map(|end| (end, Change::Recover(index))));
     }
+    changes.extend(plan.writes.iter().enumerate().map(|(index, (at, _))| (*at, Change::Write(index))));
     changes.sort_by(|a, b| b.cmp(a));
     changes
 }
@@ -85,6 +92,7 @@ fn changes(plan: &Plan) -> Vec<(SimTime, Change)> {
 struct Player<'a> {
     twin: Twin,
     changes: Vec<(SimTime, Change)>,
+    writes: &'a [(SimTime, Write)],
     bar: &'a ProgressBar,
 }
 
@@ -138,6 +146,9 @@ impl Player<'_> {
             match change {
                 Change::Inject(index) => block_on(self.twin.inject(index))??,
                 Change::Recover(index) => block_on(self.twin.recover(index))??,
+                Change::Write(index) => {
+                    block_on(self.twin.act(&self.writes[index].1))??;
+                }
             }
         }
         self.run_until(until);

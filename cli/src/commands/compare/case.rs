@@ -1,0 +1,207 @@
+//! What is compared: a scenario without anybody who operates it, and a list of actions.
+
+use std::sync::Arc;
+
+use datasets::comparisons::{self, ComparisonFiles};
+use sim::app::App;
+use sim::environment::{Action, ResourceChange, Write};
+use sim::program::Programs;
+use sim::scenario::{AppWords, Cluster, Premise, Scenario, Script, StartState};
+use sim::time::{SimDuration, SimTime};
+
+use crate::arguments::CompareOptions;
+use crate::commands::simulate::plan::Plan;
+use crate::commands::workload;
+use crate::output::{self, Failed};
+
+/// Time under full load before the measurement.
+const WARM_UP: SimDuration = SimDuration::from_secs(15);
+/// How long is measured.
+const DURATION: SimDuration = SimDuration::from_secs(60);
+/// Time between the changes that make the start and the load.
+pub(super) const LEAD: SimDuration = SimDuration::from_secs(40);
+/// One look a second.
+const EVERY: SimDuration = SimDuration::SECOND;
+
+/// One comparison.
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) description: String,
+    /// The load in words.
+    pub(super) load: String,
+    pub(super) app: Arc<App>,
+    pub(super) words: AppWords,
+    pub(super) scenario: Scenario,
+    /// Changes that make the start, before the load.
+    pub(super) before: Vec<Write>,
+    /// Changes under load, by the time since it began.
+    pub(super) actions: Vec<(SimDuration, Write)>,
+    /// When the load begins, since the manifests were applied; later if the application is older.
+    pub(super) begins: SimDuration,
+    pub(super) warm_up: SimDuration,
+    pub(super) duration: SimDuration,
+}
+
+/// How old the application was, since its manifests were applied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ages {
+    /// When the changes that make the start were made.
+    pub(super) before: SimTime,
+    /// When the load began.
+    pub(super) load: SimTime,
+}
+
+impl Case {
+    /// Reads a comparison by name, or a scenario file.
+    pub(super) fn load(name: &str, options: &CompareOptions) -> Result<Self, Failed> {
+        let ComparisonFiles { name, scenario, actions } = comparisons::find(name)?;
+        let loaded = datasets::scenarios::load_source(&scenario, &[])?;
+        for warning in &loaded.warnings {
+            output::talk(&warning.to_string());
+        }
+        let mut scenario = loaded.scenario.value;
+        let start = std::mem::take(&mut scenario.start);
+        let begins = scenario.workloads.iter().map(|load| load.start).min().unwrap_or(SimDuration::from_secs(150));
+        let ramp = scenario.workloads.iter().map(|load| load.start - begins + loaded.words.ramp(load)).max();
+        let script = actions.as_ref().map(Script::load).transpose()?;
+        // The constant of the load generator that the profile was measured with. Ours measures itself.
+        let mut app = (*loaded.app).clone();
+        app.profile.client.overhead = SimDuration::ZERO;
+        app.programs = Arc::new(Programs::compile(&app.profile)?);
+        Ok(Self {
+            name,
+            description: scenario.description.clone(),
+            load: workload::describe(&scenario.workloads, &loaded.words),
+            app: Arc::new(app),
+            words: loaded.words,
+            before: before(&start)?,
+            actions: script.map(|script| writes(&script.value)).unwrap_or_default(),
+            begins,
+            warm_up: options.warm_up.unwrap_or(ramp.unwrap_or_default() + WARM_UP),
+            duration: options.duration.unwrap_or(DURATION),
+            scenario,
+        })
+    }
+
+    /// Nothing that it does outlives it: the next case can go on with the same pods.
+    pub(super) fn leaves_no_trace(&self) -> bool {
+        self.before.is_empty() && self.actions.is_empty() && self.scenario.faults.is_empty()
+    }
+
+    /// The same for the twin, on these nodes, as old as the lab was.
+    pub(super) fn plan(&self, ages: &Ages, cluster: Cluster) -> Plan {
+        let mut scenario = self.scenario.clone();
+        let later = SimDuration(ages.load.0) - self.begins;
+        for load in &mut scenario.workloads {
+            load.start += later;
+        }
+        for fault in &mut scenario.faults {
+            fault.start += later;
+            fault.end = fault.end.map(|end| end + later);
+        }
+        scenario.cluster = cluster;
+        let measured_from = ages.load + self.warm_up;
+        let before = self.before.iter().map(|write| (ages.before, write.clone()));
+        let actions = self.actions.iter().map(|(at, write)| (ages.load + *at, write.clone()));
+        Plan {
+            what: self.name.clone(),
+            load: self.load.clone(),
+            settled: None,
+            measured_from,
+            until: measured_from + self.duration,
+            every: Some(EVERY),
+            focus: scenario.slos.components.clone(),
+            app: Arc::clone(&self.app),
+            scenario: Arc::new(scenario),
+            writes: before.chain(actions).collect(),
+        }
+    }
+}
+
+/// The start state as changes to what the manifests make.
+fn before(start: &StartState) -> Result<Vec<Write>, Failed> {
+    if let Some(absent) = start.absent.first() {
+        return Err(output::usage(format!("{absent} is absent at the start: that is not played on the lab yet")));
+    }
+    let mut writes = Vec::new();
+    for premise in &start.premises {
+        let Premise { component, replicas, strategy, image, env, .. } = premise;
+        if strategy.is_some() {
+            return Err(output::usage(format!("another strategy of {component}: that is not played on the lab yet")));
+        }
+        let component = component.clone();
+        let resources = ResourceChange {
+            component: component.clone(),
+            cpu_request: premise.cpu_request,
+            cpu_limit: premise.cpu_limit,
+            memory_request: premise.memory_request,
+            memory_limit: premise.memory_limit,
+        };
+        if resources != (ResourceChange { component: component.clone(), ..ResourceChange::default() }) {
+            writes.push(Write::SetResources(resources));
+        }
+        writes.extend(image.clone().map(|image| Write::SetImage { component: component.clone(), image }));
+        writes.extend(env.iter().map(|(name, value)| Write::SetEnv {
+            component: component.clone(),
+            name: name.clone(),
+            value: Some(value.clone()),
+        }));
+        writes.extend(replicas.map(|replicas| Write::Scale { component: component.clone(), replicas }));
+    }
+    Ok(writes)
+}
+
+/// The changes of a script, by the time since its start; who looks or reports changes nothing.
+fn writes(script: &Script) -> Vec<(SimDuration, Write)> {
+    let (mut at, mut writes) = (SimDuration::ZERO, Vec::new());
+    for step in &script.steps {
+        at += step.after;
+        match &step.action {
+            Action::Write(write) => writes.push((at, write.clone())),
+            Action::Wait(time) => at += *time,
+            Action::Observe(_) | Action::Declare(_) | Action::Report(_) => {}
+        }
+    }
+    writes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> CompareOptions {
+        CompareOptions { what: Vec::new(), warm_up: None, duration: None, seed: 1, json: false, markdown: false }
+    }
+
+    #[test]
+    fn every_comparison_that_ships_can_be_planned_for_any_age() {
+        let names = comparisons::shipped();
+        assert!(names.len() >= 10, "{names:?}");
+        for name in names {
+            let case = Case::load(&name, &options()).unwrap_or_else(|failed| panic!("{name}: {failed:?}"));
+            let age = SimTime::ZERO + case.begins + SimDuration::from_secs(500);
+            let ages = Ages { before: SimTime::ZERO + case.begins, load: age };
+            let plan = case.plan(&ages, Cluster::default());
+            for load in &plan.scenario.workloads {
+                assert!(SimTime::ZERO + load.start >= age, "{name}");
+            }
+            for fault in &plan.scenario.faults {
+                assert!(fault.injected_at() > age && fault.injected_at() < plan.until, "{name}");
+            }
+            for (at, write) in &plan.writes {
+                assert!(*at == ages.before || (*at > age && *at < plan.until), "{name}: {write:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn premises_become_changes() {
+        let case = Case::load("two-replicas", &options()).unwrap_or_else(|failed| panic!("{failed:?}"));
+        assert!(
+            matches!(case.before[..], [Write::SetResources(_), Write::Scale { replicas: 2, .. }]),
+            "{:?}",
+            case.before
+        );
+        assert!(!case.leaves_no_trace());
+    }
+}

@@ -1,0 +1,217 @@
+//! A case on the lab: the application deployed, aged, loaded, disturbed and watched.
+
+mod disturb;
+mod watch;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use bridge::{Cluster, Prometheus};
+use datasets::apps::AppFiles;
+use lab::{Application, Lab};
+use load::{BaseUrl, Options, Plan, Report, Targets};
+use sim::scenario::AppChoice;
+use sim::time::{SimDuration, SimTime};
+use sim::workload::Workload;
+use tokio::runtime::Runtime;
+
+use self::disturb::{Disturbance, Place};
+use self::watch::Watch;
+use super::case::{Ages, Case, LEAD};
+use super::side::{RequestSide, Side, changes, request_name};
+use crate::commands::lab::{PATIENCE, failed, watched};
+use crate::output::{self, Failed};
+use crate::progress;
+
+/// Time between two looks at what is due.
+const TICK: Duration = Duration::from_millis(100);
+/// A machine with less idle time than this was the bottleneck itself.
+const LEAST_IDLE: f64 = 0.15;
+/// Prometheus' own step between the values whose mean is reported.
+const STEP: Duration = Duration::from_secs(5);
+
+/// What the lab did.
+pub(super) struct Live {
+    pub(super) side: Side,
+    pub(super) ages: Ages,
+    /// Share of its time that the busiest processor was idle.
+    pub(super) idle: f64,
+    pub(super) void: Option<String>,
+}
+
+/// The lab with the application of the latest case on it.
+pub(super) struct Stage {
+    lab: Lab,
+    runtime: Runtime,
+    prometheus: Prometheus,
+    seed: u64,
+    deployed: Option<Deployed>,
+}
+
+struct Deployed {
+    choice: AppChoice,
+    applied: Instant,
+    cluster: Cluster,
+    is_as_applied: bool,
+}
+
+impl Stage {
+    /// The lab that is up.
+    pub(super) fn open(seed: u64) -> Result<Self, Failed> {
+        let lab = Lab::find().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime");
+        let prometheus = Prometheus::new(&lab.prometheus_url());
+        Ok(Self { lab, runtime: runtime.map_err(Failed::Run)?, prometheus, seed, deployed: None })
+    }
+
+    pub(super) fn play(&mut self, case: &Case) -> Result<Live> {
+        let choice = &case.scenario.app;
+        let mut deployed = match self.deployed.take() {
+            Some(deployed) if deployed.is_as_applied && deployed.choice == *choice => deployed,
+            _ => self.deploy(case)?,
+        };
+        deployed.is_as_applied = case.leaves_no_trace();
+        let before = self.prepare(case, &deployed)?;
+        let load = SimTime(deployed.applied.elapsed().as_nanos() as u64);
+        let live = self.measure(case, &deployed, Ages { before, load });
+        self.deployed = Some(deployed);
+        live
+    }
+
+    fn deploy(&self, case: &Case) -> Result<Deployed> {
+        let choice = case.scenario.app.clone();
+        let files = AppFiles::find(&choice.name)?;
+        let profile = files.profile.as_ref().context("the app has no profile: the stand-in plays what it says")?;
+        let overlay = choice.overlay.as_ref().and_then(|overlay| files.overlays.get(overlay));
+        let overlay = overlay.map_or(&[][..], Vec::as_slice);
+        let application = Application { manifests: &files.manifests, overlay, profile };
+        let deployed = watched(|watcher| self.lab.deploy(&application, watcher)).map_err(into_error)?;
+        let applied = Instant::now();
+        watched(|watcher| self.lab.wait_until_ready(&deployed, PATIENCE, watcher)).map_err(into_error)?;
+        let namespace = deployed.deployments.first().map_or("default", |(namespace, _)| namespace);
+        let cluster = self.runtime.block_on(Cluster::connect(&self.lab.kubeconfig(), namespace))?;
+        Ok(Deployed { choice, applied, cluster, is_as_applied: true })
+    }
+
+    /// Lets the application age, and makes the start; the age at which that was.
+    fn prepare(&self, case: &Case, deployed: &Deployed) -> Result<SimTime> {
+        let age = |deployed: &Deployed| SimDuration(deployed.applied.elapsed().as_nanos() as u64);
+        let lead = if case.before.is_empty() { SimDuration::ZERO } else { LEAD };
+        pass(case.begins.saturating_sub(lead).saturating_sub(age(deployed)), "until the application is old enough");
+        let before = age(deployed);
+        for write in &case.before {
+            self.runtime.block_on(deployed.cluster.write(write)).with_context(|| format!("{write:?}"))?;
+        }
+        pass(lead, "until the start is as it should be");
+        Ok(SimTime(before.0))
+    }
+
+    fn measure(&self, case: &Case, deployed: &Deployed, ages: Ages) -> Result<Live> {
+        let (warm_up, duration) = (case.warm_up, case.duration);
+        let plan = self.load(case, deployed)?;
+        let began = Instant::now();
+        let running = plan.map(|plan| load::start(plan, Options { warm_up, duration: Some(duration), every: None }));
+        let running = running.transpose().context("cannot start the load")?;
+        let mut disturbances = Disturbance::all(case);
+        let mut stress = Vec::new();
+        let mut watch = Watch::new(&self.lab, &deployed.cluster);
+        let bar = progress::bar((warm_up + duration).as_secs_f64() as u64, "seconds");
+        let end = warm_up + duration;
+        loop {
+            let now = SimDuration(began.elapsed().as_nanos() as u64);
+            while disturbances.last().is_some_and(|next| next.at <= now) {
+                let next = disturbances.pop().expect("just seen");
+                let place = Place { case, lab: &self.lab, cluster: &deployed.cluster };
+                stress.extend(self.runtime.block_on(next.apply(&place)).with_context(|| format!("{next:?}"))?);
+            }
+            if now >= warm_up {
+                watch.begin()?;
+            }
+            if now >= end {
+                break;
+            }
+            self.runtime.block_on(watch.look(now))?;
+            bar.set_position(now.as_secs_f64() as u64);
+            std::thread::sleep(TICK);
+        }
+        self.runtime.block_on(watch.look(end))?;
+        bar.finish_and_clear();
+        let seen = watch.end()?;
+        // Whatever burns in the containers ends with its connection or with them.
+        drop(stress);
+        let report = running.map(load::Running::wait).transpose().context("the load ended too early")?;
+        let mut side = Side { components: seen.components(duration), ..Side::default() };
+        side.ready = changes(seen.looks.into_iter());
+        side.requests = report.iter().flat_map(|report| &report.requests).map(request).collect();
+        self.ask_prometheus(case, &mut side, SystemTime::now() - Duration::from_nanos(duration.0))?;
+        Ok(Live { side, ages, idle: seen.idle, void: void(seen.idle, report.as_ref()) })
+    }
+
+    /// The load with its times counted from its own start; none if there is nothing to send.
+    fn load(&self, case: &Case, deployed: &Deployed) -> Result<Option<Plan>> {
+        let mut workloads: Vec<Workload> = case.scenario.workloads.clone();
+        workloads.extend(disturb::traffic(&case.scenario));
+        let mut targets = Targets::default();
+        for workload in &mut workloads {
+            workload.start = workload.start.saturating_sub(case.begins);
+            let service = &case.app.profile.services[&workload.target];
+            let name = service.address.as_deref().unwrap_or(&workload.target);
+            let address = self.runtime.block_on(deployed.cluster.service_address(name))?;
+            let url: BaseUrl = format!("http://{address}").parse().context("an address makes a URL")?;
+            targets.by_service.insert(workload.target.clone(), url);
+        }
+        let plan = || Plan::new(&case.app.programs, &workloads, &targets, self.seed);
+        (!workloads.is_empty()).then(plan).transpose().context("the load cannot be sent")
+    }
+
+    /// What the dashboards show over the measured time.
+    fn ask_prometheus(&self, case: &Case, side: &mut Side, from: SystemTime) -> Result<()> {
+        for (component, figures) in &mut side.components {
+            let mean = |name: &str| -> Result<Option<f64>> {
+                let Some(expression) = case.app.profile.dashboards.get(name) else { return Ok(None) };
+                let expression = expression.replace("$component", component);
+                let series = self.prometheus.range(&expression, from, SystemTime::now(), STEP);
+                let series = self.runtime.block_on(series).with_context(|| expression.clone())?;
+                let values = series.into_iter().flat_map(|series| series.points).map(|(_, value)| value);
+                let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+                Ok((!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64))
+            };
+            figures.rps_all = mean("request_rate")?;
+            figures.p99_prometheus_ms = mean("latency_p99")?.map(|seconds| seconds * 1e3);
+        }
+        Ok(())
+    }
+}
+
+fn request(request: &load::RequestReport) -> (String, RequestSide) {
+    let side = RequestSide {
+        rps: request.rps,
+        error_rate: request.error_rate,
+        mean_ms: request.mean_ms,
+        p50_ms: request.p50_ms,
+        p99_ms: request.p99_ms,
+    };
+    (request_name(&request.service, &request.request), side)
+}
+
+/// Why a comparison says nothing about the twin.
+fn void(idle: f64, report: Option<&Report>) -> Option<String> {
+    if idle < LEAST_IDLE {
+        return Some(format!("a processor was only {:.0} % idle: the machine itself was the bottleneck", idle * 100.0));
+    }
+    report.and_then(|report| report.warnings().into_iter().next())
+}
+
+/// Waits, and says for what.
+fn pass(time: SimDuration, why: &str) {
+    if time > SimDuration::SECOND {
+        output::talk(&format!("waiting {:.0} s {why}", time.as_secs_f64()));
+    }
+    std::thread::sleep(Duration::from_nanos(time.0));
+}
+
+fn into_error(failed: Failed) -> anyhow::Error {
+    match failed {
+        Failed::Input(error) | Failed::Run(error) => error,
+    }
+}

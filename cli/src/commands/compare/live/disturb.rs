@@ -1,0 +1,153 @@
+//! What happens to the application while it is under load: the actions and the faults of a case.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use bridge::{Cluster, Execution, PodView};
+use lab::Lab;
+use sim::environment::Write;
+use sim::fault::{Effect, ImageChange, Targets};
+use sim::scenario::Scenario;
+use sim::time::SimDuration;
+use sim::workload::Workload;
+
+use crate::commands::compare::case::Case;
+
+/// The image that Chaos Mesh puts in place of a container's for `pod-failure`.
+const PAUSE_IMAGE: &str = "gcr.io/google-containers/pause:latest";
+/// Stress outlives every measurement, and must end by itself.
+const STRESS_SECONDS: u32 = 3600;
+
+/// Something that happens at a time since the load began.
+#[derive(Debug)]
+pub(super) struct Disturbance {
+    pub(super) at: SimDuration,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Write(Write),
+    Fault(Effect),
+}
+
+/// The loads that faults bring.
+pub(super) fn traffic(scenario: &Scenario) -> impl Iterator<Item = Workload> + '_ {
+    scenario.faults.iter().filter_map(|fault| match fault.effect() {
+        Some(Effect::Traffic(workload)) => Some(workload),
+        _ => None,
+    })
+}
+
+impl Disturbance {
+    /// All of a case, latest first.
+    pub(super) fn all(case: &Case) -> Vec<Self> {
+        let writes = case.actions.iter().map(|(at, write)| Self { at: *at, what: What::Write(write.clone()) });
+        let faults = case.scenario.faults.iter().filter_map(|fault| {
+            let effect = fault.effect().filter(|effect| !matches!(effect, Effect::Traffic(_)))?;
+            Some(Self { at: fault.start.saturating_sub(case.begins), what: What::Fault(effect) })
+        });
+        let mut all: Vec<_> = writes.chain(faults).collect();
+        all.sort_by_key(|disturbance| std::cmp::Reverse(disturbance.at));
+        all
+    }
+
+    /// Makes it happen; what goes on afterwards inside the containers.
+    pub(super) async fn apply(&self, place: &Place<'_>) -> Result<Vec<Execution>> {
+        match &self.what {
+            What::Write(Write::DeletePod { pod }) => {
+                let pod = match pod.strip_suffix('*') {
+                    Some(prefix) => {
+                        let pods = place.cluster.pods().await?;
+                        let found = pods.into_iter().find(|view| view.name.starts_with(prefix));
+                        found.with_context(|| format!("no pod's name begins with {prefix}"))?.name
+                    }
+                    None => pod.clone(),
+                };
+                place.write(&Write::DeletePod { pod }).await
+            }
+            What::Write(write) => place.write(write).await,
+            What::Fault(effect) => place.inject(effect).await,
+        }
+    }
+}
+
+/// Where things happen.
+pub(super) struct Place<'a> {
+    pub(super) case: &'a Case,
+    pub(super) lab: &'a Lab,
+    pub(super) cluster: &'a Cluster,
+}
+
+impl Place<'_> {
+    async fn write(&self, write: &Write) -> Result<Vec<Execution>> {
+        self.cluster.write(write).await?;
+        Ok(Vec::new())
+    }
+
+    /// A fault as a cluster without Chaos Mesh can have it.
+    async fn inject(&self, effect: &Effect) -> Result<Vec<Execution>> {
+        match effect {
+            Effect::SetImage(change) => {
+                let ImageChange { component, image } = change.clone();
+                self.write(&Write::SetImage { component, image }).await
+            }
+            Effect::CpuStress { targets, workers, load } => {
+                let millicores = (f64::from(*workers) * load * 1e3).round();
+                self.burn(targets, &["--cpu", &millicores.to_string()]).await
+            }
+            Effect::MemoryStress { targets, size, .. } => {
+                let mebibytes = size.mebibytes().round();
+                self.burn(targets, &["--memory", &mebibytes.to_string()]).await
+            }
+            Effect::PodFailure(targets) => {
+                for pod in self.chosen(targets).await? {
+                    let image = format!("{}={PAUSE_IMAGE}", container(&pod)?);
+                    self.lab.kubectl(&[
+                        "--namespace",
+                        self.cluster.namespace(),
+                        "set",
+                        "image",
+                        "pod",
+                        &pod.name,
+                        &image,
+                    ])?;
+                }
+                Ok(Vec::new())
+            }
+            Effect::Traffic(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Starts the stand-in's `burn` in the containers of pods, beside what runs there.
+    async fn burn(&self, targets: &Targets, what: &[&str]) -> Result<Vec<Execution>> {
+        let seconds = STRESS_SECONDS.to_string();
+        let mut command = vec!["/stand-in", "burn", "--seconds", &seconds];
+        command.extend(what);
+        let mut started = Vec::new();
+        for pod in self.chosen(targets).await? {
+            started.push(self.cluster.start(&pod.name, container(&pod)?, &command).await?);
+        }
+        Ok(started)
+    }
+
+    /// The pods that a fault hits.
+    async fn chosen(&self, targets: &Targets) -> Result<Vec<PodView>> {
+        let has_all = |labels: &BTreeMap<String, String>| targets.labels.iter().all(|(k, v)| labels.get(k) == Some(v));
+        let components: Vec<&str> =
+            self.case.words.labelled().filter(|(_, labels)| has_all(labels)).map(|(component, _)| component).collect();
+        let mut pods = self.cluster.pods().await?;
+        pods.retain(|pod| pod.component.as_deref().is_some_and(|component| components.contains(&component)));
+        pods.truncate(targets.choice.of(pods.len() as u32) as usize);
+        if pods.is_empty() {
+            bail!("no pod has the labels {:?}", targets.labels);
+        }
+        Ok(pods)
+    }
+}
+
+/// A pod's first container.
+fn container(pod: &PodView) -> Result<&str> {
+    let (name, _) = pod.containers.first().with_context(|| format!("{} has no containers", pod.name))?;
+    Ok(name)
+}
