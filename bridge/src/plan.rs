@@ -298,3 +298,6 @@ fn placed(mut object: Value, namespace: &str) -> Result<Value, Rejected> {
     object["metadata"]["namespace"] = Value::String(namespace.to_owned());
     Ok(object)
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,3 +187,49 @@ pub(crate) fn deployment_state(deployment: &Deployment) -> DeploymentState {
         conditions,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pod as an API server 1.34.4 showed it.
+    fn recorded(json: &str) -> PodView {
+        PodView::of(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn a_pod_that_runs() {
+        let pod = recorded(include_str!("fixtures/running.json"));
+        assert_eq!((pod.name.as_str(), pod.component.as_deref()), ("user-67c784b76b-vq826", Some("user")));
+        assert_eq!(pod.uid, "5253debb-947c-4803-8027-6208642cf64c");
+        assert_eq!((pod.node.as_deref(), pod.ip), (Some("node-2"), Some([10, 244, 2, 8].into())));
+        assert_eq!((pod.phase.as_str(), pod.qos_class.as_str()), ("Running", "Burstable"));
+        assert_eq!((pod.deleting, pod.restarts, &pod.waiting, &pod.last_termination), (false, 0, &None, &None));
+        let id = "5275bc4150c761d750a5ca8b5a0e72cc8df39bffee7eab65044d3c4cc22cdaea";
+        assert_eq!(pod.containers, [("user".to_owned(), Some(id.to_owned()))]);
+        let started = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_536_454);
+        assert_eq!(pod.started_at, Some(started));
+    }
+
+    #[test]
+    fn a_pod_that_crashes() {
+        let pod = recorded(include_str!("fixtures/crash.json"));
+        assert_eq!((pod.ready, pod.restarts, pod.waiting.as_deref()), (false, 3, Some("CrashLoopBackOff")));
+        assert_eq!(pod.last_termination, Some(Termination { reason: "Error".to_owned(), exit_code: 1 }));
+    }
+
+    #[test]
+    fn a_pod_without_an_image() {
+        let pod = recorded(include_str!("fixtures/missing.json"));
+        assert_eq!((pod.phase.as_str(), pod.waiting.as_deref()), ("Pending", Some("ImagePullBackOff")));
+        assert_eq!((pod.qos_class.as_str(), &pod.last_termination), ("BestEffort", &None));
+        assert_eq!(pod.containers, [("pause".to_owned(), None)]);
+    }
+
+    #[test]
+    fn a_pod_of_nobody_has_no_component() {
+        let mut pod: core::Pod = serde_json::from_str(include_str!("fixtures/running.json")).unwrap();
+        pod.metadata.owner_references = None;
+        assert_eq!(PodView::of(&pod).component, None);
+    }
+}

@@ -161,3 +161,47 @@ fn seconds(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{}.{:03}", since.as_secs(), since.subsec_millis())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Prometheus {
+        Prometheus::new("http://prometheus:9090/")
+    }
+
+    fn data(json: &str) -> Result<Data, Error> {
+        server().data(serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn vectors_and_matrices_are_read() {
+        let vector = r#"{"status":"success","data":{"resultType":"vector","result":[
+            {"metric":{"__name__":"up","job":"a"},"value":[1795535286.039,"+Inf"]}]}}"#;
+        let samples = server().samples(data(vector).unwrap()).unwrap();
+        let labels = [("__name__", "up"), ("job", "a")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        assert_eq!(samples, [Sample { labels, value: f64::INFINITY }]);
+        let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"2.5"]}}"#;
+        let samples = server().samples(data(scalar).unwrap()).unwrap();
+        assert_eq!(samples, [Sample { labels: BTreeMap::new(), value: 2.5 }]);
+        let matrix = r#"{"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{},"values":[[1.5,"1"],[2,"0"]]}]}}"#;
+        let series = server().series(data(matrix).unwrap()).unwrap();
+        let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
+        assert_eq!(series, [Series { labels: BTreeMap::new(), points: vec![(at(1500), 1.0), (at(2000), 0.0)] }]);
+    }
+
+    #[test]
+    fn a_wrong_query_is_not_a_broken_server() {
+        let wrong = r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\""}"#;
+        assert!(matches!(data(wrong), Err(Error::Refused(why)) if why.starts_with("invalid parameter")));
+        let broken = r#"{"status":"error","errorType":"internal","error":"no"}"#;
+        assert!(matches!(data(broken), Err(Error::Prometheus { .. })));
+    }
+
+    #[test]
+    fn queries_are_encoded() {
+        assert_eq!(percent_encoded("rate(a{b=\"c\"}[1m])"), "rate%28a%7Bb%3D%22c%22%7D%5B1m%5D%29");
+        assert_eq!(seconds(UNIX_EPOCH + Duration::from_micros(1_500_999)), "1.500");
+    }
+}

@@ -112,3 +112,86 @@ impl Journal {
         self.transitions.push(Transition { at, object: object.clone(), component: component.cloned(), what });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ContainerState, Ended, ProcessState, Termination};
+    use super::*;
+
+    fn ended(process: &str) -> Ended {
+        Ended { process: process.to_owned(), how: Termination { reason: "Error".to_owned(), exit_code: 1 } }
+    }
+
+    /// A pod whose one container looks like this.
+    fn pod(state: ProcessState, last: Option<Ended>, restarts: u32) -> PodState {
+        let container = ContainerState { name: "main".to_owned(), state, last, restarts };
+        PodState { component: Some("carts".to_owned()), containers: vec![container], ..PodState::default() }
+    }
+
+    /// What is said of a pod that looks like this, one look after the other.
+    fn check(looks: &[PodState], said: &[&[&str]]) {
+        let mut observer = Observer::default();
+        let mut known = 0;
+        for (second, (look, said)) in looks.iter().zip(said).enumerate() {
+            observer.pod(SimDuration::from_secs(second as u64), "carts-1", Some(look.clone()));
+            let new = observer.clone().finish().split_off(known);
+            known += new.len();
+            let texts: Vec<_> = new.iter().map(|t| text(&t.what)).collect();
+            assert_eq!(texts, *said, "look {second}");
+            assert!(new.iter().all(|t| t.component.as_deref() == Some("carts")));
+        }
+    }
+
+    fn text(change: &Change) -> String {
+        match change {
+            Change::Waiting { reason, .. } => format!("waiting {reason}"),
+            Change::Terminated { how, .. } => format!("terminated {} {}", how.reason, how.exit_code),
+            Change::Restarted { restarts, .. } => format!("restarted {restarts}"),
+            Change::Started { .. } => "started".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_end_of_a_process_is_said_once() {
+        let waiting = |reason: &str| ProcessState::Waiting(reason.to_owned());
+        let running = |process: &str| ProcessState::Running(process.to_owned());
+        check(
+            &[
+                pod(waiting("ContainerCreating"), None, 0),
+                pod(running("a"), None, 0),
+                pod(ProcessState::Terminated(ended("a")), None, 0),
+                pod(running("b"), Some(ended("a")), 1),
+                pod(waiting("CrashLoopBackOff"), Some(ended("b")), 1),
+                pod(running("c"), Some(ended("b")), 2),
+                // Two steps in one look.
+                pod(running("d"), Some(ended("c")), 3),
+            ],
+            &[
+                &["Created", "waiting ContainerCreating"],
+                &["started"],
+                &["terminated Error 1"],
+                &["restarted 1", "started"],
+                &["terminated Error 1", "waiting CrashLoopBackOff"],
+                &["restarted 2", "started"],
+                &["terminated Error 1", "restarted 3", "started"],
+            ],
+        );
+    }
+
+    #[test]
+    fn an_event_gets_the_component_of_its_object_even_if_it_came_first() {
+        let mut observer = Observer::default();
+        let object = ObjectRef { kind: "pod".to_owned(), name: "carts-1".to_owned() };
+        let [severity, reason, message] = ["Normal", "Scheduled", ""].map(str::to_owned);
+        observer.event(SimDuration::ZERO, object, severity, reason, message);
+        observer.all_pods(
+            SimDuration::ZERO,
+            [("carts-1".to_owned(), pod(ProcessState::Running("a".into()), None, 0))].into(),
+        );
+        observer.all_pods(SimDuration::SECOND, BTreeMap::new());
+        let said = observer.finish();
+        assert!(said.iter().all(|t| t.component.as_deref() == Some("carts")), "{said:?}");
+        assert_eq!(said.last().map(|t| (t.at, &t.what)), Some((SimDuration::SECOND, &Change::Deleted)));
+    }
+}
