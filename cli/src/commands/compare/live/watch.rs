@@ -69,11 +69,10 @@ impl<'a> Watch<'a> {
         for pod in self.cluster.pods().await? {
             let Some(component) = pod.component else { continue };
             *ready.entry(component.clone()).or_default() += u32::from(pod.ready);
-            let before = PodUsage::default();
-            let seen = self.pods.entry(pod.uid).or_insert(Seen { component, before, latest: before });
-            // A pod of whom there is nothing left keeps what was seen last.
-            _ = seen;
+            let nothing = PodUsage::default();
+            self.pods.entry(pod.uid).or_insert(Seen { component, before: nothing, latest: nothing });
         }
+        // A pod that is gone keeps what was seen last.
         for (uid, seen) in &mut self.pods {
             seen.latest = self.lab.pod_usage(uid).unwrap_or(seen.latest);
         }
