@@ -1,4 +1,4 @@
-//! Pods, ReplicaSets and Deployments of the API in the words of the project.
+//! Pods, `ReplicaSets` and Deployments of the API in the words of the project.
 
 use std::net::IpAddr;
 use std::time::SystemTime;

@@ -175,7 +175,7 @@ fn twin(changes: &[(&str, &str)], files: &[(&str, &str, &str)]) -> Twin {
     let scenario = Scenario::load(&Source { path: "memory".into(), text }, &[], |_| Ok(words));
     let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}")).value;
     let mut twin = Twin::new(&Arc::new(app), &Arc::new(scenario), 1);
-    block_on(twin.prepare()).unwrap();
+    block_on(twin.prepare()).expect("the twin is always there");
     twin
 }
 
