@@ -3,6 +3,8 @@
 //! Run with `cargo test -p sockpit-bridge --test cluster -- --ignored`. The kubeconfig is the lab's, or that which
 //! `SOCKPIT_TEST_KUBECONFIG` names; a cluster without the lab's marker is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod commands;
 mod harness;
 mod looks;
