@@ -195,6 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_is_deleted_by_the_beginning_of_its_name() {
+        let case = Case::load("killed-pod", &options()).unwrap_or_else(|failed| panic!("{failed:?}"));
+        let ages = Ages { before: SimTime::ZERO + case.begins, load: SimTime::ZERO + case.begins };
+        let plan = case.plan(&ages, Cluster::default());
+        let played = crate::commands::simulate::play::play(&plan, 1).unwrap_or_else(|failed| panic!("{failed:?}"));
+        let ready = |window: &crate::commands::simulate::play::Window| {
+            window.components.iter().find(|c| c.component == "catalogue").map(|c| c.ready)
+        };
+        assert!(played.windows.iter().any(|window| ready(window) == Some(0)), "the only pod is gone for a while");
+    }
+
+    #[test]
     fn premises_become_changes() {
         let case = Case::load("two-replicas", &options()).unwrap_or_else(|failed| panic!("{failed:?}"));
         assert!(

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use indicatif::ProgressBar;
-use sim::environment::{Environment, Stage, Unavailable, Write};
+use sim::environment::{Environment, Observation, Query, Stage, Unavailable, Write};
 use sim::episode::{ComponentTruth, WorldEvent};
 use sim::promql::{self, Value};
 use sim::time::{SimDuration, SimTime};
@@ -147,12 +147,25 @@ impl Player<'_> {
                 Change::Inject(index) => block_on(self.twin.inject(index))??,
                 Change::Recover(index) => block_on(self.twin.recover(index))??,
                 Change::Write(index) => {
-                    block_on(self.twin.act(&self.writes[index].1))??;
+                    let write = self.named(&self.writes[index].1)?;
+                    block_on(self.twin.act(&write))??;
                 }
             }
         }
         self.run_until(until);
         Ok(())
+    }
+
+    /// A change with the names that this world has: a pod `catalogue-*` is the first whose name begins so.
+    fn named(&mut self, write: &Write) -> anyhow::Result<Write> {
+        let Write::DeletePod { pod } = write else { return Ok(write.clone()) };
+        let Some(prefix) = pod.strip_suffix('*') else { return Ok(write.clone()) };
+        let Observation::Pods(pods) = block_on(self.twin.observe(&Query::ListPods { component: None }))?? else {
+            return Ok(write.clone());
+        };
+        let found = pods.into_iter().find(|view| view.name.starts_with(prefix));
+        let found = found.with_context(|| format!("no pod's name begins with {prefix}"))?;
+        Ok(Write::DeletePod { pod: found.name })
     }
 
     fn run_until(&mut self, until: SimTime) {
