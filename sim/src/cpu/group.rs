@@ -22,7 +22,6 @@ pub(super) struct Group {
     /// Thread-nanoseconds spent runnable, running or not.
     runnable: u64,
     runnable_synced: SimTime,
-    due: SimTime,
 }
 
 /// Calls a method of whichever kind of threads there is.
@@ -47,11 +46,12 @@ impl Threads {
 impl Group {
     pub(super) fn new(now: SimTime, quota: Option<Quota>, phase: SimDuration, cores: u32, kernel: Kernel) -> Self {
         let threads = Threads::new(now, quota, phase, cores, kernel);
-        Self { threads, former_usage: 0, runnable: 0, runnable_synced: now, due: SimTime::NEVER }
+        Self { threads, former_usage: 0, runnable: 0, runnable_synced: now }
     }
 
+    /// When something happens next.
     pub(super) fn due(&self) -> SimTime {
-        self.due
+        either!(&self.threads, threads => threads.due())
     }
 
     /// Runnable threads, frozen or not.
@@ -86,32 +86,24 @@ impl Group {
         self.runnable_synced = now;
     }
 
-    fn changed(&mut self) {
-        self.due = either!(&self.threads, threads => threads.due());
-    }
-
     pub(super) fn start(&mut self, now: SimTime, thread: u32, left: Work) {
         self.count_runnable(now);
         either!(&mut self.threads, threads => threads.start(now, thread, left));
-        self.changed();
     }
 
     pub(super) fn stop(&mut self, now: SimTime, thread: u32) {
         self.count_runnable(now);
         either!(&mut self.threads, threads => threads.stop(now, thread));
-        self.changed();
     }
 
     pub(super) fn advance(&mut self, now: SimTime, mut finished: impl FnMut(u32)) {
         self.count_runnable(now);
         either!(&mut self.threads, threads => threads.advance(now, &mut finished));
-        self.changed();
     }
 
     /// A contender's speed.
     pub(super) fn set_rate(&mut self, now: SimTime, rate: u64) {
         either!(&mut self.threads, threads => threads.set_rate(now, rate));
-        self.changed();
     }
 
     pub(super) fn set_quota(
@@ -136,7 +128,6 @@ impl Group {
                 }
             }
         }
-        self.changed();
     }
 
     pub(super) fn stats(&self, now: SimTime) -> CpuStats {
