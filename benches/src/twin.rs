@@ -6,7 +6,7 @@ use agents::episode::{Forks, Log, Setup, play as play_episode};
 use agents::policy::{TaskView, runbook};
 use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::Source;
-use sim::environment::{Environment, Query, Stage};
+use sim::environment::{Environment, Query, Stage, ready};
 use sim::score::{self, EpisodeScore, Judge};
 use sim::time::{SimDuration, SimTime};
 use sim::world::Twin;
@@ -51,10 +51,10 @@ pub fn warm(load: Load) -> Twin {
         .unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let scenario = Arc::new(loaded.scenario.value);
     let mut world = Twin::new(&loaded.app, &scenario, 1);
-    block_on(world.prepare()).expect("the twin is always there");
+    ready(world.prepare()).expect("the twin is always there");
     world.run_until(SimTime(SimDuration::from_secs(LOAD_AT + 60).0));
     if !world.all_ready() {
-        let pods = block_on(world.observe(&Query::ListPods { component: None }));
+        let pods = ready(world.observe(&Query::ListPods { component: None }));
         panic!("not all pods are ready after a quarter of an hour: {pods:#?}");
     }
     world
@@ -82,16 +82,6 @@ pub fn play(loaded: &Loaded, seed: u64) -> EpisodeScore {
     let mut log = Log::new(None);
     let forks = Some(Forks::<Twin>::of_world());
     let mut policy = runbook();
-    block_on(play_episode(&mut world, &setup, &mut policy, forks, &mut log)).expect("the twin is always there");
+    ready(play_episode(&mut world, &setup, &mut policy, forks, &mut log)).expect("the twin is always there");
     score::score(&judge, log.entries())
-}
-
-/// The twin's futures are always ready.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match future.as_mut().poll(&mut context) {
-        std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => unreachable!("the twin's futures are always ready"),
-    }
 }

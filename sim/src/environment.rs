@@ -15,6 +15,8 @@ mod goal;
 mod observation;
 
 use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 pub use action::{
     Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, LogQuery, MetricQuery, Query,
@@ -48,6 +50,17 @@ pub enum Failure {
     /// The world's failure.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// The answer of a world whose futures are always ready, as the twin's are: no runtime is needed.
+///
+/// # Panics
+/// The future is not ready.
+pub fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("the twin's futures are always ready"),
+    }
 }
 
 /// What agents see and act on.

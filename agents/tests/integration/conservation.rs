@@ -5,13 +5,11 @@ use std::sync::Arc;
 use datasets::scenarios::{self, Loaded};
 use proptest::prelude::*;
 use sim::diagnostic::Source;
-use sim::environment::{AutoscalerSpec, Environment, Failure, Observation, Query, ResourceChange, Stage, Write};
+use sim::environment::{AutoscalerSpec, Environment, Failure, Observation, Query, ResourceChange, Stage, Write, ready};
 use sim::episode::Truth;
 use sim::time::SimDuration;
 use sim::units::{Bytes, Millicores};
 use sim::world::Twin;
-
-use crate::play::block_on;
 
 /// All kinds of fault at once, on components that call each other, under the load of whole shopping tours.
 const SCENARIO: &str = "
@@ -108,10 +106,10 @@ fn act(world: &mut Twin, deed: &Deed) {
             Some((pod, _)) => Write::DeletePod { pod: pod.clone() },
             None => return,
         },
-        Deed::Inject(fault) => return drop(block_on(world.inject(*fault))),
-        Deed::Recover(fault) => return drop(block_on(world.recover(*fault))),
+        Deed::Inject(fault) => return drop(ready(world.inject(*fault))),
+        Deed::Recover(fault) => return drop(ready(world.recover(*fault))),
     };
-    match block_on(world.act(&write)) {
+    match ready(world.act(&write)) {
         Ok(_) | Err(Failure::Rejected(_)) => {}
         Err(Failure::Unavailable(why)) => panic!("{write:?}: {why}"),
     }
@@ -119,16 +117,16 @@ fn act(world: &mut Twin, deed: &Deed) {
 
 /// Names and states of pods.
 fn pods(world: &mut Twin, of: Option<&str>) -> Vec<(String, String)> {
-    match block_on(world.observe(&Query::ListPods { component: of.map(Into::into) })) {
+    match ready(world.observe(&Query::ListPods { component: of.map(Into::into) })) {
         Ok(Observation::Pods(pods)) => pods.into_iter().map(|pod| (pod.name, pod.status)).collect(),
         other => panic!("{other:?}"),
     }
 }
 
 fn run(world: &mut Twin, seconds: u64) -> Truth {
-    block_on(world.advance(world.now() + SimDuration::from_secs(seconds))).expect("the twin is always there");
+    ready(world.advance(world.now() + SimDuration::from_secs(seconds))).expect("the twin is always there");
     world.check_conservation().expect("no request is lost");
-    block_on(world.truth()).expect("the twin is always there")
+    ready(world.truth()).expect("the twin is always there")
 }
 
 proptest! {
@@ -141,7 +139,7 @@ proptest! {
     ) {
         let loaded = chaos();
         let mut world = Twin::new(&loaded.app, &Arc::new(loaded.scenario.value), seed);
-        block_on(world.prepare()).expect("the twin is always there");
+        ready(world.prepare()).expect("the twin is always there");
         let mut truths = vec![run(&mut world, 20)];
         for (gap, deed) in &deeds {
             act(&mut world, deed);

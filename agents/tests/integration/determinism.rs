@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use agents::policy::{Random, runbook};
-use sim::environment::{Environment, Fork, Observation, Query, Stage};
+use sim::environment::{Environment, Fork, Observation, Query, Stage, ready};
 use sim::episode::{EpisodeEvent, Truth, WorldEvent};
 use sim::time::{SimDuration, SimTime};
 use sim::world::Twin;
 
-use crate::play::{Episode, block_on, shipped, steps};
+use crate::play::{Episode, shipped, steps};
 
 const SCENARIO: &str = "acv/low/cpu-stress";
 
@@ -76,9 +76,9 @@ fn at(seconds: u64) -> SimTime {
 fn trace(world: &mut Twin, until: u64) -> Trace {
     let (mut truths, mut pods) = (Vec::new(), Vec::new());
     while world.now() < at(until) {
-        block_on(world.advance(world.now() + SimDuration::from_secs(5))).expect("the twin is always there");
-        truths.push(block_on(world.truth()).expect("the twin is always there"));
-        let all = block_on(world.observe(&Query::ListPods { component: None }));
+        ready(world.advance(world.now() + SimDuration::from_secs(5))).expect("the twin is always there");
+        truths.push(ready(world.truth()).expect("the twin is always there"));
+        let all = ready(world.observe(&Query::ListPods { component: None }));
         pods.push(all.expect("pods can be listed"));
     }
     let journal = world.drain_journal();
@@ -94,10 +94,10 @@ fn trace(world: &mut Twin, until: u64) -> Trace {
 fn world(seed: u64) -> Twin {
     let loaded = shipped(SCENARIO);
     let mut world = Twin::new(&loaded.app, &Arc::new(loaded.scenario.value), seed);
-    block_on(world.prepare()).expect("the twin is always there");
-    block_on(world.advance(at(120))).expect("the twin is always there");
-    block_on(world.inject(0)).expect("the fault can be injected");
-    block_on(world.advance(at(130))).expect("the twin is always there");
+    ready(world.prepare()).expect("the twin is always there");
+    ready(world.advance(at(120))).expect("the twin is always there");
+    ready(world.inject(0)).expect("the fault can be injected");
+    ready(world.advance(at(130))).expect("the twin is always there");
     world
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use agents::episode::{self, Log, Setup};
 use agents::policy::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy, TaskView};
 use datasets::scenarios::{self, Loaded};
-use sim::environment::{Action, Environment, Failure, LogQuery, Observation, Query, Stage, Unavailable, Write};
+use sim::environment::{Action, Environment, Failure, LogQuery, Observation, Query, Stage, Unavailable, Write, ready};
 use sim::episode::{EndReason, Entry, EpisodeEvent, Truth, WorldEvent};
 use sim::score::Judge;
 use sim::time::{SimDuration, SimTime};
 use sim::world::Twin;
 
-use crate::play::{Episode, Player, block_on, shipped, steps};
+use crate::play::{Episode, Player, shipped, steps};
 
 /// Looks around for ever.
 struct Tireless;
@@ -168,7 +168,7 @@ fn play_mortal(fails: Call, calls_left: u32) -> (Result<(), Unavailable>, Vec<En
          - action: {report: {healthy: true}}\n",
     );
     let mut log = Log::new(None);
-    let played = block_on(episode::play(&mut world, &setup, player.as_mut(), None, &mut log));
+    let played = ready(episode::play(&mut world, &setup, player.as_mut(), None, &mut log));
     (played, log.into_entries())
 }
 

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use agents::executor::Executor;
 use agents::policy::Reply;
 use sim::environment::{
-    Action, AppliedObject, AutoscalerSpec, Environment, Observation, Query, ResourceChange, Stage, Write,
+    Action, AppliedObject, AutoscalerSpec, Environment, Observation, Query, ResourceChange, Stage, Write, ready,
 };
 use sim::time::{SimDuration, SimTime};
 use sim::units::Millicores;
 use sim::world::Twin;
 
-use crate::play::{block_on, shipped};
+use crate::play::shipped;
 
 /// A quiet world in which all pods are there.
 fn world() -> Twin {
     let loaded = shipped("acv/low/scale");
     let mut world = Twin::new(&loaded.app, &Arc::new(loaded.scenario.value), 1);
-    block_on(world.prepare()).expect("the twin is always there");
+    ready(world.prepare()).expect("the twin is always there");
     world.run_until(SimTime::ZERO + SimDuration::from_secs(60));
     world
 }
 
 fn execute(world: &mut Twin, agent: &str, write: &Write) -> Reply {
-    block_on(Executor::new(agent).execute(world, &Action::Write(write.clone()))).expect("the twin is always there")
+    ready(Executor::new(agent).execute(world, &Action::Write(write.clone()))).expect("the twin is always there")
 }
 
 fn see(world: &mut Twin, query: &Query) -> Observation {
-    block_on(world.observe(query)).expect("it can be seen")
+    ready(world.observe(query)).expect("it can be seen")
 }
 
 fn pod_of(world: &mut Twin, component: &str) -> String {
@@ -127,7 +127,7 @@ fn what_does_not_exist_is_refused_in_the_api_servers_words() {
     not_found(scaled, "deployments.apps \"gremlins\"");
     not_found(execute(&mut world, "catalogue", &Write::DeletePod { pod: nothing() }), "pods \"gremlins\"");
     let look = Action::Observe(Query::Describe { component: nothing() });
-    let seen = block_on(Executor::new("catalogue").execute(&mut world, &look)).expect("the twin is always there");
+    let seen = ready(Executor::new("catalogue").execute(&mut world, &look)).expect("the twin is always there");
     not_found(seen, "deployments.apps \"gremlins\"");
 }
 
@@ -136,6 +136,6 @@ fn waiting_and_talking_are_not_for_the_executor() {
     let mut world = world();
     let before = world.now();
     let wait = Action::Wait(SimDuration::from_secs(60));
-    assert_eq!(block_on(Executor::new("catalogue").execute(&mut world, &wait)), Ok(Reply::Noted));
+    assert_eq!(ready(Executor::new("catalogue").execute(&mut world, &wait)), Ok(Reply::Noted));
     assert_eq!(world.now(), before);
 }

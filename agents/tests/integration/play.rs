@@ -1,13 +1,12 @@
 //! How the tests play an episode.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use agents::episode::{self, Forks, Log, Setup};
 use agents::policy::{AutonomicAgent, Policy, TaskView, script};
 use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::Source;
+use sim::environment::ready;
 use sim::episode::{Entry, EpisodeEvent, Truth};
 use sim::scenario::{Level, Script};
 use sim::score::{self, EpisodeScore, Judge, Outcome};
@@ -32,8 +31,7 @@ impl Episode {
         let mut world = Twin::new(&loaded.app, &scenario, seed);
         let mut log = Log::new(None);
         let forks = Some(Forks::<Twin>::of_world());
-        block_on(episode::play(&mut world, &setup, player.as_mut(), forks, &mut log))
-            .expect("the twin is always there");
+        ready(episode::play(&mut world, &setup, player.as_mut(), forks, &mut log)).expect("the twin is always there");
         world.check_conservation().expect("no request is lost");
         let score = score::score(&judge, log.entries());
         Self { entries: log.into_entries(), score }
@@ -98,12 +96,4 @@ pub(crate) fn steps(steps: &str) -> Player {
 /// A player of a script.
 pub(crate) fn player_of(steps: Script) -> Player {
     Box::new(script(steps))
-}
-
-/// The twin's futures are always ready.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => unreachable!("the twin's futures are always ready"),
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sim::app::App;
 use sim::chance::Key;
 use sim::diagnostic::Source;
-use sim::environment::{ContainerView, Environment, Observation, Query, Stage};
+use sim::environment::{ContainerView, Environment, Observation, Query, Stage, ready};
 use sim::ids::ContainerIx;
 use sim::promql::{self, Value};
 use sim::scenario::{AppWords, Scenario};
@@ -16,7 +16,6 @@ use sim::world::Twin;
 
 use crate::apps::bookshop;
 use crate::small_world::{SmallWorld, at, users};
-use crate::world::block_on;
 
 const SHOP: &str = "
 services:
@@ -175,7 +174,7 @@ fn twin(changes: &[(&str, &str)], files: &[(&str, &str, &str)]) -> Twin {
     let scenario = Scenario::load(&Source { path: "memory".into(), text }, &[], |_| Ok(words));
     let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}")).value;
     let mut twin = Twin::new(&Arc::new(app), &Arc::new(scenario), 1);
-    block_on(twin.prepare()).expect("the twin is always there");
+    ready(twin.prepare()).expect("the twin is always there");
     twin
 }
 
@@ -189,7 +188,7 @@ fn run(twin: &mut Twin, seconds: u64) {
 
 /// The first container of each pod of a component.
 fn containers(twin: &mut Twin, component: &str) -> Vec<ContainerView> {
-    match block_on(twin.observe(&Query::Describe { component: component.into() })) {
+    match ready(twin.observe(&Query::Describe { component: component.into() })) {
         Ok(Observation::Description(seen)) => seen.containers.into_iter().map(|mut pod| pod.remove(0)).collect(),
         other => panic!("{other:?}"),
     }
@@ -208,7 +207,7 @@ fn stress_beyond_the_limit_kills_the_container_which_comes_back_without_it() {
     let mut twin = twin(&[], &[]);
     run(&mut twin, 60);
     assert!(twin.all_ready());
-    block_on(twin.inject(0)).unwrap();
+    ready(twin.inject(0)).unwrap();
     assert_eq!(twin.check_conservation(), Ok(()));
     run(&mut twin, 75);
     let mut seen = containers(&mut twin, "web");
@@ -221,7 +220,7 @@ fn stress_beyond_the_limit_kills_the_container_which_comes_back_without_it() {
     assert!(twin.all_ready());
     let most = values(&twin, "max(container_memory_working_set_bytes{container=\"web\"})");
     assert!(most[0] < 30e6, "{most:?}");
-    block_on(twin.recover(0)).unwrap();
+    ready(twin.recover(0)).unwrap();
 }
 
 /// On control groups of version 1 only the stress dies, and cAdvisor counts it.
@@ -229,7 +228,7 @@ fn stress_beyond_the_limit_kills_the_container_which_comes_back_without_it() {
 fn the_largest_process_dies_alone_on_old_control_groups() {
     let mut twin = twin(&[("cgroup: v2", "cgroup: v1")], &[]);
     run(&mut twin, 60);
-    block_on(twin.inject(0)).unwrap();
+    ready(twin.inject(0)).unwrap();
     run(&mut twin, 120);
     assert!(containers(&mut twin, "web").iter().all(|container| container.restarts == 0));
     assert_eq!(values(&twin, "sum(container_oom_events_total{container=\"web\"})"), [1.0]);
@@ -240,10 +239,10 @@ fn stress_below_the_limit_shows_and_goes() {
     let mut twin = twin(&[("size: 512MB", "size: 64MB"), ("stressors", "duration: 60s, stressors")], &[]);
     let working_set = "max(container_memory_working_set_bytes{container=\"web\"}) / 1024 / 1024";
     run(&mut twin, 60);
-    block_on(twin.inject(0)).unwrap();
+    ready(twin.inject(0)).unwrap();
     run(&mut twin, 110);
     let stressed = values(&twin, working_set)[0];
-    block_on(twin.recover(0)).unwrap();
+    ready(twin.recover(0)).unwrap();
     run(&mut twin, 160);
     let after = values(&twin, working_set)[0];
     assert!((84.0..85.0).contains(&stressed) && (20.0..21.0).contains(&after), "{stressed} {after}");
@@ -273,7 +272,7 @@ fn a_leak_leads_to_crash_loop_back_off() {
     for (gap, back_off) in gaps.iter().zip([10, 20, 40]) {
         assert!((back_off..back_off + 12).contains(gap), "{restarts:?}");
     }
-    let events = block_on(twin.observe(&Query::Events { component: Some("books".into()) })).unwrap();
+    let events = ready(twin.observe(&Query::Events { component: Some("books".into()) })).unwrap();
     let Observation::Events(events) = events else { panic!("{events:?}") };
     assert!(events.iter().any(|event| event.reason == "BackOff"), "{events:?}");
 }

@@ -1,13 +1,11 @@
 //! The twin behind its ports: the conformance suite of every world, and what only the twin promises.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use sim::diagnostic::Source;
 use sim::environment::conformance::{self, Subject, Violation};
 use sim::environment::{
-    Environment, Failure, LogQuery, MetricQuery, Observation, Query, Rejected, Stage, Unavailable, Write,
+    Environment, Failure, LogQuery, MetricQuery, Observation, Query, Rejected, Stage, Unavailable, Write, ready,
 };
 use sim::episode::{Truth, WorldEvent};
 use sim::scenario::{AppWords, Scenario};
@@ -68,18 +66,10 @@ fn subject(fault: usize) -> Subject {
     Subject { component: "web".into(), image: "bookshop/web:1.1".into(), fault, settle }
 }
 
-/// The twin's futures are always ready.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => unreachable!("the twin's futures are always ready"),
-    }
-}
-
 #[test]
 fn the_twin_conforms_whatever_the_fault() {
     for fault in 0..5 {
-        assert_eq!(block_on(conformance::all(twin, &subject(fault))), Ok(()), "fault {fault}");
+        assert_eq!(ready(conformance::all(twin, &subject(fault))), Ok(()), "fault {fault}");
     }
 }
 
@@ -178,7 +168,7 @@ fn a_world_with_a_bad_habit_does_not_conform() {
         (Habit::Dies, "the world failed: connection refused"),
     ];
     for (habit, expected) in table {
-        let found = block_on(conformance::all(|| Ill { twin: twin(), habit }, &subject(0)));
+        let found = ready(conformance::all(|| Ill { twin: twin(), habit }, &subject(0)));
         let said = found.as_ref().err().map(Violation::to_string).unwrap_or_default();
         assert!(said.contains(expected), "{habit:?}: {found:?}");
     }
@@ -200,18 +190,18 @@ fn the_twin_does_not_feel_looks_and_refusals() {
     let nobody = Write::Scale { component: "nobody".into(), replicas: 3 };
     let play = |looks: bool| {
         let mut world = twin();
-        block_on(world.prepare()).unwrap();
+        ready(world.prepare()).unwrap();
         let mut truths = Vec::new();
         for second in (5..=120).step_by(5) {
             world.run_until(SimTime::ZERO + SimDuration::from_secs(second));
             if looks {
                 for query in &queries {
-                    let seen = block_on(world.observe(query));
+                    let seen = ready(world.observe(query));
                     assert!(!matches!(seen, Err(Failure::Unavailable(_))), "{query:?}: {seen:?}");
                 }
-                assert!(matches!(block_on(world.act(&nobody)), Err(Failure::Rejected(_))));
+                assert!(matches!(ready(world.act(&nobody)), Err(Failure::Rejected(_))));
             }
-            truths.push(block_on(world.truth()).unwrap());
+            truths.push(ready(world.truth()).unwrap());
         }
         let store = world.store();
         let samples: Vec<Vec<(i64, u64)>> = store

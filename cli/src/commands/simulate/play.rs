@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use indicatif::ProgressBar;
-use sim::environment::{Environment, Observation, Query, Stage, Unavailable, Write};
+use sim::environment::{Environment, Observation, Query, Stage, Write, ready};
 use sim::episode::{ComponentTruth, WorldEvent};
 use sim::promql::{self, Value};
 use sim::time::{SimDuration, SimTime};
@@ -12,7 +12,6 @@ use sim::traffic::{RequestStatistics, ServiceStatistics, Statistics};
 use sim::world::Twin;
 
 use super::plan::Plan;
-use crate::episodes::block_on;
 use crate::output::Failed;
 use crate::progress;
 
@@ -98,7 +97,7 @@ struct Player<'a> {
 
 impl Player<'_> {
     fn play(&mut self, plan: &Plan) -> anyhow::Result<Played> {
-        block_on(self.twin.prepare())??;
+        ready(self.twin.prepare())?;
         let mut unready = Vec::new();
         if let Some(settled) = plan.settled {
             self.advance(settled)?;
@@ -106,7 +105,7 @@ impl Player<'_> {
         }
         self.advance(plan.measured_from)?;
         // A new window, for requests and for CPU.
-        block_on(self.twin.truth())??;
+        ready(self.twin.truth())?;
         self.twin.drain_journal();
         let (started, events, busy) = (Instant::now(), self.twin.events(), self.twin.nodes_busy());
         let mut windows = Vec::new();
@@ -144,11 +143,11 @@ impl Player<'_> {
             self.run_until(at);
             self.changes.pop();
             match change {
-                Change::Inject(index) => block_on(self.twin.inject(index))??,
-                Change::Recover(index) => block_on(self.twin.recover(index))??,
+                Change::Inject(index) => ready(self.twin.inject(index))?,
+                Change::Recover(index) => ready(self.twin.recover(index))?,
                 Change::Write(index) => {
                     let write = self.named(&self.writes[index].1)?;
-                    block_on(self.twin.act(&write))??;
+                    ready(self.twin.act(&write))?;
                 }
             }
         }
@@ -160,7 +159,7 @@ impl Player<'_> {
     fn named(&mut self, write: &Write) -> anyhow::Result<Write> {
         let Write::DeletePod { pod } = write else { return Ok(write.clone()) };
         let Some(prefix) = pod.strip_suffix('*') else { return Ok(write.clone()) };
-        let Observation::Pods(pods) = block_on(self.twin.observe(&Query::ListPods { component: None }))?? else {
+        let Observation::Pods(pods) = ready(self.twin.observe(&Query::ListPods { component: None }))? else {
             return Ok(write.clone());
         };
         let found = pods.into_iter().find(|view| view.name.starts_with(prefix));
@@ -179,12 +178,12 @@ impl Player<'_> {
     fn look(&mut self, from: SimTime) -> anyhow::Result<Window> {
         let statistics = self.twin.statistics().clone();
         // This begins a new window of the statistics too.
-        let truth: Result<_, Unavailable> = block_on(self.twin.truth())?;
+        let truth = ready(self.twin.truth())?;
         Ok(Window {
             from,
             to: self.twin.now(),
             statistics,
-            components: truth?.components,
+            components: truth.components,
             journal: self.twin.drain_journal(),
         })
     }
@@ -193,8 +192,8 @@ impl Player<'_> {
         if self.twin.all_ready() {
             return Vec::new();
         }
-        let truth = block_on(self.twin.truth());
-        let components = truth.into_iter().flatten().flat_map(|truth| truth.components);
+        let truth = ready(self.twin.truth());
+        let components = truth.into_iter().flat_map(|truth| truth.components);
         components.filter(|c| c.ready < c.replicas).map(|c| c.component).collect()
     }
 
