@@ -26,9 +26,8 @@ async fn evaluation(desk: Desk, script: Rc<Script>, position: Rc<Cell<usize>>) -
         }
         match &step.action {
             Action::Report(conclusion) => return conclusion.clone(),
-            Action::Write(Write::DeletePod { pod }) => {
-                let pod = full_name(&desk, pod).await;
-                desk.take(Action::Write(Write::DeletePod { pod })).await;
+            Action::Write(write) => {
+                desk.take(Action::Write(named(&desk, write).await)).await;
             }
             action => {
                 desk.take(action.clone()).await;
@@ -42,14 +41,12 @@ async fn evaluation(desk: Desk, script: Rc<Script>, position: Rc<Cell<usize>>) -
     reports.into_iter().next().unwrap_or_default()
 }
 
-/// Pod names are made by chance: `catalogue-*` stands for the first pod whose name begins so.
-async fn full_name(desk: &Desk, pattern: &str) -> String {
-    let Some(prefix) = pattern.strip_suffix('*') else { return pattern.to_owned() };
-    match desk.see(Query::ListPods { component: None }).await {
-        Some(Observation::Pods(pods)) => pods
-            .into_iter()
-            .find(|pod| pod.name.starts_with(prefix) && pod.status != "Terminating")
-            .map_or_else(|| pattern.to_owned(), |pod| pod.name),
-        _ => pattern.to_owned(),
-    }
+/// The same with the pod's whole name, if there is such a pod.
+async fn named(desk: &Desk, write: &Write) -> Write {
+    let Some(prefix) = write.pod_prefix() else { return write.clone() };
+    let Some(Observation::Pods(pods)) = desk.see(Query::ListPods { component: None }).await else {
+        return write.clone();
+    };
+    let found = pods.into_iter().find(|pod| pod.name.starts_with(prefix) && pod.status != "Terminating");
+    found.map_or_else(|| write.clone(), |pod| Write::DeletePod { pod: pod.name })
 }

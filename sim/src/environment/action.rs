@@ -179,6 +179,15 @@ impl Write {
             Self::DeletePod { .. } | Self::Apply(_) => None,
         }
     }
+
+    /// What the name of the pod begins with, where a list of actions cannot know the rest, which chance makes:
+    /// `catalogue-*` is the first pod whose name begins with `catalogue-`.
+    pub fn pod_prefix(&self) -> Option<&str> {
+        match self {
+            Self::DeletePod { pod } => pod.strip_suffix('*'),
+            _ => None,
+        }
+    }
 }
 
 /// A change of requests and limits; what is not named stays.

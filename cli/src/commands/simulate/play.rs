@@ -155,10 +155,9 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// A change with the names that this world has: a pod `catalogue-*` is the first whose name begins so.
+    /// The same with the pod's whole name.
     fn named(&mut self, write: &Write) -> anyhow::Result<Write> {
-        let Write::DeletePod { pod } = write else { return Ok(write.clone()) };
-        let Some(prefix) = pod.strip_suffix('*') else { return Ok(write.clone()) };
+        let Some(prefix) = write.pod_prefix() else { return Ok(write.clone()) };
         let Observation::Pods(pods) = ready(self.twin.observe(&Query::ListPods { component: None }))? else {
             return Ok(write.clone());
         };

@@ -55,17 +55,6 @@ impl Disturbance {
     /// Makes it happen; what goes on afterwards inside the containers.
     pub(super) async fn apply(&self, place: &Place<'_>) -> Result<Vec<Execution>> {
         match &self.what {
-            What::Write(Write::DeletePod { pod }) => {
-                let pod = match pod.strip_suffix('*') {
-                    Some(prefix) => {
-                        let pods = place.cluster.pods().await?;
-                        let found = pods.into_iter().find(|view| view.name.starts_with(prefix));
-                        found.with_context(|| format!("no pod's name begins with {prefix}"))?.name
-                    }
-                    None => pod.clone(),
-                };
-                place.write(&Write::DeletePod { pod }).await
-            }
             What::Write(write) => place.write(write).await,
             What::Fault(effect) => place.inject(effect).await,
         }
@@ -81,7 +70,14 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     async fn write(&self, write: &Write) -> Result<Vec<Execution>> {
-        self.cluster.write(write).await?;
+        match write.pod_prefix() {
+            None => self.cluster.write(write).await?,
+            Some(prefix) => {
+                let found = self.cluster.pods().await?.into_iter().find(|pod| pod.name.starts_with(prefix));
+                let pod = found.with_context(|| format!("no pod's name begins with {prefix}"))?.name;
+                self.cluster.write(&Write::DeletePod { pod }).await?
+            }
+        };
         Ok(Vec::new())
     }
 
