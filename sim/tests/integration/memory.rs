@@ -1,21 +1,16 @@
 //! Memory: who is killed for it, what that breaks, and what Kubernetes and Prometheus show of it.
 
-use std::sync::Arc;
-
-use sim::app::App;
 use sim::chance::Key;
-use sim::diagnostic::Source;
 use sim::environment::{ContainerView, Environment, Observation, Query, Stage, ready};
 use sim::ids::ContainerIx;
 use sim::promql::{self, Value};
-use sim::scenario::{AppWords, Scenario};
 use sim::time::{SimDuration, SimTime};
 use sim::traffic::{NodeSpec, Notice, Phase, ProcessSpec};
 use sim::units::Bytes;
 use sim::world::Twin;
 
-use crate::apps::bookshop;
 use crate::small_world::{SmallWorld, at, users};
+use crate::world::bookshop_twin;
 
 const SHOP: &str = "
 services:
@@ -168,12 +163,8 @@ slos: {components: [web]}
 
 /// A bookshop with some changes of its scenario and its files, prepared.
 fn twin(changes: &[(&str, &str)], files: &[(&str, &str, &str)]) -> Twin {
-    let (app, _): (App, _) = bookshop(files).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let words = AppWords::of(&app.objects, &app.profile, Vec::new());
     let text = changes.iter().fold(SCENARIO.to_owned(), |text, (from, to)| text.replace(from, to));
-    let scenario = Scenario::load(&Source { path: "memory".into(), text }, &[], |_| Ok(words));
-    let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}")).value;
-    let mut twin = Twin::new(&Arc::new(app), &Arc::new(scenario), 1);
+    let mut twin = bookshop_twin(&text, files);
     ready(twin.prepare()).expect("the twin is always there");
     twin
 }

@@ -54,9 +54,14 @@ slos: {components: [web]}
 
 /// A bookshop under a light load, not yet prepared.
 fn twin() -> Twin {
-    let (app, _) = bookshop(&[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    bookshop_twin(SCENARIO, &[])
+}
+
+/// A bookshop, with changes of its files, in a scenario, not yet prepared.
+pub(crate) fn bookshop_twin(scenario: &str, files: &[(&str, &str, &str)]) -> Twin {
+    let (app, _) = bookshop(files).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let words = AppWords::of(&app.objects, &app.profile, Vec::new());
-    let source = Source { path: "bookshop".into(), text: SCENARIO.into() };
+    let source = Source { path: "scenario".into(), text: scenario.into() };
     let scenario = Scenario::load(&source, &[], |_| Ok(words)).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     Twin::new(&Arc::new(app), &Arc::new(scenario.value), 1)
 }

@@ -72,7 +72,7 @@ impl Stage {
         };
         deployed.is_as_applied = case.leaves_no_trace();
         let before = self.prepare(case, &deployed)?;
-        let load = SimTime(deployed.applied.elapsed().as_nanos() as u64);
+        let load = SimTime(since(deployed.applied).0);
         let live = self.measure(case, &deployed, Ages { before, load });
         self.deployed = Some(deployed);
         live
@@ -95,10 +95,12 @@ impl Stage {
 
     /// Lets the application age, and makes the start; the age at which that was.
     fn prepare(&self, case: &Case, deployed: &Deployed) -> Result<SimTime> {
-        let age = |deployed: &Deployed| SimDuration(deployed.applied.elapsed().as_nanos() as u64);
         let lead = if case.before.is_empty() { SimDuration::ZERO } else { LEAD };
-        pass(case.begins.saturating_sub(lead).saturating_sub(age(deployed)), "until the application is old enough");
-        let before = age(deployed);
+        pass(
+            case.begins.saturating_sub(lead).saturating_sub(since(deployed.applied)),
+            "until the application is old enough",
+        );
+        let before = since(deployed.applied);
         for write in &case.before {
             self.runtime.block_on(deployed.cluster.write(write)).with_context(|| format!("{write:?}"))?;
         }
@@ -118,7 +120,7 @@ impl Stage {
         let bar = progress::bar((warm_up + duration).as_secs_f64() as u64, "seconds");
         let end = warm_up + duration;
         loop {
-            let now = SimDuration(began.elapsed().as_nanos() as u64);
+            let now = since(began);
             while disturbances.last().is_some_and(|next| next.at <= now) {
                 let next = disturbances.pop().expect("just seen");
                 let place = Place { case, lab: &self.lab, cluster: &deployed.cluster };
@@ -200,6 +202,11 @@ fn void(idle: f64, report: Option<&Report>) -> Option<String> {
         return Some(format!("a processor was only {:.0} % idle: the machine itself was the bottleneck", idle * 100.0));
     }
     report.and_then(|report| report.warnings().into_iter().next())
+}
+
+/// Time since a moment, as the twin's clock counts it.
+fn since(moment: Instant) -> SimDuration {
+    SimDuration(moment.elapsed().as_nanos() as u64)
 }
 
 /// Waits, and says for what.
