@@ -1,0 +1,308 @@
+//! A limited group in steps of time.
+
+use sim::chance::{Draw, Key};
+use sim::cpu::{CpuStats, Kernel, PERIOD};
+
+use super::queue::{Queue, Thread};
+use super::{CORES, MS, SLICE, STEP, TICK};
+
+/// A limited group, step by step.
+pub(super) struct Queues {
+    pub(super) now: i64,
+    processors: Vec<Queue>,
+    quota: i64,
+    pool: i64,
+    period_timer: i64,
+    timer_runs: bool,
+    idle: bool,
+    slack_timer: Option<i64>,
+    throttled: Vec<usize>,
+    sleepers: Vec<(usize, i64)>,
+    usage: i64,
+    throttled_time: i64,
+    nr_periods: u64,
+    nr_throttled: u64,
+    kernel: Kernel,
+}
+
+impl Queues {
+    pub(super) fn new(quota: i64, phase: i64, kernel: Kernel) -> Self {
+        let queue = Queue { runtime: 1, newly_idle: 512, ..Queue::default() };
+        Self {
+            now: 0,
+            processors: vec![queue; CORES],
+            quota,
+            pool: quota,
+            period_timer: phase,
+            timer_runs: false,
+            idle: false,
+            slack_timer: None,
+            throttled: Vec::new(),
+            sleepers: Vec::new(),
+            usage: 0,
+            throttled_time: 0,
+            nr_periods: 0,
+            nr_throttled: 0,
+            kernel,
+        }
+    }
+
+    /// What chance says about a tick or, of one processor, about a moment.
+    fn chance(&self, of: impl IntoIterator<Item = u64>) -> Draw {
+        of.into_iter().fold(self.kernel.races, Key::with).draw()
+    }
+
+    fn account(&mut self, q: usize) -> bool {
+        let queue = &mut self.processors[q];
+        if queue.throttled || queue.runtime > 0 {
+            return !queue.throttled;
+        }
+        if !self.timer_runs {
+            self.timer_runs = true;
+            while self.period_timer <= self.now {
+                self.period_timer += PERIOD.0 as i64;
+            }
+        }
+        let amount = self.pool.min(5 * MS - queue.runtime);
+        self.pool -= amount;
+        queue.runtime += amount;
+        self.idle &= amount == 0;
+        if queue.runtime <= 0 {
+            queue.throttled = true;
+            queue.running = false;
+            queue.ran_out_of_work(0);
+            self.throttled.push(q);
+        }
+        !self.processors[q].throttled
+    }
+
+    /// Whether it got a thread.
+    fn pull(&mut self, to: usize) -> bool {
+        let mut from = None;
+        for (q, queue) in self.processors.iter().enumerate() {
+            let most = from.map_or(1, |f: usize| self.processors[f].threads.len());
+            if queue.running && queue.threads.len() > most {
+                from = Some(q);
+            }
+        }
+        let Some(from) = from else { return false };
+        let now = self.now;
+        let source = &mut self.processors[from];
+        let cold = (1..source.threads.len()).find(|&i| now - source.threads[i].ran >= MS / 2);
+        let Some(cold) = cold else { return false };
+        let beyond = source.threads[cold].vruntime - source.average();
+        let mut thread = source.threads.remove(cold);
+        thread.vruntime = self.processors[to].base + beyond;
+        thread.deadline = thread.vruntime + SLICE;
+        self.processors[to].threads.push(thread);
+        if self.account(to) {
+            self.processors[to].pick(now);
+        }
+        true
+    }
+
+    fn distribute(&mut self) {
+        for q in std::mem::take(&mut self.throttled) {
+            let queue = &mut self.processors[q];
+            let amount = self.pool.min(1 - queue.runtime);
+            self.pool -= amount;
+            queue.runtime += amount;
+            if queue.runtime <= 0 {
+                self.throttled.push(q);
+                continue;
+            }
+            self.thaw(q);
+        }
+    }
+
+    fn thaw(&mut self, q: usize) {
+        let queue = &mut self.processors[q];
+        queue.throttled = false;
+        for thread in &mut queue.threads {
+            thread.deadline = thread.vruntime + SLICE;
+        }
+        if !queue.threads.is_empty() {
+            queue.pick(self.now);
+        }
+    }
+
+    /// The order in which processors notice a tick.
+    fn order(&self) -> Vec<usize> {
+        let first = self.chance([(self.now / TICK) as u64]).below(CORES as u64) as usize;
+        (0..CORES).map(|i| (i + first) % CORES).collect()
+    }
+
+    /// One step of time; the threads that finish at its end.
+    pub(super) fn step(&mut self) -> Vec<u32> {
+        for q in 0..CORES {
+            self.leave_if_departed(q);
+        }
+        self.now += STEP;
+        for queue in &mut self.processors {
+            if queue.running {
+                queue.threads[0].left -= STEP;
+                queue.threads[0].vruntime += STEP;
+                queue.runtime -= STEP;
+                self.usage += STEP;
+            }
+            if queue.throttled && !queue.threads.is_empty() {
+                self.throttled_time += STEP;
+            }
+        }
+        let mut finished = Vec::new();
+        for q in self.order() {
+            let queue = &mut self.processors[q];
+            let ticks = queue.running && self.now % TICK == 0;
+            if ticks {
+                queue.renew();
+            }
+            if queue.running && queue.threads[0].left == 0 {
+                let thread = queue.threads.remove(0);
+                queue.running = false;
+                queue.base = thread.vruntime;
+                self.sleepers.push((q, thread.vruntime));
+                finished.push(thread.id);
+                queue.departed = Some(thread);
+            } else if ticks && self.account(q) && self.processors[q].threads.len() > 1 {
+                self.processors[q].pick(self.now);
+                let free = self
+                    .processors
+                    .iter()
+                    .position(|queue| !queue.running && !queue.throttled && queue.departed.is_none());
+                if let Some(free) = free {
+                    self.pull(free);
+                }
+            }
+        }
+        let left = self.period_timer - self.now;
+        if self.slack_timer == Some(self.now) {
+            self.slack_timer = None;
+            if left >= 2 * MS && self.pool > 5 * MS {
+                self.distribute();
+            }
+        }
+        if self.timer_runs && left == 0 {
+            self.period_timer += PERIOD.0 as i64;
+            self.nr_periods += 1;
+            self.pool = self.quota.min(self.pool + self.quota);
+            if self.throttled.is_empty() {
+                self.timer_runs = !self.idle;
+                self.idle = true;
+            } else {
+                self.nr_throttled += 1;
+                self.idle = false;
+                self.distribute();
+            }
+        }
+        finished
+    }
+
+    fn leave_if_departed(&mut self, q: usize) {
+        if self.processors[q].departed.take().is_some() {
+            self.leave(q);
+        }
+    }
+
+    fn leave(&mut self, q: usize) {
+        if !self.account(q) {
+            return;
+        }
+        if !self.processors[q].threads.is_empty() {
+            self.processors[q].pick(self.now);
+            return;
+        }
+        let amount = self.processors[q].runtime - MS;
+        if amount > 0 {
+            self.processors[q].runtime = MS;
+            self.pool += amount;
+            let refill_is_far = self.period_timer - self.now >= 7 * MS;
+            let worth_it = !self.throttled.is_empty() && self.pool > 5 * MS;
+            if worth_it && self.slack_timer.is_none() && refill_is_far {
+                self.slack_timer = Some(self.now + 5 * MS);
+            }
+        }
+        let helps = self.processors[q].helps + 1;
+        let helped = if self.chance([self.now as u64, q as u64]).below(1024) > helps {
+            0
+        } else if self.pull(q) {
+            (1024 + helps / 2) / helps
+        } else {
+            0
+        };
+        self.processors[q].ran_out_of_work(helped);
+    }
+
+    /// The thread that just finished goes on, or else one wakes.
+    pub(super) fn start(&mut self, id: u32, left: i64) {
+        let departed = self.processors.iter().position(|queue| queue.departed.is_some());
+        if let Some(q) = departed {
+            let queue = &mut self.processors[q];
+            let before = queue.departed.take().expect("just found");
+            queue.threads.insert(0, Thread { id, left, ..before });
+            queue.running = true;
+            let sleeper = self.sleepers.iter().rposition(|&(lane, _)| lane == q);
+            self.sleepers.remove(sleeper.expect("it sleeps"));
+            return;
+        }
+        let (q, slept) = if self.sleepers.is_empty() {
+            let q = (0..CORES).min_by_key(|&q| self.processors[q].threads.len());
+            (q.expect("there are processors"), None)
+        } else {
+            let (known, slept) = self.sleepers.remove(0);
+            let owes = self.processors[known].running && slept > self.processors[known].average();
+            let free = (0..CORES).map(|i| (known + i) % CORES).find(|&q| !self.processors[q].running);
+            let q = if owes || self.kernel.is_guest { known } else { free.unwrap_or(known) };
+            (q, (q == known).then_some(slept))
+        };
+        if self.processors[q].running {
+            self.processors[q].renew();
+        }
+        let may_run = self.account(q);
+        let queue = &mut self.processors[q];
+        let average = queue.average();
+        let vruntime = slept.map_or(average, |slept| slept.clamp(average, average + TICK));
+        let deadline = vruntime + SLICE;
+        queue.threads.push(Thread { id, left, vruntime, deadline, ran: self.now });
+        if may_run {
+            queue.pick(self.now);
+        }
+    }
+
+    pub(super) fn stop(&mut self, id: u32) {
+        for q in 0..CORES {
+            let Some(at) = self.processors[q].threads.iter().position(|thread| thread.id == id) else {
+                continue;
+            };
+            let queue = &mut self.processors[q];
+            let thread = queue.threads.remove(at);
+            if at == 0 && queue.running {
+                queue.running = false;
+                queue.base = thread.vruntime;
+                self.leave(q);
+            }
+        }
+    }
+
+    pub(super) fn resize(&mut self, quota: i64) {
+        (self.quota, self.pool) = (quota, quota);
+        self.throttled.clear();
+        for q in 0..CORES {
+            if self.processors[q].running {
+                self.processors[q].renew();
+            }
+            self.processors[q].runtime = 1;
+            if self.processors[q].throttled {
+                self.thaw(q);
+            }
+        }
+    }
+
+    pub(super) fn check(&self, stats: CpuStats) {
+        let threads: usize = self.processors.iter().map(|queue| queue.threads.len()).sum();
+        let frozen = self.processors.iter().any(|queue| queue.throttled && !queue.threads.is_empty());
+        assert_eq!(stats.usage.0 as i64, self.usage, "usage at {}", self.now);
+        assert_eq!(stats.throttled.0 as i64, self.throttled_time, "throttled at {}", self.now);
+        assert_eq!((stats.nr_periods, stats.nr_throttled), (self.nr_periods, self.nr_throttled));
+        assert_eq!((stats.runnable as usize, stats.is_throttled), (threads, frozen), "at {}", self.now);
+    }
+}
