@@ -79,9 +79,7 @@ fn sequence(name: &str) -> Result<(String, Sequence), Failed> {
 fn deploy_files(lab: &Lab, files: &AppFiles, name: &str, overlay: Option<&str>) -> Result<(), Failed> {
     let start = Instant::now();
     files.load(overlay)?;
-    let profile = files.profile.as_ref().ok_or_else(|| no_profile(name))?;
-    let overlay = overlay.and_then(|overlay| files.overlays.get(overlay)).map_or(&[][..], Vec::as_slice);
-    let application = Application { manifests: &files.manifests, overlay, profile };
+    let application = application(files, name, overlay)?;
     let deployed = watched(|watcher| {
         let deployed = lab.deploy(&application, watcher)?;
         lab.wait_until_ready(&deployed, PATIENCE, watcher)?;
@@ -92,9 +90,18 @@ fn deploy_files(lab: &Lab, files: &AppFiles, name: &str, overlay: Option<&str>) 
     Ok(())
 }
 
-fn no_profile(name: &str) -> Failed {
-    let help = "add a profile.yaml: the stand-in plays what it says";
-    Diagnostics(vec![Diagnostic::error(name, 0, "", "the app has no profile").help(help)]).into()
+/// What of an app's files the lab deploys.
+pub(super) fn application<'a>(
+    files: &'a AppFiles,
+    name: &str,
+    overlay: Option<&str>,
+) -> Result<Application<'a>, Failed> {
+    let profile = files.profile.as_ref().ok_or_else(|| {
+        let help = "add a profile.yaml: the stand-in plays what it says";
+        Diagnostics(vec![Diagnostic::error(name, 0, "", "the app has no profile").help(help)])
+    })?;
+    let overlay = overlay.and_then(|overlay| files.overlays.get(overlay)).map_or(&[][..], Vec::as_slice);
+    Ok(Application { manifests: &files.manifests, overlay, profile })
 }
 
 fn status(options: &LabStatusOptions) -> Result<(), Failed> {

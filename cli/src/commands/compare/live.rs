@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result};
 use bridge::{Cluster, Prometheus};
 use datasets::apps::AppFiles;
-use lab::{Application, Lab};
+use lab::Lab;
 use load::{BaseUrl, Options, Plan, Report, Targets};
 use sim::scenario::AppChoice;
 use sim::time::{SimDuration, SimTime};
@@ -19,7 +19,7 @@ use self::disturb::{Disturbance, Place};
 use self::watch::Watch;
 use super::case::{Ages, Case, LEAD};
 use super::side::{RequestSide, Side, changes, request_name};
-use crate::commands::lab::{PATIENCE, failed, watched};
+use crate::commands::lab::{PATIENCE, application, failed, watched};
 use crate::output::{self, Failed};
 use crate::progress;
 
@@ -81,10 +81,7 @@ impl Stage {
     fn deploy(&self, case: &Case) -> Result<Deployed> {
         let choice = case.scenario.app.clone();
         let files = AppFiles::find(&choice.name)?;
-        let profile = files.profile.as_ref().context("the app has no profile: the stand-in plays what it says")?;
-        let overlay = choice.overlay.as_ref().and_then(|overlay| files.overlays.get(overlay));
-        let overlay = overlay.map_or(&[][..], Vec::as_slice);
-        let application = Application { manifests: &files.manifests, overlay, profile };
+        let application = application(&files, &choice.name, choice.overlay.as_deref()).map_err(into_error)?;
         let deployed = watched(|watcher| self.lab.deploy(&application, watcher)).map_err(into_error)?;
         let applied = Instant::now();
         watched(|watcher| self.lab.wait_until_ready(&deployed, PATIENCE, watcher)).map_err(into_error)?;
