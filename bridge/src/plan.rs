@@ -88,14 +88,7 @@ pub(crate) fn plan(write: &Write, current: &Current, context: &Context<'_>) -> R
         Write::SetImage { component, image } => {
             Ok(set(component, current, &json!({ "image": image }), "image updated"))
         }
-        Write::SetEnv { component, name, value } => {
-            let variable = match value {
-                // A source that the variable had goes: it cannot have both.
-                Some(value) => json!({ "name": name, "value": value, "valueFrom": null }),
-                None => json!({ "name": name, "$patch": "delete" }),
-            };
-            Ok(set(component, current, &json!({ "env": [variable] }), "env updated"))
-        }
+        Write::SetEnv { component, name, value } => Ok(set_env(component, name, value.as_deref(), current)),
         Write::Restart { component } => restart(component, current, context.now),
         Write::Rollback { component, revision } => rollback(component, *revision, current),
         Write::ApplyAutoscaler(spec) => Ok(apply_autoscaler(spec, current)),
@@ -118,7 +111,7 @@ fn done(call: Call, answer: String) -> Plan {
 
 /// Changes fields of the component's main container.
 fn set(component: &str, current: &Current, fields: &Value, what: &str) -> Plan {
-    let mut container = json!({ "name": main_container(component, &current.deployment) });
+    let mut container = json!({ "name": main_container(component, &current.deployment)["name"] });
     if let (Some(container), Some(fields)) = (container.as_object_mut(), fields.as_object()) {
         container.extend(fields.clone());
     }
@@ -127,10 +120,30 @@ fn set(component: &str, current: &Current, fields: &Value, what: &str) -> Plan {
 }
 
 /// The container that is called as the Deployment, or else the first.
-fn main_container(component: &str, deployment: &Value) -> Value {
+fn main_container<'a>(component: &str, deployment: &'a Value) -> &'a Value {
     let containers = deployment["spec"]["template"]["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
     let named = containers.iter().find(|container| container["name"] == component);
-    named.or(containers.first()).map_or(Value::Null, |container| container["name"].clone())
+    named.or(containers.first()).unwrap_or(&Value::Null)
+}
+
+/// Sets or removes a variable. The order is said too, since one variable may refer to those before it and a merge alone
+/// puts new ones first; `kubectl set env` puts them last (`updateEnv` in `pkg/cmd/set/env/env_resolve.go`).
+fn set_env(component: &str, name: &str, value: Option<&str>, current: &Current) -> Plan {
+    let variable = match value {
+        // A source that the variable had goes: it cannot have both.
+        Some(value) => json!({ "name": name, "value": value, "valueFrom": null }),
+        None => json!({ "name": name, "$patch": "delete" }),
+    };
+    let known = main_container(component, &current.deployment)["env"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut order: Vec<&str> = known.iter().filter_map(|variable| variable["name"].as_str()).collect();
+    match value {
+        Some(_) if order.contains(&name) => {}
+        Some(_) => order.push(name),
+        None => order.retain(|known| *known != name),
+    }
+    let order: Vec<_> = order.into_iter().map(|name| json!({ "name": name })).collect();
+    let fields = json!({ "env": [variable], "$setElementOrder/env": order });
+    set(component, current, &fields, "env updated")
 }
 
 fn set_resources(change: &ResourceChange, current: &Current) -> Result<Plan, Rejected> {

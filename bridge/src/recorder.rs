@@ -15,8 +15,9 @@ use k8s_openapi::api::core::v1::Event;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use sim::environment::Component;
 use sim::time::SimDuration;
-use sim::transition::{ObjectRef, Observer, Transition};
+use sim::transition::{ObjectRef, Observer, ReplicaCounts, Transition};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -38,6 +39,8 @@ pub struct Recorder {
 /// A finished recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
+    /// The pods of each Deployment when the recording began.
+    pub before: BTreeMap<Component, ReplicaCounts>,
     /// What happened, in order.
     pub transitions: Vec<Transition>,
     /// When a watch was lost, and so when times are too late or changes may have passed unseen.
@@ -56,6 +59,7 @@ pub struct Interruption {
 #[derive(Debug)]
 struct Notes {
     began: Instant,
+    before: BTreeMap<Component, ReplicaCounts>,
     observer: Observer,
     interruptions: Vec<Interruption>,
 }
@@ -69,7 +73,8 @@ impl Notes {
 impl Cluster {
     /// Begins to record. What is there when this returns is known, and no transition.
     pub async fn record(&self) -> Result<Recorder, Error> {
-        let notes = Notes { began: Instant::now(), observer: Observer::default(), interruptions: Vec::new() };
+        let (before, observer, interruptions) = (BTreeMap::new(), Observer::default(), Vec::new());
+        let notes = Notes { began: Instant::now(), before, observer, interruptions };
         let mut recorder = Recorder { notes: Arc::new(Mutex::new(notes)), watches: JoinSet::new() };
         let listed = [
             recorder.watch(self.all(), Objects::new(deployment_state, Observer::deployment, Observer::all_deployments)),
@@ -89,6 +94,7 @@ impl Cluster {
         }
         let mut notes = lock(&recorder.notes);
         notes.began = Instant::now();
+        notes.before = notes.observer.replicas();
         notes.observer.begin();
         drop(notes);
         Ok(recorder)
@@ -112,8 +118,12 @@ impl Recorder {
     pub async fn finish(mut self) -> Recording {
         self.watches.shutdown().await;
         let mut notes = lock(&self.notes);
-        let observer = std::mem::take(&mut notes.observer);
-        Recording { transitions: observer.finish(), interruptions: std::mem::take(&mut notes.interruptions) }
+        let Notes { before, observer, interruptions, .. } = &mut *notes;
+        Recording {
+            before: std::mem::take(before),
+            transitions: std::mem::take(observer).finish(),
+            interruptions: std::mem::take(interruptions),
+        }
     }
 
     /// Watches one kind of object. What is returned says that all of them have been listed, or why not.

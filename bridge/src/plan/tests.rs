@@ -2,12 +2,17 @@ use sim::units::{Bytes, Millicores};
 
 use super::*;
 
+/// The main container, with two variables.
+fn main(image: &str) -> Value {
+    json!({ "name": "carts", "image": image, "env": [{ "name": "B" }, { "name": "C" }] })
+}
+
 /// A Deployment with two revisions and an autoscaler of another name.
 fn current() -> Current {
     let template = |image: &str| {
         json!({
             "metadata": { "labels": { "name": "carts" } },
-            "spec": { "containers": [{ "name": "proxy", "image": "p:1" }, { "name": "carts", "image": image }] },
+            "spec": { "containers": [{ "name": "proxy", "image": "p:1" }, main(image)] },
         })
     };
     let set = |revision: &str, image: &str| {
@@ -57,21 +62,20 @@ fn fields_of_the_main_container_are_merged() {
         merge(json!({ "image": "c:3" })),
         "deployment.apps/carts image updated",
     );
-    let variable = |value: Option<&str>| Write::SetEnv {
+    let variable = |name: &str, value: Option<&str>| Write::SetEnv {
         component: carts(),
-        name: "A".to_owned(),
+        name: name.to_owned(),
         value: value.map(str::to_owned),
     };
-    check(
-        &variable(Some("1")),
-        merge(json!({ "env": [{ "name": "A", "value": "1", "valueFrom": null }] })),
-        "deployment.apps/carts env updated",
-    );
-    check(
-        &variable(None),
-        merge(json!({ "env": [{ "name": "A", "$patch": "delete" }] })),
-        "deployment.apps/carts env updated",
-    );
+    let updated = "deployment.apps/carts env updated";
+    let env = |variable: Value, order: &[&str]| {
+        let order: Vec<_> = order.iter().map(|name| json!({ "name": name })).collect();
+        merge(json!({ "env": [variable], "$setElementOrder/env": order }))
+    };
+    let set = |name: &str| json!({ "name": name, "value": "1", "valueFrom": null });
+    check(&variable("A", Some("1")), env(set("A"), &["B", "C", "A"]), updated);
+    check(&variable("B", Some("1")), env(set("B"), &["B", "C"]), updated);
+    check(&variable("B", None), env(json!({ "name": "B", "$patch": "delete" }), &["C"]), updated);
     check(
         &Write::SetResources(ResourceChange {
             component: carts(),
@@ -93,7 +97,7 @@ fn a_rollback_replaces_the_template_of_the_version_that_was_read() {
           "value": { REVISION: "2", "kubernetes.io/change-cause": "to c:1" } },
         { "op": "replace", "path": "/spec/template", "value": {
             "metadata": { "labels": { "name": "carts" } },
-            "spec": { "containers": [{ "name": "proxy", "image": "p:1" }, { "name": "carts", "image": "c:1" }] },
+            "spec": { "containers": [{ "name": "proxy", "image": "p:1" }, main("c:1")] },
         } },
     ]);
     for revision in [None, Some(0), Some(1)] {

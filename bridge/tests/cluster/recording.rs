@@ -36,6 +36,8 @@ fn a_rollout_and_a_deleted_pod_are_recorded() {
         let recording = recorder.finish().await;
         let transitions = &recording.transitions;
         assert!(recording.interruptions.is_empty(), "{:?}", recording.interruptions);
+        let known: Vec<_> = recording.before.iter().map(|(name, c)| (name.as_str(), c.wanted, c.ready)).collect();
+        assert_eq!(known, [("one", 1, 1)]);
         assert!(transitions.is_sorted_by_key(|t| t.at) && transitions.iter().all(|t| t.at <= elapsed));
         assert!(transitions.iter().all(|t| t.component.as_deref() == Some("one")), "{transitions:#?}");
 

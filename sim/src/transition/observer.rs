@@ -6,7 +6,7 @@ use crate::environment::Component;
 use crate::time::SimDuration;
 
 use super::state::Observed;
-use super::{Change, DeploymentState, ObjectRef, PodState, ReplicaSetState, Transition};
+use super::{Change, DeploymentState, ObjectRef, PodState, ReplicaCounts, ReplicaSetState, Transition};
 
 /// Makes transitions of looks at a cluster. Looks come in the order of time.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +60,11 @@ impl Observer {
     pub fn event(&mut self, at: SimDuration, object: ObjectRef, severity: String, reason: String, message: String) {
         let what = Change::Event { severity, reason, message };
         self.journal.transitions.push(Transition { at, object, component: None, what });
+    }
+
+    /// The pods of each Deployment, as it was looked at last.
+    pub fn replicas(&self) -> BTreeMap<Component, ReplicaCounts> {
+        self.deployments.iter().map(|(name, state)| (name.clone(), state.counts)).collect()
     }
 
     /// Forgets what happened so far, but not how objects look: the recording begins now.
