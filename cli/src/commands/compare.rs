@@ -11,10 +11,15 @@
 
 mod case;
 mod live;
+mod record;
 mod report;
 mod side;
+mod story;
+mod times;
 
+use anyhow::anyhow;
 use case::Case;
+use record::Record;
 use report::Compared;
 
 use crate::arguments::CompareOptions;
@@ -28,23 +33,68 @@ pub(crate) fn run(options: &CompareOptions) -> Result<(), Failed> {
     // Mistakes in the last file are said before minutes are spent on the first.
     let cases = names.iter().map(|name| Case::load(name, options)).collect::<Result<Vec<_>, Failed>>()?;
     let mut stage = live::Stage::open(options.seed)?;
-    let mut compared = Vec::new();
-    for case in &cases {
+    let (compared, failures) = each(&cases, |case| {
         output::talk(&format!("{}: {}", case.name, case.load));
-        let live = stage.play(case).map_err(Failed::Run)?;
-        let plan = case.plan(&live.ages, lab::cluster().map_err(failed)?);
-        let twin = Figures::of(&plan, &play::play(&plan, options.seed)?, options.seed);
-        let one = Compared::new(case, live, &twin);
+        let one = compare(&mut stage, case, options.seed)?;
         if !options.json && !options.markdown {
             output::data(&report::text(&one))?;
         }
-        compared.push(one);
-    }
+        Ok(one)
+    });
     if options.json {
-        output::json(&compared)
+        output::json(&compared)?;
     } else if options.markdown {
-        output::data(&report::markdown(&compared))
+        output::data(&report::markdown(&compared))?;
     } else {
-        output::data(&report::summary(&compared))
+        output::data(&report::summary(&compared))?;
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let failed = anyhow!("{} of {} comparisons failed: {}", failures.len(), cases.len(), failures.join(", "));
+    Err(Failed::Run(failed))
+}
+
+/// Plays each case in turn. One that fails is said at once, and stops neither those after it nor the report of those
+/// before it; the names of those that failed.
+fn each<T>(cases: &[Case], mut play: impl FnMut(&Case) -> Result<T, Failed>) -> (Vec<T>, Vec<String>) {
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
+    for case in cases {
+        match play(case) {
+            Ok(one) => done.push(one),
+            Err(Failed::Input(error) | Failed::Run(error)) => {
+                output::talk(&format!("error: {}: {error:#}", case.name));
+                failures.push(case.name.clone());
+            }
+        }
+    }
+    (done, failures)
+}
+
+/// One case on the lab, and then in the twin.
+fn compare(stage: &mut live::Stage, case: &Case, seed: u64) -> Result<Compared, Failed> {
+    let live = stage.play(case).map_err(Failed::Run)?;
+    let plan = case.plan(&live.ages, lab::cluster().map_err(failed)?);
+    let played = play::play(&plan, seed)?;
+    let record = Record::of_twin(&played, live.ages.load, case.disturbed_at());
+    Ok(Compared::new(case, live, &Figures::of(&plan, &played, seed), &record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_that_fails_takes_no_other_with_it() {
+        let names = ["idle", "killed-pod", "light-catalogue"];
+        let cases: Vec<_> = names.map(|name| Case::load(name, &case::tests::options()).unwrap()).into();
+        let (done, failures) = each(&cases, |case| match case.name.as_str() {
+            "killed-pod" => Err(Failed::Run(anyhow!("the lab is gone"))),
+            name => Ok(name.to_owned()),
+        });
+        assert_eq!(
+            (done, failures),
+            (vec!["idle".to_owned(), "light-catalogue".to_owned()], vec!["killed-pod".to_owned()])
+        );
     }
 }

@@ -88,6 +88,12 @@ impl Case {
         self.before.is_empty() && self.actions.is_empty() && self.scenario.faults.is_empty()
     }
 
+    /// When the first fault or action comes, since the load began.
+    pub(super) fn disturbed_at(&self) -> Option<SimDuration> {
+        let faults = self.scenario.faults.iter().map(|fault| fault.start.saturating_sub(self.begins));
+        faults.chain(self.actions.iter().map(|(at, _)| *at)).min()
+    }
+
     /// The same for the twin, on these nodes, as old as the lab was.
     pub(super) fn plan(&self, ages: &Ages, cluster: Cluster) -> Plan {
         let mut scenario = self.scenario.clone();
@@ -114,6 +120,7 @@ impl Case {
             app: Arc::clone(&self.app),
             scenario: Arc::new(scenario),
             writes: before.chain(actions).collect(),
+            recorded_from: Some(ages.load),
         }
     }
 }
@@ -166,10 +173,10 @@ fn writes(script: &Script) -> Vec<(SimDuration, Write)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn options() -> CompareOptions {
+    pub(in crate::commands::compare) fn options() -> CompareOptions {
         CompareOptions { what: Vec::new(), warm_up: None, duration: None, seed: 1, json: false, markdown: false }
     }
 

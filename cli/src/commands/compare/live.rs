@@ -6,7 +6,7 @@ mod watch;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use bridge::{Cluster, Prometheus};
+use bridge::{Cluster, Prometheus, Recording};
 use datasets::apps::AppFiles;
 use lab::Lab;
 use load::{BaseUrl, Options, Plan, Report, Targets};
@@ -16,13 +16,16 @@ use sim::workload::Workload;
 use tokio::runtime::Runtime;
 
 use self::disturb::{Disturbance, Place};
-use self::watch::Watch;
+use self::watch::{Sight, Watch};
 use super::case::{Ages, Case, LEAD};
-use super::side::{RequestSide, Side, changes, request_name};
+use super::record::{Record, Second};
+use super::side::{RequestSide, Side, request_name};
 use crate::commands::lab::{PATIENCE, application, failed, watched};
 use crate::output::{self, Failed};
 use crate::progress;
 
+/// Length of the windows in which the client is watched.
+const EVERY: SimDuration = SimDuration::SECOND;
 /// Time between two looks at what is due.
 const TICK: Duration = Duration::from_millis(100);
 /// A machine with less idle time than this was the bottleneck itself.
@@ -33,6 +36,7 @@ const STEP: Duration = Duration::from_secs(5);
 /// What the lab did.
 pub(super) struct Live {
     pub(super) side: Side,
+    pub(super) record: Record,
     pub(super) ages: Ages,
     /// Share of its time that the busiest processor was idle.
     pub(super) idle: f64,
@@ -59,7 +63,9 @@ impl Stage {
     /// The lab that is up.
     pub(super) fn open(seed: u64) -> Result<Self, Failed> {
         let lab = Lab::find().map_err(failed)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime");
+        // Its thread records what happens while this one does other things.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.context("no runtime");
         let prometheus = Prometheus::new(&lab.prometheus_url());
         Ok(Self { lab, runtime: runtime.map_err(Failed::Run)?, prometheus, seed, deployed: None })
     }
@@ -108,22 +114,40 @@ impl Stage {
     fn measure(&self, case: &Case, deployed: &Deployed, ages: Ages) -> Result<Live> {
         let (warm_up, duration) = (case.warm_up, case.duration);
         let plan = self.load(case, deployed)?;
-        let began = Instant::now();
-        let running = plan.map(|plan| load::start(plan, Options { warm_up, duration: Some(duration), every: None }));
-        let running = running.transpose().context("cannot start the load")?;
+        let recorder = self.runtime.block_on(deployed.cluster.record()).context("cannot record what happens")?;
+        let (began, recorded_before) = (Instant::now(), recorder.elapsed());
+        let options = Options { warm_up, duration: Some(duration), every: Some(EVERY) };
+        let running = plan.map(|plan| load::start(plan, options)).transpose().context("cannot start the load")?;
+        let (seen, disturbed_at) = self.play_through(case, deployed, began)?;
+        let recording = self.runtime.block_on(recorder.finish());
+        let report = running.map(load::Running::wait).transpose().context("the load ended too early")?;
+        let void = void(seen.idle, report.as_ref(), &recording);
+        let record = record(recording, recorded_before, warm_up + duration, report.as_ref(), disturbed_at);
+        let mut side = Side { components: seen.components(duration), ready: record.ready(), ..Side::default() };
+        side.requests = report.iter().flat_map(|report| &report.requests).map(request).collect();
+        self.ask_prometheus(case, &mut side, SystemTime::now() - Duration::from_nanos(duration.0))?;
+        Ok(Live { side, record, ages, idle: seen.idle, void })
+    }
+
+    /// Disturbs and watches until the measured time is over; what was seen, and when it was disturbed first.
+    fn play_through(&self, case: &Case, deployed: &Deployed, began: Instant) -> Result<(Sight, Option<SimDuration>)> {
+        let end = case.warm_up + case.duration;
         let mut disturbances = Disturbance::all(case);
+        let mut disturbed_at =
+            disturb::traffic(&case.scenario).map(|load| load.start.saturating_sub(case.begins)).min();
         let mut stress = Vec::new();
         let mut watch = Watch::new(&self.lab, &deployed.cluster);
-        let bar = progress::bar((warm_up + duration).as_secs_f64() as u64, "seconds");
-        let end = warm_up + duration;
+        let bar = progress::bar(end.as_secs_f64() as u64, "seconds");
         loop {
             let now = since(began);
             while disturbances.last().is_some_and(|next| next.at <= now) {
                 let next = disturbances.pop().expect("just seen");
                 let place = Place { case, lab: &self.lab, cluster: &deployed.cluster };
+                let at = since(began);
+                disturbed_at = Some(disturbed_at.map_or(at, |first| first.min(at)));
                 stress.extend(self.runtime.block_on(next.apply(&place)).with_context(|| format!("{next:?}"))?);
             }
-            if now >= warm_up {
+            if now >= case.warm_up {
                 watch.begin()?;
             }
             if now >= end {
@@ -138,12 +162,7 @@ impl Stage {
         let seen = watch.end()?;
         // Whatever burns in the containers ends with its connection or with them.
         drop(stress);
-        let report = running.map(load::Running::wait).transpose().context("the load ended too early")?;
-        let mut side = Side { components: seen.components(duration), ..Side::default() };
-        side.ready = changes(seen.looks.into_iter());
-        side.requests = report.iter().flat_map(|report| &report.requests).map(request).collect();
-        self.ask_prometheus(case, &mut side, SystemTime::now() - Duration::from_nanos(duration.0))?;
-        Ok(Live { side, ages, idle: seen.idle, void: void(seen.idle, report.as_ref()) })
+        Ok((seen, disturbed_at))
     }
 
     /// The load with its times counted from its own start; none if there is nothing to send.
@@ -193,10 +212,34 @@ fn request(request: &load::RequestReport) -> (String, RequestSide) {
     (request_name(&request.service, &request.request), side)
 }
 
+/// A recording with its times counted from the load's start, `recorded_before` after its own.
+fn record(
+    recording: Recording,
+    recorded_before: SimDuration,
+    end: SimDuration,
+    report: Option<&Report>,
+    disturbed_at: Option<SimDuration>,
+) -> Record {
+    let mut transitions = recording.transitions;
+    transitions.retain_mut(|transition| {
+        transition.at = transition.at.saturating_sub(recorded_before);
+        transition.at <= end
+    });
+    let second = |window: &load::WindowReport| Second {
+        to_s: window.to_s,
+        error_rate: (window.rps > 0.0).then_some(window.error_rate),
+    };
+    let seconds = report.iter().flat_map(|report| &report.windows).map(second).collect();
+    Record { before: recording.before, transitions, seconds, disturbed_at }
+}
+
 /// Why a comparison says nothing about the twin.
-fn void(idle: f64, report: Option<&Report>) -> Option<String> {
+fn void(idle: f64, report: Option<&Report>, recording: &Recording) -> Option<String> {
     if idle < LEAST_IDLE {
         return Some(format!("a processor was only {:.0} % idle: the machine itself was the bottleneck", idle * 100.0));
+    }
+    if let Some(lost) = recording.interruptions.first() {
+        return Some(format!("a watch of the cluster was lost, and with it what happened meanwhile: {}", lost.reason));
     }
     report.and_then(|report| report.warnings().into_iter().next())
 }

@@ -1,11 +1,19 @@
 //! The comparison as text, as Markdown and as data.
 
+mod difference;
+mod disturbance;
+
 use agents::render::Table;
 use serde::Serialize;
 
+pub(super) use self::difference::Quantity;
+use self::difference::{Difference, differences};
 use super::case::Case;
 use super::live::Live;
+use super::record::Record;
 use super::side::{ComponentSide, RequestSide, Side};
+use super::story::{self, Row};
+use super::times::{self, Time};
 use crate::commands::figures::{ms, percent, rate};
 use crate::commands::simulate::figures::Figures;
 
@@ -24,125 +32,52 @@ pub(super) struct Compared {
     idle: f64,
     twin: Side,
     lab: Side,
+    /// When the first fault or action came, in seconds since the load began; null if none did.
+    disturbed_s: Option<DisturbedAt>,
+    /// How long each side took to show it, to be Ready again and to serve again; empty if nothing was disturbed.
+    times: Vec<Time>,
+    /// What happened to the objects since then; empty if nothing was disturbed.
+    happened: Vec<Row>,
     differences: Vec<Difference>,
 }
 
-/// One figure of both sides.
-#[derive(Clone, Debug, Serialize)]
-struct Difference {
-    what: Quantity,
-    of: String,
+/// On each side's own clock.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct DisturbedAt {
     twin: f64,
     lab: f64,
-    /// Twin over lab, less one; of a share: twin less lab.
-    off: f64,
-    /// How far it may be off in the median case.
-    aim: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Quantity {
-    Rate,
-    Errors,
-    Mean,
-    P99,
-    Cpu,
-    Throttled,
-    Memory,
-}
-
-impl Quantity {
-    const ALL: [Self; 7] = [Self::Rate, Self::Errors, Self::Mean, Self::P99, Self::Cpu, Self::Throttled, Self::Memory];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Rate => "rate",
-            Self::Errors => "errors",
-            Self::Mean => "mean",
-            Self::P99 => "p99",
-            Self::Cpu => "CPU",
-            Self::Throttled => "throttled",
-            Self::Memory => "memory",
-        }
-    }
-
-    /// What the twin aims at.
-    const fn aim(self) -> f64 {
-        match self {
-            Self::Rate => 0.03,
-            Self::Errors | Self::Throttled => 0.05,
-            Self::Mean => 0.15,
-            Self::P99 => 0.3,
-            Self::Cpu | Self::Memory => 0.1,
-        }
-    }
-
-    const fn is_share(self) -> bool {
-        matches!(self, Self::Errors | Self::Throttled)
-    }
-
-    /// Below this on both sides a ratio says nothing: a few millicores are a scrape more or less.
-    const fn negligible(self) -> f64 {
-        match self {
-            Self::Cpu => 5.0,
-            Self::Memory => 10.0,
-            Self::Rate => 0.5,
-            Self::Errors | Self::Mean | Self::P99 | Self::Throttled => 0.0,
-        }
-    }
 }
 
 impl Compared {
-    pub(super) fn new(case: &Case, live: Live, twin: &Figures) -> Self {
-        let began = live.ages.load.0 as f64 / 1e9;
-        let twin = Side::of_twin(twin, began);
+    pub(super) fn new(case: &Case, live: Live, twin: &Figures, twin_record: &Record) -> Self {
+        let twin = Side::of_twin(twin, twin_record);
+        let (lab, lab_record) = (live.side, live.record);
+        let disturbed = twin_record.disturbed_at.zip(lab_record.disturbed_at);
+        let times = times::side_by_side(twin_record, &lab_record);
         Self {
             name: case.name.clone(),
             description: case.description.clone(),
             load: case.load.clone(),
-            age_s: began,
+            age_s: live.ages.load.0 as f64 / 1e9,
             measured_s: case.duration.as_secs_f64(),
             void: live.void,
             idle: live.idle,
-            differences: differences(&twin, &live.side),
+            disturbed_s: disturbed.map(|(twin, lab)| DisturbedAt { twin: twin.as_secs_f64(), lab: lab.as_secs_f64() }),
+            differences: differences(&twin, &lab, &times),
+            happened: story::side_by_side(twin_record, &lab_record),
+            times,
             twin,
-            lab: live.side,
+            lab,
         }
     }
-}
-
-fn differences(twin: &Side, lab: &Side) -> Vec<Difference> {
-    let mut all = Vec::new();
-    let mut note = |what: Quantity, of: &str, twin: Option<f64>, lab: Option<f64>| {
-        let (Some(twin), Some(lab)) = (twin, lab) else { return };
-        if twin.max(lab) < what.negligible() {
-            return;
-        }
-        let off = if what.is_share() { twin - lab } else { twin / lab - 1.0 };
-        all.push(Difference { what, of: of.to_owned(), twin, lab, off, aim: what.aim() });
-    };
-    for (name, lab) in &lab.requests {
-        let Some(twin) = twin.requests.get(name) else { continue };
-        note(Quantity::Rate, name, Some(twin.rps), Some(lab.rps));
-        note(Quantity::Errors, name, Some(twin.error_rate), Some(lab.error_rate));
-        note(Quantity::Mean, name, twin.mean_ms, lab.mean_ms);
-        note(Quantity::P99, name, twin.p99_ms, lab.p99_ms);
-    }
-    for (name, lab) in &lab.components {
-        let Some(twin) = twin.components.get(name) else { continue };
-        note(Quantity::Cpu, name, Some(twin.cpu_m), Some(lab.cpu_m));
-        if twin.throttled_ratio.max(lab.throttled_ratio) > 0.0 {
-            note(Quantity::Throttled, name, Some(twin.throttled_ratio), Some(lab.throttled_ratio));
-        }
-        note(Quantity::Memory, name, Some(twin.memory_mib), Some(lab.memory_mib));
-    }
-    all
 }
 
 pub(super) fn text(one: &Compared) -> String {
     let mut parts = vec![head(one), requests(one).text("no requests"), components(one).text("no components")];
-    parts.extend(timeline(one));
+    match one.disturbed_s {
+        Some(at) => parts.extend(disturbance::text(at, &one.times, &one.happened)),
+        None => parts.extend(timeline(one)),
+    }
     parts.join("\n\n")
 }
 
@@ -214,10 +149,10 @@ fn components(one: &Compared) -> Table {
     table
 }
 
-/// How many pods were ready, where that changed.
+/// How many pods were ready, where that changed though nothing was disturbed.
 fn timeline(one: &Compared) -> Option<String> {
     let told = |side: &Side| -> Vec<String> {
-        side.ready.iter().map(|(at, component, ready)| format!("{at:.0} s {component} {ready}")).collect()
+        side.ready.iter().map(|(at, component, ready)| format!("{at:.1} s {component} {ready}")).collect()
     };
     let (twin, lab) = (told(&one.twin), told(&one.lab));
     (!twin.is_empty() || !lab.is_empty()).then(|| {
@@ -226,35 +161,9 @@ fn timeline(one: &Compared) -> Option<String> {
     })
 }
 
-/// By quantity over all cases: how far off in the median, and where at worst.
-fn verdicts(all: &[Compared]) -> Table {
-    let mut table = Table::new(["QUANTITY", "FIGURES", "MEDIAN OFF", "AIM", "WORST OFF", "WHERE"]).numbers_from(1);
-    for what in Quantity::ALL {
-        let valid = all.iter().filter(|one| one.void.is_none());
-        let figures = valid.flat_map(|one| one.differences.iter().map(move |d| (one, d)));
-        let mut found: Vec<_> = figures.filter(|(_, d)| d.what == what && d.off.is_finite()).collect();
-        if found.is_empty() {
-            continue;
-        }
-        found.sort_by(|a, b| a.1.off.abs().total_cmp(&b.1.off.abs()));
-        let show = |off: f64| if what.is_share() { format!("{off:+.3}") } else { format!("{:+.1} %", off * 100.0) };
-        let (case, worst) = found[found.len() - 1];
-        let aim = if what.is_share() { format!("{:.2}", what.aim()) } else { format!("{:.0} %", what.aim() * 100.0) };
-        table.row([
-            what.name().to_owned(),
-            found.len().to_string(),
-            show(found[found.len() / 2].1.off.abs()),
-            aim,
-            show(worst.off),
-            format!("{}: {}", case.name, worst.of),
-        ]);
-    }
-    table
-}
-
 pub(super) fn summary(all: &[Compared]) -> String {
     let void = all.iter().filter(|one| one.void.is_some()).count();
-    format!("{} cases, {void} void\n\n{}", all.len(), verdicts(all).text("nothing to compare"))
+    format!("{} cases, {void} void\n\n{}", all.len(), difference::verdicts(all).text("nothing to compare"))
 }
 
 /// For a README: one section a case and the summary.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::record::Record;
 use crate::commands::simulate::figures::Figures;
 
 /// One play. Null where a side cannot say.
@@ -45,8 +46,7 @@ pub(super) struct ComponentSide {
 }
 
 impl Side {
-    /// The twin's. `load_began` is on its clock.
-    pub(super) fn of_twin(figures: &Figures, load_began_s: f64) -> Self {
+    pub(super) fn of_twin(figures: &Figures, record: &Record) -> Self {
         let requests = figures.requests.iter().map(|r| {
             let side = RequestSide {
                 rps: r.rps,
@@ -68,41 +68,10 @@ impl Side {
             };
             (name.clone(), side)
         });
-        let looks = figures.windows.iter().map(|window| {
-            let ready = window.services.iter().map(|(name, s)| (name.clone(), s.replicas_ready));
-            (window.to_s - load_began_s, ready.collect())
-        });
-        Self { requests: requests.collect(), components: components.collect(), ready: changes(looks) }
+        Self { requests: requests.collect(), components: components.collect(), ready: record.ready() }
     }
 }
 
 pub(super) fn request_name(service: &str, request: &str) -> String {
     format!("{service} {request}")
-}
-
-/// What changed between looks at how many pods are ready; the first look is the start.
-pub(super) fn changes(looks: impl Iterator<Item = (f64, BTreeMap<String, u32>)>) -> Vec<(f64, String, u32)> {
-    let mut known: Option<BTreeMap<String, u32>> = None;
-    let mut changes = Vec::new();
-    for (at, look) in looks {
-        if let Some(known) = &known {
-            let changed = look.iter().filter(|(name, ready)| known.get(*name) != Some(ready));
-            changes.extend(changed.map(|(name, ready)| (at, name.clone(), *ready)));
-        }
-        known = Some(look);
-    }
-    changes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_changes_are_told() {
-        let look = |at: f64, ready: u32| (at, BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), ready)]));
-        let looks = [look(0.0, 1), look(1.0, 1), look(2.0, 0), look(3.0, 0), look(4.0, 2)];
-        let told = changes(looks.into_iter());
-        assert_eq!(told, [(2.0, "b".to_owned(), 0), (4.0, "b".to_owned(), 2)]);
-    }
 }

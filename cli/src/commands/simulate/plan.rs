@@ -45,6 +45,8 @@ pub(in crate::commands) struct Plan {
     pub(in crate::commands) focus: Vec<Component>,
     /// What is changed on the way.
     pub(in crate::commands) writes: Vec<(SimTime, Write)>,
+    /// From when on it is recorded what happens to the cluster's objects.
+    pub(in crate::commands) recorded_from: Option<SimTime>,
 }
 
 pub(in crate::commands) fn plan(options: &SimulateOptions) -> Result<Plan, Failed> {
@@ -93,6 +95,7 @@ fn of_app(options: &SimulateOptions) -> Result<Plan, Failed> {
         app: Arc::new(app),
         focus,
         writes: Vec::new(),
+        recorded_from: None,
     })
 }
 
@@ -161,6 +164,7 @@ fn of_scenario(options: &SimulateOptions) -> Result<Plan, Failed> {
         app: loaded.app,
         scenario: Arc::new(scenario),
         writes: Vec::new(),
+        recorded_from: None,
     })
 }
 

@@ -1,14 +1,16 @@
 //! Plays the plan and looks at each window of it.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use indicatif::ProgressBar;
-use sim::environment::{Environment, Observation, Query, Stage, Write, ready};
+use sim::environment::{Component, Environment, Observation, Query, Stage, Write, ready};
 use sim::episode::{ComponentTruth, WorldEvent};
 use sim::promql::{self, Value};
 use sim::time::{SimDuration, SimTime};
 use sim::traffic::{RequestStatistics, ServiceStatistics, Statistics};
+use sim::transition::{Observer, ReplicaCounts, Transition};
 use sim::world::Twin;
 
 use super::plan::Plan;
@@ -17,6 +19,8 @@ use crate::progress;
 
 /// How far the world runs between two looks at the progress bar.
 const STRIDE: SimDuration = SimDuration::from_secs(5);
+/// How often the cluster's objects are looked at while they are recorded.
+const RESOLUTION: SimDuration = SimDuration::from_millis(1);
 
 /// What happened in a part of the measured time.
 pub(in crate::commands) struct Window {
@@ -53,6 +57,17 @@ pub(in crate::commands) struct Played {
     pub(in crate::commands) events: u64,
     /// Wall time of the measured time.
     pub(in crate::commands) wall_s: f64,
+    /// What happened to the cluster's objects, by the time since [`Plan::recorded_from`].
+    pub(in crate::commands) transitions: Vec<Transition>,
+    /// The pods of each Deployment then.
+    pub(in crate::commands) before: BTreeMap<Component, ReplicaCounts>,
+}
+
+/// A recording of what happens to the cluster's objects.
+struct Recording {
+    began: SimTime,
+    before: BTreeMap<Component, ReplicaCounts>,
+    observer: Observer,
 }
 
 /// Something that the scenario does to the world.
@@ -69,6 +84,7 @@ pub(in crate::commands) fn play(plan: &Plan, seed: u64) -> Result<Played, Failed
         twin: Twin::new(&plan.app, &plan.scenario, seed),
         changes: changes(plan),
         writes: &plan.writes,
+        recording: None,
         bar: &bar,
     };
     let played = player.play(plan).map_err(Failed::Run);
@@ -92,6 +108,7 @@ struct Player<'a> {
     twin: Twin,
     changes: Vec<(SimTime, Change)>,
     writes: &'a [(SimTime, Write)],
+    recording: Option<Recording>,
     bar: &'a ProgressBar,
 }
 
@@ -102,6 +119,9 @@ impl Player<'_> {
         if let Some(settled) = plan.settled {
             self.advance(settled)?;
             unready = self.unready();
+        }
+        if let Some(from) = plan.recorded_from {
+            self.record(from)?;
         }
         self.advance(plan.measured_from)?;
         // A new window, for requests and for CPU.
@@ -126,6 +146,8 @@ impl Player<'_> {
         let nodes = &plan.scenario.cluster.nodes;
         let nodes_busy = self.twin.nodes_busy().into_iter().zip(busy).zip(nodes).map(share).collect();
         let total = total(&windows).context("nothing was measured: the duration is zero")?;
+        let recording = self.recording.take();
+        let (before, observer) = recording.map(|recording| (recording.before, recording.observer)).unwrap_or_default();
         Ok(Played {
             dashboards: total.components.iter().map(|c| self.dashboard(plan, &c.component)).collect(),
             windows: if plan.every.is_some() { windows } else { Vec::new() },
@@ -134,7 +156,21 @@ impl Player<'_> {
             unready,
             events: self.twin.events() - events,
             wall_s,
+            transitions: observer.finish(),
+            before,
         })
+    }
+
+    /// Lets the world run until `from`, and begins to record.
+    fn record(&mut self, from: SimTime) -> anyhow::Result<()> {
+        self.advance(SimTime(from.0.saturating_sub(RESOLUTION.0)))?;
+        let mut observer = Observer::default();
+        self.twin.drain_journal();
+        let began = self.twin.now();
+        self.twin.run_observed(from, began, RESOLUTION, &mut observer);
+        observer.begin();
+        self.recording = Some(Recording { began: from, before: observer.replicas(), observer });
+        Ok(())
     }
 
     /// Lets the world run, and does to it what is due before that; what is due then belongs to the next window.
@@ -168,7 +204,11 @@ impl Player<'_> {
 
     fn run_until(&mut self, until: SimTime) {
         while self.twin.now() < until {
-            self.twin.run_until((self.twin.now() + STRIDE).min(until));
+            let to = (self.twin.now() + STRIDE).min(until);
+            match &mut self.recording {
+                Some(Recording { began, observer, .. }) => self.twin.run_observed(to, *began, RESOLUTION, observer),
+                None => self.twin.run_until(to),
+            }
             self.bar.set_position(self.twin.now().0 / 1_000_000_000);
         }
     }

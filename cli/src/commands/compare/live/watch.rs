@@ -1,5 +1,5 @@
-//! What is seen of the cluster meanwhile: pods through the API server, CPU and memory from the control groups, which
-//! tell to the nanosecond what cAdvisor tells every ten seconds.
+//! What the pods use meanwhile: CPU and memory from the control groups, which tell to the nanosecond what cAdvisor tells
+//! every ten seconds.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ pub(super) struct Watch<'a> {
     lab: &'a Lab,
     cluster: &'a Cluster,
     next: SimDuration,
-    looks: Vec<(f64, BTreeMap<String, u32>)>,
+    /// Ready pods by component, as they were seen last.
+    ready: BTreeMap<String, u32>,
     /// By UID.
     pods: BTreeMap<String, Seen>,
     /// The processors when the measurement began.
@@ -35,7 +36,7 @@ struct Seen {
 
 /// Everything that was seen.
 pub(super) struct Sight {
-    pub(super) looks: Vec<(f64, BTreeMap<String, u32>)>,
+    ready: BTreeMap<String, u32>,
     pods: BTreeMap<String, Seen>,
     /// Idle share of the busiest processor.
     pub(super) idle: f64,
@@ -43,8 +44,8 @@ pub(super) struct Sight {
 
 impl<'a> Watch<'a> {
     pub(super) fn new(lab: &'a Lab, cluster: &'a Cluster) -> Self {
-        let (looks, pods) = (Vec::new(), BTreeMap::new());
-        Self { lab, cluster, next: SimDuration::ZERO, looks, pods, processors: None }
+        let (ready, pods) = (BTreeMap::new(), BTreeMap::new());
+        Self { lab, cluster, next: SimDuration::ZERO, ready, pods, processors: None }
     }
 
     /// The measurement begins, if it has not.
@@ -65,10 +66,10 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         self.next = now + EVERY;
-        let mut ready = BTreeMap::new();
+        self.ready.clear();
         for pod in self.cluster.pods().await? {
             let Some(component) = pod.component else { continue };
-            *ready.entry(component.clone()).or_default() += u32::from(pod.ready);
+            *self.ready.entry(component.clone()).or_default() += u32::from(pod.ready);
             let nothing = PodUsage::default();
             self.pods.entry(pod.uid).or_insert(Seen { component, before: nothing, latest: nothing });
         }
@@ -76,14 +77,13 @@ impl<'a> Watch<'a> {
         for (uid, seen) in &mut self.pods {
             seen.latest = self.lab.pod_usage(uid).unwrap_or(seen.latest);
         }
-        self.looks.push((now.as_secs_f64(), ready));
         Ok(())
     }
 
     pub(super) fn end(self) -> Result<Sight> {
         let before = self.processors.context("the measurement never began")?;
         let shares = processors()?.into_iter().zip(before).map(|(now, before)| now.idle_since(before));
-        Ok(Sight { looks: self.looks, pods: self.pods, idle: shares.fold(1.0, f64::min) })
+        Ok(Sight { ready: self.ready, pods: self.pods, idle: shares.fold(1.0, f64::min) })
     }
 }
 
@@ -98,9 +98,8 @@ impl Sight {
             *throttled += latest.throttled_periods.saturating_sub(before.throttled_periods);
             side.memory_mib = side.memory_mib.max(Bytes(latest.working_set.0).mebibytes());
         }
-        let ready = self.looks.last().map(|(_, ready)| ready);
         let finish = |(name, (side, periods, throttled)): (String, (ComponentSide, u64, u64))| {
-            let ready = ready.and_then(|ready| ready.get(&name)).copied().unwrap_or_default();
+            let ready = self.ready.get(&name).copied().unwrap_or_default();
             (name, ComponentSide { throttled_ratio: throttled as f64 / periods.max(1) as f64, ready, ..side })
         };
         components.into_iter().map(finish).collect()

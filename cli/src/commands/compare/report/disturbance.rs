@@ -1,0 +1,39 @@
+//! What the disturbance did, side by side.
+
+use agents::render::Table;
+
+use super::DisturbedAt;
+use crate::commands::compare::story::{Row, Seen};
+use crate::commands::compare::times::{Lapse, Time};
+use crate::commands::figures::none;
+
+/// The times, what they were read off, and everything that happened.
+pub(super) fn text(at: DisturbedAt, times: &[Time], happened: &[Row]) -> [String; 2] {
+    let mut summary = Table::new(["", "TWIN s", "LAB s", "WHAT WAS SEEN (twin; lab)"]).numbers_from(1);
+    for Time { what, twin, lab } in times {
+        let why = if twin.why == lab.why { twin.why.clone() } else { format!("{}; {}", twin.why, lab.why) };
+        summary.row([what.name().to_owned(), lapse(twin), lapse(lab), why]);
+    }
+    let mut story = Table::new(["COMPONENT", "WHAT HAPPENED", "TWIN s", "LAB s"]).numbers_from(2);
+    for Row { component, what, twin, lab } in happened {
+        story.row([component.clone(), what.to_string(), seen(*twin), seen(*lab)]);
+    }
+    let intro = format!(
+        "disturbed {:.3} s (twin) and {:.3} s (lab) after the load began; all times in seconds since then",
+        at.twin, at.lab
+    );
+    [format!("{intro}\n\n{}", summary.text("")), story.text("nothing happened to the objects")]
+}
+
+fn lapse(lapse: &Lapse) -> String {
+    lapse.seconds.map_or_else(none, |seconds| format!("{seconds:.3}"))
+}
+
+/// When, and how often if that was more than once.
+fn seen(seen: Option<Seen>) -> String {
+    match seen {
+        None => none(),
+        Some(Seen { at_s, count: 1 }) => format!("{at_s:.3}"),
+        Some(Seen { at_s, count }) => format!("{count} × from {at_s:.3}"),
+    }
+}
