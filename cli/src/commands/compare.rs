@@ -82,7 +82,42 @@ fn compare(stage: &mut live::Stage, case: &Case, seed: u64) -> Result<Compared, 
 
 #[cfg(test)]
 mod tests {
+    use sim::time::{SimDuration, SimTime};
+
     use super::*;
+
+    /// The twin's side of a comparison that ships, 60 s after its manifests were applied.
+    fn twin(name: &str) -> Record {
+        let case = Case::load(name, &case::tests::options()).unwrap();
+        let load = SimTime::ZERO + case.begins.max(SimDuration::from_secs(60));
+        let plan = case.plan(&case::Ages { before: load, load }, lab::cluster().unwrap());
+        Record::of_twin(&play::play(&plan, 1).unwrap(), load, case.disturbed_at())
+    }
+
+    #[test]
+    fn a_deleted_pod_is_seen_and_replaced_and_the_client_is_served_again() {
+        let record = twin("killed-pod");
+        let [detect, ready, recover] = <[_; 3]>::try_from(times::side_by_side(&record, &record)).unwrap();
+        let seconds = |time: &times::Time| time.twin.seconds.unwrap();
+        assert!(seconds(&detect) < 1.0, "{detect:?}");
+        assert!(seconds(&ready) > 1.0 && seconds(&recover) > 1.0, "{ready:?} {recover:?}");
+        assert_eq!(
+            record.ready().iter().map(|(_, component, ready)| (component.as_str(), *ready)).collect::<Vec<_>>(),
+            [("catalogue", 0), ("catalogue", 1)]
+        );
+        let rows = story::side_by_side(&record, &record);
+        assert!(
+            !rows.is_empty() && rows.iter().all(|row| row.twin == row.lab && row.component == "catalogue"),
+            "{rows:#?}"
+        );
+    }
+
+    #[test]
+    fn where_nothing_is_disturbed_nothing_is_told() {
+        let record = twin("light-catalogue");
+        assert_eq!((record.ready().len(), record.seconds.len()), (0, 60));
+        assert!(times::side_by_side(&record, &record).is_empty() && story::side_by_side(&record, &record).is_empty());
+    }
 
     #[test]
     fn a_case_that_fails_takes_no_other_with_it() {
