@@ -85,8 +85,10 @@ pub(super) fn side_by_side(twin: &Record, lab: &Record) -> Vec<Row> {
             rows.push(Row { component, what, twin: twin.get(nth).copied(), lab: lab.get(nth).copied() });
         }
     }
-    let at = |row: &Row| row.lab.or(row.twin).map_or(f64::MAX, |seen| seen.at_s);
-    rows.sort_by(|a, b| at(a).total_cmp(&at(b)));
+    // Of what came at the same moment in the lab the twin may know which came first.
+    let at =
+        |row: &Row| [row.lab.or(row.twin), row.twin.or(row.lab)].map(|seen| seen.map_or(f64::MAX, |seen| seen.at_s));
+    rows.sort_by(|a, b| at(a).partial_cmp(&at(b)).expect("times are numbers"));
     rows
 }
 

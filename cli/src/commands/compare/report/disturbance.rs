@@ -9,10 +9,14 @@ use crate::commands::figures::none;
 
 /// The times, what they were read off, and everything that happened.
 pub(super) fn text(at: DisturbedAt, times: &[Time], happened: &[Row]) -> [String; 2] {
-    let mut summary = Table::new(["", "TWIN s", "LAB s", "WHAT WAS SEEN (twin; lab)"]).numbers_from(1);
+    let mut summary = Table::new(["TIME", "WHAT WAS SEEN THEN", "TWIN s", "LAB s"]).numbers_from(2);
     for Time { what, twin, lab } in times {
-        let why = if twin.why == lab.why { twin.why.clone() } else { format!("{}; {}", twin.why, lab.why) };
-        summary.row([what.name().to_owned(), lapse(twin), lapse(lab), why]);
+        if twin.why == lab.why {
+            summary.row([what.name().to_owned(), twin.why.clone(), lapse(twin), lapse(lab)]);
+        } else {
+            summary.row([what.name().to_owned(), twin.why.clone(), lapse(twin), String::new()]);
+            summary.row([what.name().to_owned(), lab.why.clone(), String::new(), lapse(lab)]);
+        }
     }
     let mut story = Table::new(["COMPONENT", "WHAT HAPPENED", "TWIN s", "LAB s"]).numbers_from(2);
     for Row { component, what, twin, lab } in happened {
