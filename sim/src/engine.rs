@@ -146,6 +146,7 @@ impl<E: Copy> Queue<E> {
     #[inline]
     pub fn pop_until(&mut self, limit: SimTime) -> Option<(SimTime, E)> {
         self.one_shots.settle();
+        self.timers.settle();
         let (one_shot, timer, ring) = self.heads();
         let earliest = one_shot.min(timer).min(ring);
         if earliest.time > limit || earliest == Stamp::NEVER {

@@ -54,6 +54,13 @@ impl IndexedHeap {
         self.nodes.first().map(|node| node.slot)
     }
 
+    /// The second earliest stamp; [`Stamp::NEVER`] if there is none.
+    #[inline]
+    fn second(&self) -> Stamp {
+        let children = self.nodes.iter().skip(1).take(4);
+        children.fold(Stamp::NEVER, |earliest, node| earliest.min(node.stamp))
+    }
+
     pub(super) fn stamp(&self, slot: u32) -> Option<Stamp> {
         self.nodes.get(self.positions[slot as usize] as usize).map(|node| node.stamp)
     }
@@ -103,9 +110,15 @@ impl IndexedHeap {
 }
 
 /// The timers and what they fire.
+///
+/// A timer that fires stays at the root of the heap, where its stamp, before all others, keeps the heap in order: what
+/// handles the event nearly always sets the same timer anew, and then it sinks from there. Taken out and put back, it
+/// would cost a sift over the whole height each time.
 #[derive(Clone, Debug)]
 pub(super) struct Timers<E> {
     heap: IndexedHeap,
+    /// The timer that fired last, as long as it is at the root without being set.
+    fired: Option<u32>,
     /// By slot; read only while the slot is in the heap.
     events: Vec<Option<E>>,
     free: Vec<u32>,
@@ -113,7 +126,7 @@ pub(super) struct Timers<E> {
 
 impl<E> Default for Timers<E> {
     fn default() -> Self {
-        Self { heap: IndexedHeap::default(), events: Vec::new(), free: Vec::new() }
+        Self { heap: IndexedHeap::default(), fired: None, events: Vec::new(), free: Vec::new() }
     }
 }
 
@@ -129,38 +142,50 @@ impl<E: Copy> Timers<E> {
     #[inline]
     pub(super) fn remove(&mut self, timer: TimerIx) {
         debug_assert!(!self.free.contains(&timer.0), "{timer:?} was removed twice");
-        self.heap.remove(timer.0);
+        self.clear(timer);
         self.free.push(timer.0);
     }
 
     #[inline]
     pub(super) fn set(&mut self, timer: TimerIx, stamp: Stamp, event: E) {
+        self.fired.take_if(|fired| *fired == timer.0);
         self.events[timer.0 as usize] = Some(event);
         self.heap.set(timer.0, stamp);
     }
 
     #[inline]
     pub(super) fn clear(&mut self, timer: TimerIx) {
+        self.fired.take_if(|fired| *fired == timer.0);
         self.heap.remove(timer.0);
     }
 
     pub(super) fn expiry(&self, timer: TimerIx) -> Option<SimTime> {
-        self.heap.stamp(timer.0).map(|stamp| stamp.time)
+        let stamp = self.heap.stamp(timer.0).filter(|_| self.fired != Some(timer.0));
+        stamp.map(|stamp| stamp.time)
+    }
+
+    /// Takes the timer that fired last out of the heap, if it has not been set since.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if let Some(fired) = self.fired.take() {
+            self.heap.remove(fired);
+        }
     }
 
     #[inline]
     pub(super) fn first(&self) -> Stamp {
-        self.heap.first()
+        if self.fired.is_some() { self.heap.second() } else { self.heap.first() }
     }
 
+    /// The event of the earliest timer, of timers that have been settled.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<E> {
-        let slot = self.heap.first_slot()?;
-        self.heap.remove(slot);
-        self.events[slot as usize]
+        debug_assert!(self.fired.is_none(), "popped twice without settling");
+        self.fired = self.heap.first_slot();
+        self.events[self.fired? as usize]
     }
 
     pub(super) fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() - usize::from(self.fired.is_some())
     }
 }
