@@ -3,6 +3,7 @@
 //! A *window* is the time since the last reset. Latencies are kept with three significant digits
 //! (`hdrhistogram`), their mean and spread exactly.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
@@ -11,11 +12,18 @@ use super::Failure;
 use crate::ids::ServiceIx;
 use crate::time::SimDuration;
 
+/// Latencies recorded since the histogram was last brought up to date, at most.
+const RECENT: usize = 16;
+
 /// Latencies of one kind.
 #[derive(Clone, Debug)]
 pub struct Latency {
-    /// Microseconds. Shared between forks until one of them goes on.
+    /// Microseconds, without the recent ones. Shared between forks until one of them goes on.
     histogram: Arc<Histogram<u32>>,
+    /// Microseconds of those that the histogram does not have yet, and how many they are. To make sure that it is not
+    /// shared takes an atomic operation, too slow for every single one.
+    recent: [u64; RECENT],
+    recent_count: usize,
     count: u64,
     /// Nanoseconds.
     sum: u128,
@@ -25,12 +33,18 @@ pub struct Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { histogram: empty(), count: 0, sum: 0, squares: 0.0 }
+        Self { histogram: empty(), recent: [0; RECENT], recent_count: 0, count: 0, sum: 0, squares: 0.0 }
     }
 }
 
 fn empty() -> Arc<Histogram<u32>> {
     Arc::new(Histogram::new(3).expect("three digits are supported"))
+}
+
+fn record_all(histogram: &mut Histogram<u32>, micros: &[u64]) {
+    for &value in micros {
+        histogram.record(value).expect("the histogram grows with its values");
+    }
 }
 
 impl Latency {
@@ -40,8 +54,11 @@ impl Latency {
         self.count += 1;
         self.sum += u128::from(took.0);
         self.squares += took.as_secs_f64() * took.as_secs_f64();
-        let histogram = Arc::make_mut(&mut self.histogram);
-        histogram.record(took.0.div_ceil(1_000)).expect("the histogram grows with its values");
+        self.recent[self.recent_count] = took.0.div_ceil(1_000);
+        self.recent_count += 1;
+        if self.recent_count == RECENT {
+            self.count_recent();
+        }
     }
 
     /// Adds those of another window.
@@ -49,8 +66,24 @@ impl Latency {
         self.count += other.count;
         self.sum += other.sum;
         self.squares += other.squares;
+        self.count_recent();
         let histogram = Arc::make_mut(&mut self.histogram);
-        histogram.add(&*other.histogram).expect("the histogram grows with its values");
+        histogram.add(&*other.complete()).expect("the histogram grows with its values");
+    }
+
+    /// Brings the histogram up to date.
+    fn count_recent(&mut self) {
+        let count = std::mem::take(&mut self.recent_count);
+        record_all(Arc::make_mut(&mut self.histogram), &self.recent[..count]);
+    }
+
+    /// The histogram with all of them.
+    fn complete(&self) -> Cow<'_, Histogram<u32>> {
+        let mut histogram = Cow::Borrowed(&*self.histogram);
+        if self.recent_count > 0 {
+            record_all(histogram.to_mut(), &self.recent[..self.recent_count]);
+        }
+        histogram
     }
 
     fn reset(&mut self) {
@@ -59,7 +92,7 @@ impl Latency {
             Some(_) => {}
             None => self.histogram = empty(),
         }
-        (self.count, self.sum, self.squares) = (0, 0, 0.0);
+        (self.recent_count, self.count, self.sum, self.squares) = (0, 0, 0, 0.0);
     }
 
     /// How many there are.
@@ -80,17 +113,17 @@ impl Latency {
 
     /// A quantile in seconds; 0.99 is the 99th percentile.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        (self.count > 0).then(|| self.histogram.value_at_quantile(q) as f64 / 1e6)
+        (self.count > 0).then(|| self.complete().value_at_quantile(q) as f64 / 1e6)
     }
 
     /// The longest in seconds, exact to three digits.
     pub fn max(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.histogram.max() as f64 / 1e6)
+        (self.count > 0).then(|| self.complete().max() as f64 / 1e6)
     }
 
     /// Share of them that are at most so long.
     pub fn share_within(&self, time: SimDuration) -> Option<f64> {
-        (self.count > 0).then(|| self.histogram.quantile_below(time.0 / 1_000))
+        (self.count > 0).then(|| self.complete().quantile_below(time.0 / 1_000))
     }
 }
 
