@@ -36,7 +36,8 @@ impl Histograms {
         let series = &mut self.series[at];
         series.count += 1;
         series.sum += seconds;
-        if let Some(bucket) = bounds.iter().position(|&bound| seconds <= bound) {
+        let bucket = bounds.partition_point(|&bound| bound < seconds);
+        if bucket < bounds.len() {
             self.buckets[at * bounds.len() + bucket] += 1;
         }
     }
