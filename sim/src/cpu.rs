@@ -27,6 +27,8 @@ mod newly_idle;
 mod pool;
 mod share;
 
+use std::hint::select_unpredictable;
+
 use self::fixed::{FULL_SPEED, Work, whole, work};
 use self::group::Group;
 pub use self::pool::PERIOD;
@@ -165,8 +167,10 @@ pub struct NodeCpu {
     contenders: u32,
     /// Cores are shared: somebody runs at less than full speed.
     is_full: bool,
-    /// The earliest of `dues`, unless [`Self::changed`].
+    /// The earliest of `dues`, the first group that has it and whether others have it too, unless [`Self::changed`].
     due: SimTime,
+    first_due: usize,
+    is_tied: bool,
     /// Something has changed at this moment, and what follows for the others has not been worked out yet: more
     /// may change before time goes on.
     changed: Option<SimTime>,
@@ -193,6 +197,8 @@ impl NodeCpu {
             contenders: 0,
             is_full: false,
             due: SimTime::NEVER,
+            first_due: 0,
+            is_tied: false,
             changed: None,
             retired: 0,
         }
@@ -220,7 +226,7 @@ impl NodeCpu {
 
     /// A container is gone, and its threads with it, unfinished.
     pub fn remove_group(&mut self, now: SimTime, ix: GroupIx) {
-        self.change(now);
+        self.begin_change(now);
         let mut group = self.groups[ix.0 as usize].take().expect("the group exists");
         self.retired += group.usage(now);
         self.free_threads.extend(group.dissolve(now).into_iter().map(|(thread, _)| thread));
@@ -233,14 +239,12 @@ impl NodeCpu {
     /// `phase` counts if there was no limit before.
     pub fn set_quota(&mut self, now: SimTime, ix: GroupIx, quota: Option<Quota>, phase: SimDuration) {
         let (cores, kernel) = (self.cores, self.kernel);
-        self.change(now);
-        self.group(ix).set_quota(now, quota, phase, cores, kernel);
-        self.note(ix);
+        self.change(now, ix, |group| group.set_quota(now, quota, phase, cores, kernel));
     }
 
     /// An in-place resize of the request.
     pub fn set_weight(&mut self, now: SimTime, ix: GroupIx, weight: u32) {
-        self.change(now);
+        self.begin_change(now);
         self.claims[ix.0 as usize].weight = weight.clamp(1, MOST_WEIGHT);
     }
 
@@ -255,9 +259,7 @@ impl NodeCpu {
             self.threads.push(thread);
             (self.threads.len() - 1) as u32
         };
-        self.change(now);
-        self.group(ix).start(now, id, self::work(work));
-        self.note(ix);
+        self.change(now, ix, |group| group.start(now, id, self::work(work)));
         ThreadIx(id)
     }
 
@@ -265,9 +267,7 @@ impl NodeCpu {
     pub fn stop(&mut self, now: SimTime, id: ThreadIx) {
         let ix = GroupIx(self.threads[id.0 as usize].group);
         self.free_threads.push(id.0);
-        self.change(now);
-        self.group(ix).stop(now, id.0);
-        self.note(ix);
+        self.change(now, ix, |group| group.stop(now, id.0));
     }
 
     /// When [`Self::advance`] must be called; [`SimTime::NEVER`] if nothing will happen by itself.
@@ -289,27 +289,24 @@ impl NodeCpu {
         if now < due {
             return;
         }
-        self.change(now);
-        for ix in 0..self.dues.len() {
-            if self.dues[ix] > now {
-                continue;
+        let earlier = finished.len();
+        let (first, is_tied) = (self.first_due, self.is_tied);
+        self.change(now, GroupIx(first as u32), |group| group.advance(now, |id| finished.push(id)));
+        let others = if is_tied { first + 1..self.dues.len() } else { 0..0 };
+        for ix in others {
+            if self.dues[ix] <= now {
+                self.change(now, GroupIx(ix as u32), |group| group.advance(now, |id| finished.push(id)));
             }
-            let Self { groups, threads, free_threads, .. } = self;
-            let group = groups[ix].as_mut().expect("something is due in a group that exists");
-            group.advance(now, |id| {
-                finished.push(threads[id as usize].tag);
-                free_threads.push(id);
-            });
-            self.note(GroupIx(ix as u32));
+        }
+        for id in &mut finished[earlier..] {
+            self.free_threads.push(*id);
+            *id = self.threads[*id as usize].tag;
         }
     }
 
-    fn group(&mut self, ix: GroupIx) -> &mut Group {
-        self.groups[ix.0 as usize].as_mut().expect("the group exists")
-    }
-
     /// Something changes now. What changed before, if time has gone on since, comes first.
-    fn change(&mut self, now: SimTime) {
+    #[inline]
+    fn begin_change(&mut self, now: SimTime) {
         if let Some(before) = self.changed.replace(now)
             && before < now
         {
@@ -317,10 +314,13 @@ impl NodeCpu {
         }
     }
 
-    /// A group has changed: what it asks for now, and when it is due.
-    fn note(&mut self, GroupIx(ix): GroupIx) {
+    /// Changes a group now: what it asks for follows, and when it is due.
+    #[inline]
+    fn change(&mut self, now: SimTime, GroupIx(ix): GroupIx, change: impl FnOnce(&mut Group)) {
+        self.begin_change(now);
         let ix = ix as usize;
-        let group = self.groups[ix].as_ref().expect("a group that changes exists");
+        let group = self.groups[ix].as_mut().expect("a group that changes exists");
+        change(group);
         let claim = &mut self.claims[ix];
         let runners = group.contenders();
         self.contenders = self.contenders + runners - claim.runners;
@@ -336,8 +336,16 @@ impl NodeCpu {
         self.find_due();
     }
 
+    /// Without branches on the dues, since nobody could predict them.
     fn find_due(&mut self) {
-        self.due = self.dues.iter().copied().min().unwrap_or(SimTime::NEVER);
+        let (mut earliest, mut first, mut is_tied) = (SimTime::NEVER, 0, false);
+        for (ix, &due) in self.dues.iter().enumerate() {
+            let is_earlier = due < earliest;
+            is_tied = !is_earlier & (is_tied | (due == earliest));
+            earliest = select_unpredictable(is_earlier, due, earliest);
+            first = select_unpredictable(is_earlier, ix, first);
+        }
+        (self.due, self.first_due, self.is_tied) = (earliest, first, is_tied);
     }
 
     /// Gives every group its rate.

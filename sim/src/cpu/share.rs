@@ -1,5 +1,7 @@
 //! How the cores of a full node are shared among groups.
 
+use std::hint::select_unpredictable;
+
 use super::fixed::{FRACTION_BITS, FULL_SPEED};
 
 /// What one group asks of its node, and gets.
@@ -32,23 +34,24 @@ const OPEN: u64 = 0;
 /// for, and what it leaves goes to the others in proportion to their weights.
 ///
 /// Caps are whole cores, so the rest stays a whole number and every comparison is exact. A weight has 18
-/// bits at most ([`super::MOST_WEIGHT`]) and a node fewer than 2^14 cores, so nothing overflows.
+/// bits at most ([`super::MOST_WEIGHT`]) and a node fewer than 2^14 cores, so nothing overflows. Who is capped
+/// changes from call to call, so the loops do without branches, which would be mispredicted.
 pub(super) fn water_fill(cores: u32, claims: &mut [Claim]) {
     let mut weights = 0;
     for claim in claims.iter_mut() {
-        (claim.rate, weights) =
-            if claim.runs() { (OPEN, weights + u64::from(claim.weight)) } else { (FULL_SPEED, weights) };
+        claim.rate = select_unpredictable(claim.runs(), OPEN, FULL_SPEED);
+        weights += u64::from(claim.weight) * u64::from(claim.runs());
     }
     let mut left = u64::from(cores);
     loop {
         // Capped in this round: those whose proportional share would cover all their threads.
         let (mut satisfied, mut their_weights) = (0, 0);
-        for claim in claims.iter_mut().filter(|claim| claim.rate == OPEN) {
-            if u64::from(claim.weight) * left >= u64::from(claim.runners) * weights {
-                claim.rate = FULL_SPEED;
-                satisfied += u64::from(claim.runners);
-                their_weights += u64::from(claim.weight);
-            }
+        for claim in claims.iter_mut() {
+            let (weight, runners) = (u64::from(claim.weight), u64::from(claim.runners));
+            let is_capped = (claim.rate == OPEN) & (weight * left >= runners * weights);
+            claim.rate = select_unpredictable(is_capped, FULL_SPEED, claim.rate);
+            satisfied += runners * u64::from(is_capped);
+            their_weights += weight * u64::from(is_capped);
         }
         if satisfied == 0 {
             for claim in claims.iter_mut().filter(|claim| claim.rate == OPEN) {
