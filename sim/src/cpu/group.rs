@@ -63,7 +63,7 @@ impl Group {
     pub(super) fn contenders(&self) -> u32 {
         match &self.threads {
             Threads::Unlimited(fluid) => fluid.threads(),
-            Threads::Limited(limited) => limited.running(),
+            Threads::Limited(limited) => limited.contenders(),
         }
     }
 

@@ -162,14 +162,14 @@ impl Lane {
         if was_running && next == 0 {
             return;
         }
-        let chosen = self.runners.remove(next);
+        self.protected = self.runners[next].deadline;
         if was_running {
-            let mut preempted = self.runners.remove(0);
-            preempted.ran = now;
-            self.runners.push(preempted);
+            let chosen = self.runners.remove(next);
+            let preempted = std::mem::replace(&mut self.runners[0], chosen);
+            self.runners.push(Runner { ran: now, ..preempted });
+        } else if next > 0 {
+            self.runners[..=next].rotate_right(1);
         }
-        self.protected = chosen.deadline;
-        self.runners.insert(0, chosen);
         self.activity = Activity::Running;
     }
 
@@ -246,9 +246,12 @@ impl Lane {
             Activity::Idle | Activity::Leaving(_) => SimTime::NEVER,
             Activity::Running => {
                 let first = &self.runners[0];
-                let finish = self.synced + time_for(first.left, rate);
-                let spent = self.synced + time_for(self.runtime, rate);
-                let mut due = if spent < finish { finish.min(kernel.tick_after(self.synced, spent)) } else { finish };
+                let mut due = self.synced + time_for(first.left, rate);
+                // Runtime that lasts for the whole burst need not be looked at.
+                if self.runtime < first.left {
+                    let spent = self.synced + time_for(self.runtime, rate);
+                    due = due.min(kernel.tick_after(self.synced, spent));
+                }
                 if self.runners.len() > 1 {
                     due = due.min(kernel.tick_after(self.synced, self.synced));
                 }

@@ -13,7 +13,7 @@ use super::pool::Pool;
 use super::{Kernel, Quota};
 use crate::time::{SimDuration, SimTime};
 
-/// Lanes of a group at most, so that one word tells which are busy.
+/// Lanes of a group at most, so that one word tells which run.
 const MOST_LANES: u32 = u64::BITS;
 
 /// A thread that has run and sleeps now: where it would like to run again.
@@ -29,15 +29,17 @@ pub(super) struct Limited {
     kernel: Kernel,
     pool: Pool,
     lanes: Vec<Lane>,
-    /// One bit per lane that is not idle.
-    busy: u64,
+    /// One bit per lane in which something runs.
+    running: u64,
+    /// One bit per lane whose thread has just finished its burst.
+    leaving: u64,
     /// Frozen lanes, the one that waits longest first. One without threads can be among them: it owes.
     throttled: Vec<u32>,
     /// Longest asleep first; it wakes first.
     sleepers: VecDeque<Sleeper>,
     threads: u32,
-    /// Lanes in which something runs.
-    running: u32,
+    /// Lanes that want a processor.
+    contenders: u32,
     /// Speed of each running lane.
     rate: u64,
     /// CPU time of all threads up to each lane's last sync.
@@ -92,11 +94,12 @@ impl Limited {
             kernel,
             pool: Pool::new(quota, phase),
             lanes: (0..cores.min(MOST_LANES)).map(|_| Lane::new(now)).collect(),
-            busy: 0,
+            running: 0,
+            leaving: 0,
             throttled: Vec::new(),
             sleepers: VecDeque::new(),
             threads: 0,
-            running: 0,
+            contenders: 0,
             rate: FULL_SPEED,
             usage: 0,
             frozen: FrozenTime { total: 0, lanes: 0, synced: now },
@@ -110,8 +113,8 @@ impl Limited {
     }
 
     /// Lanes that want a processor.
-    pub(super) fn running(&self) -> u32 {
-        self.running
+    pub(super) fn contenders(&self) -> u32 {
+        self.contenders
     }
 
     /// Some lane with threads is frozen.
@@ -137,13 +140,13 @@ impl Limited {
 
     /// CPU time of all threads.
     pub(super) fn usage(&self, now: SimTime) -> Work {
-        let running = bits(self.busy).map(|ix| &self.lanes[ix]).filter(|lane| lane.is_running());
+        let running = bits(self.running).map(|ix| &self.lanes[ix]);
         self.usage + running.map(|lane| done(lane.synced, now, self.rate).min(lane.runners[0].left)).sum::<Work>()
     }
 
     /// All threads with what is left of their bursts, when the group stops being limited.
     pub(super) fn dissolve(&mut self, now: SimTime) -> Vec<(u32, Work)> {
-        for ix in bits(self.busy) {
+        for ix in bits(self.running) {
             self.sync(ix, now);
         }
         let runners = self.lanes.iter().flat_map(|lane| &lane.runners);
@@ -152,7 +155,7 @@ impl Limited {
 
     /// Threads that finished their bursts before `now` and did not go on are asleep since then.
     fn settle(&mut self, now: SimTime) {
-        for ix in bits(self.busy) {
+        for ix in bits(self.leaving) {
             if let Activity::Leaving(departure) = self.lanes[ix].activity
                 && departure.at < now
             {
@@ -164,14 +167,13 @@ impl Limited {
     /// The lanes get another speed.
     pub(super) fn set_rate(&mut self, now: SimTime, rate: u64) {
         self.settle(now);
-        for ix in bits(self.busy) {
+        for ix in bits(self.running) {
             self.sync(ix, now);
-            self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
+            let lane = &mut self.lanes[ix];
+            lane.renew_deadline(now, self.rate, &self.kernel);
+            lane.find_due(rate, &self.kernel);
         }
         self.rate = rate;
-        for ix in bits(self.busy) {
-            self.lanes[ix].find_due(rate, &self.kernel);
-        }
         self.find_due();
     }
 
@@ -200,15 +202,15 @@ impl Limited {
     pub(super) fn start(&mut self, now: SimTime, thread: u32, left: Work) {
         self.threads += 1;
         self.settle(now);
-        for ix in bits(self.busy) {
-            if let Activity::Leaving(departure) = self.lanes[ix].activity {
-                let sleeper = self.sleepers.iter().rposition(|sleeper| sleeper.lane as usize == ix);
-                self.sleepers.remove(sleeper.expect("a departure leaves a sleeper"));
-                self.lanes[ix].carry_on(departure, thread, left);
-                self.lane_changed(ix);
-                self.find_due();
-                return;
-            }
+        if let Some(ix) = bits(self.leaving).next()
+            && let Activity::Leaving(departure) = self.lanes[ix].activity
+        {
+            let sleeper = self.sleepers.iter().rposition(|sleeper| sleeper.lane as usize == ix);
+            self.sleepers.remove(sleeper.expect("a departure leaves a sleeper"));
+            self.lanes[ix].carry_on(departure, thread, left);
+            self.lane_changed(ix);
+            self.find_due();
+            return;
         }
         let sleeper = self.sleepers.pop_front();
         if let Some(sleeper) = sleeper {
@@ -249,12 +251,14 @@ impl Limited {
         // Whoever has not gone on by the second call at the same moment sleeps.
         let must_leave = self.due <= now;
         self.settle(if must_leave { SimTime(now.0 + 1) } else { now });
-        let due = bits(self.busy).filter(|&ix| self.lanes[ix].due <= now);
-        let due: u64 = due.map(|ix| 1 << ix).sum();
-        let first = if due.is_power_of_two() { 0 } else { self.kernel.first_to_tick(now, self.lanes.len()) };
-        let from_first = u64::MAX << first;
-        for ix in bits(due & from_first).chain(bits(due & !from_first)) {
-            self.lane_event(ix, now, finished);
+        let due = bits(self.running).fold(0, |due, ix| due | u64::from(self.lanes[ix].due <= now) << ix);
+        if due.is_power_of_two() {
+            self.lane_event(due.trailing_zeros() as usize, now, finished);
+        } else if due > 0 {
+            let from_first = u64::MAX << self.kernel.first_to_tick(now, self.lanes.len());
+            for ix in bits(due & from_first).chain(bits(due & !from_first)) {
+                self.lane_event(ix, now, finished);
+            }
         }
         if self.pool.due() <= now {
             if self.pool.slack_fires(now) {
@@ -331,7 +335,7 @@ impl Limited {
 
     /// Frozen lanes are paid in the order in which they froze, and go on if that clears their debt.
     fn distribute(&mut self, now: SimTime) {
-        let Self { kernel, pool, lanes, throttled, frozen, busy, rate, .. } = self;
+        let Self { kernel, pool, lanes, throttled, frozen, running, rate, .. } = self;
         throttled.retain(|&ix| {
             let lane = &mut lanes[ix as usize];
             pool.pay(&mut lane.runtime);
@@ -341,7 +345,7 @@ impl Limited {
             lane.thaw(now, kernel);
             if lane.is_running() {
                 frozen.remove_lane(now);
-                *busy |= 1 << ix;
+                *running |= 1 << ix;
                 lane.find_due(*rate, kernel);
             }
             false
@@ -355,31 +359,28 @@ impl Limited {
     fn lane_changed(&mut self, ix: usize) {
         let lane = &mut self.lanes[ix];
         lane.find_due(self.rate, &self.kernel);
-        let bit = 1 << ix;
-        if lane.is_free() {
-            self.busy &= !bit;
-        } else {
-            self.busy |= bit;
-        }
+        let is_leaving = matches!(lane.activity, Activity::Leaving(_));
+        self.running = self.running & !(1 << ix) | u64::from(lane.is_running()) << ix;
+        self.leaving = self.leaving & !(1 << ix) | u64::from(is_leaving) << ix;
     }
 
     /// When something happens next. If nobody waits for what a sleeping thread leaves, that can be
     /// cleared up whenever something else happens.
     fn find_due(&mut self) {
         let mut due = self.pool.due();
-        let (mut running, mut leaves, mut can_wait) = (0, SimTime::NEVER, self.throttled.is_empty());
-        for lane in bits(self.busy).map(|ix| &self.lanes[ix]) {
-            due = due.min(lane.due);
-            match lane.activity {
-                Activity::Leaving(departure) => {
-                    leaves = departure.at;
-                    can_wait &= lane.runtime > 0;
-                }
-                Activity::Idle | Activity::Running => running += 1,
+        self.contenders = 0;
+        for ix in bits(self.running) {
+            due = due.min(self.lanes[ix].due);
+            self.contenders += 1;
+        }
+        let somebody_waits = !self.throttled.is_empty() || self.contenders < self.threads;
+        for lane in bits(self.leaving).map(|ix| &self.lanes[ix]) {
+            if let Activity::Leaving(departure) = lane.activity
+                && (somebody_waits || lane.runtime <= 0)
+            {
+                due = due.min(departure.at);
             }
         }
-        can_wait &= running == self.threads;
-        self.running = running;
-        self.due = if can_wait { due } else { due.min(leaves) };
+        self.due = due;
     }
 }

@@ -51,7 +51,7 @@ impl Limited {
     /// An idle processor takes a waiting thread from the busiest one, unless its caches are hot
     /// (`sysctl_sched_migration_cost`); whether it did.
     pub(super) fn pull(&mut self, to: usize, now: SimTime) -> bool {
-        let running = bits(self.busy).filter(|&ix| self.lanes[ix].is_running());
+        let running = bits(self.running).filter(|&ix| self.lanes[ix].is_running());
         let busiest = running.max_by_key(|&ix| (self.lanes[ix].runners.len(), usize::MAX - ix));
         let Some(from) = busiest.filter(|&ix| self.lanes[ix].runners.len() > 1) else {
             return false;
