@@ -340,8 +340,8 @@ impl NodeCpu {
     fn find_due(&mut self) {
         let (mut earliest, mut first, mut is_tied) = (SimTime::NEVER, 0, false);
         for (ix, &due) in self.dues.iter().enumerate() {
-            let is_earlier = due < earliest;
-            is_tied = !is_earlier & (is_tied | (due == earliest));
+            let (is_earlier, is_equal) = (due < earliest, due == earliest);
+            is_tied = !is_earlier && (is_tied || is_equal);
             earliest = select_unpredictable(is_earlier, due, earliest);
             first = select_unpredictable(is_earlier, ix, first);
         }

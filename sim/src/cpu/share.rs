@@ -48,7 +48,8 @@ pub(super) fn water_fill(cores: u32, claims: &mut [Claim]) {
         let (mut satisfied, mut their_weights) = (0, 0);
         for claim in claims.iter_mut() {
             let (weight, runners) = (u64::from(claim.weight), u64::from(claim.runners));
-            let is_capped = (claim.rate == OPEN) & (weight * left >= runners * weights);
+            let is_covered = weight * left >= runners * weights;
+            let is_capped = claim.rate == OPEN && is_covered;
             claim.rate = select_unpredictable(is_capped, FULL_SPEED, claim.rate);
             satisfied += runners * u64::from(is_capped);
             their_weights += weight * u64::from(is_capped);
