@@ -35,6 +35,7 @@ pub mod fault;
 pub mod graph;
 pub mod ids;
 pub mod input;
+pub mod kubectl;
 pub mod manifest;
 pub mod profile;
 pub mod program;
