@@ -28,6 +28,8 @@ const SYNC_PERIOD: SimDuration = SimDuration::from_secs(15);
 pub(super) struct Autoscaler {
     pub(super) spec: HorizontalPodAutoscaler,
     pub(super) conditions: Vec<Condition>,
+    /// `status.currentReplicas`: of the target, when it was last looked at.
+    pub(super) current: u32,
     /// `status.desiredReplicas`.
     pub(super) desired: u32,
     /// Measured CPU utilisation in per cent of the request.
@@ -62,10 +64,17 @@ impl Cluster {
         }
         let index = AutoscalerIx(self.created.autoscalers);
         self.created.autoscalers += 1;
-        let autoscaler =
-            Autoscaler { spec, conditions: Vec::new(), desired: 0, current_percent: None, history: History::default() };
+        let autoscaler = Autoscaler {
+            spec,
+            conditions: Vec::new(),
+            current: 0,
+            desired: 0,
+            current_percent: None,
+            history: History::default(),
+        };
         self.autoscalers.insert(index, autoscaler);
-        host.schedule(host.now() + super::WATCH_LATENCY, Event::Autoscale(index));
+        // The first look is a period after it is there too (`NewDefaultHPARateLimiter`).
+        host.schedule(host.now() + SYNC_PERIOD, Event::Autoscale(index));
     }
 
     /// `reconcileAutoscaler`.
@@ -92,6 +101,7 @@ impl Cluster {
         let found = "the HPA controller was able to get the target's current scale";
         autoscaler.condition("AbleToScale", true, "SucceededGetScale", found.to_owned(), now);
         let current = self.deployments[&target].spec.replicas;
+        autoscaler.current = self.deployments[&target].status.replicas;
         autoscaler.history.begin(now, current);
         let (minimum, maximum) = (autoscaler.spec.min_replicas, autoscaler.spec.max_replicas);
         let wanted = if current == 0 && minimum != 0 {

@@ -14,19 +14,10 @@ use std::cmp::Reverse;
 
 use crate::ids::{DeploymentIx, ReplicaSetIx};
 use crate::manifest::Strategy;
-use crate::time::SimTime;
 
 use super::recorder::{Severity, Source};
 use super::runtime::Host;
 use super::{Cluster, Work};
-
-/// Pods of a `ReplicaSet` that are not terminating.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct PodCounts {
-    pub(super) current: u32,
-    pub(super) ready: u32,
-    pub(super) available: u32,
-}
 
 /// A Deployment's `ReplicaSet`s.
 #[derive(Clone, Debug)]
@@ -49,39 +40,36 @@ impl Cluster {
         if !self.deployments.contains_key(&ix) {
             return;
         }
-        self.note_pause(ix, host.now());
-        if self.deployments[&ix].spec.paused {
+        let is_noted = self.note_pause(ix, host.now());
+        // The status at the end of a sync is computed from the `ReplicaSet`s as they were read at its beginning.
+        let wanted_before = self.total_size(&self.family(ix));
+        let revision_before = self.deployments[&ix].revision;
+        let (is_paused, is_scaling) = (self.deployments[&ix].spec.paused, self.is_scaling(ix));
+        if is_paused || is_scaling {
             self.scale_family(ix, host);
-            self.clean_up_history(ix);
-            self.update_deployment_status(ix, host);
-        } else if self.is_scaling(ix) {
-            self.scale_family(ix, host);
-            self.update_deployment_status(ix, host);
         } else {
             match self.deployments[&ix].spec.strategy {
                 Strategy::Recreate => self.roll_out_recreate(ix, host),
                 Strategy::RollingUpdate { .. } => self.roll_out_rolling(ix, host),
             }
-            if self.is_complete(ix) {
-                self.clean_up_history(ix);
-            }
-            self.update_rollout_status(ix, host);
+        }
+        if is_paused || (!is_scaling && self.is_complete(ix)) {
+            self.clean_up_history(ix);
+        }
+        if is_noted || self.deployments[&ix].revision != revision_before {
+            // The condition or the new revision was written with the status of before, and what is written now conflicts
+            // with that (`checkPausedConditions` and `getNewReplicaSet` drop what `UpdateStatus` returns): the sync fails
+            // and is tried again.
+            self.touch(Work::Deployment(ix), host);
+        } else if is_paused || is_scaling {
+            self.update_deployment_status(ix, wanted_before, host);
+        } else {
+            self.update_rollout_status(ix, wanted_before, host);
         }
     }
 
-    /// Pods of a `ReplicaSet`, as its status says.
-    pub(super) fn pod_counts(&self, ix: ReplicaSetIx, now: SimTime) -> PodCounts {
-        let Some(set) = self.replica_sets.get(&ix) else {
-            return PodCounts::default();
-        };
-        let min_ready = self.deployments.get(&set.deployment).map(|d| d.spec.min_ready).unwrap_or_default();
-        let mut counts = PodCounts::default();
-        for pod in set.pods.iter().map(|pod| &self.pods[pod]).filter(|pod| pod.is_active()) {
-            counts.current += 1;
-            counts.ready += u32::from(pod.ready);
-            counts.available += u32::from(pod.is_available(now, min_ready));
-        }
-        counts
+    fn available(&self, set: ReplicaSetIx) -> u32 {
+        self.replica_sets[&set].status.available
     }
 
     fn family(&self, ix: DeploymentIx) -> Family {
@@ -117,7 +105,7 @@ impl Cluster {
         let family = self.family(ix);
         if let Some(only) = self.active_or_latest(&family) {
             self.scale_replica_set(only, wanted, host);
-        } else if self.is_saturated(&family, wanted, host.now()) {
+        } else if self.is_saturated(&family, wanted) {
             for set in family.old {
                 self.scale_replica_set(set, 0, host);
             }
@@ -136,10 +124,10 @@ impl Cluster {
         }
     }
 
-    fn is_saturated(&self, family: &Family, wanted: u32, now: SimTime) -> bool {
+    fn is_saturated(&self, family: &Family, wanted: u32) -> bool {
         family.new.is_some_and(|new| {
             let set = &self.replica_sets[&new];
-            set.desired_replicas == wanted && set.replicas == wanted && self.pod_counts(new, now).available == wanted
+            set.desired_replicas == wanted && set.replicas == wanted && self.available(new) == wanted
         })
     }
 
@@ -196,7 +184,7 @@ impl Cluster {
         }
         let unavailable = self.deployments[&ix].fenceposts().1;
         let min_available = wanted - unavailable;
-        let new_unavailable = self.size(new).saturating_sub(self.pod_counts(new, host.now()).available);
+        let new_unavailable = self.size(new).saturating_sub(self.available(new));
         let spare = self.total_size(&family).saturating_sub(min_available).saturating_sub(new_unavailable);
         self.clean_up_unhealthy(&family.old, spare, host);
         self.scale_down_old(&family, min_available, host);
@@ -220,7 +208,7 @@ impl Cluster {
         let mut left = spare;
         for &set in old {
             let size = self.size(set);
-            let unhealthy = size.saturating_sub(self.pod_counts(set, host.now()).available).min(left);
+            let unhealthy = size.saturating_sub(self.available(set)).min(left);
             if unhealthy > 0 {
                 left -= unhealthy;
                 self.scale_replica_set(set, size - unhealthy, host);
@@ -230,10 +218,8 @@ impl Cluster {
 
     /// Shrinks the old ones as far as availability allows (`scaleDownOldReplicaSetsForRollingUpdate`).
     fn scale_down_old(&mut self, family: &Family, min_available: u32, host: &mut dyn Host) {
-        let now = host.now();
-        let available: u32 = family.all().map(|set| self.pod_counts(set, now).available).sum();
-        let new_unavailable =
-            family.new.map_or(0, |new| self.size(new).saturating_sub(self.pod_counts(new, now).available));
+        let available: u32 = family.all().map(|set| self.available(set)).sum();
+        let new_unavailable = family.new.map_or(0, |new| self.size(new).saturating_sub(self.available(new)));
         let spare = self.total_size(family).saturating_sub(min_available).saturating_sub(new_unavailable);
         let mut left = available.saturating_sub(min_available).min(spare);
         for &set in &family.old {
@@ -276,6 +262,11 @@ impl Cluster {
             }
             return false;
         }
+        self.request(Work::Deployment(owner), host);
+        let Some(set) = self.replica_sets.get(&ix) else {
+            return false;
+        };
+        let deployment = &self.deployments[&owner];
         let direction = if size > before { "up" } else { "down" };
         let message = format!("Scaled {direction} replica set {} from {before} to {size}", set.name);
         let about = deployment.subject();

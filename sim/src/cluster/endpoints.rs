@@ -78,8 +78,14 @@ impl Cluster {
     pub(super) fn sync_endpoints(&mut self, position: usize, host: &mut dyn Host) {
         let service = &self.services[position];
         let endpoint = |(ix, pod): (&PodIx, &Pod)| {
+            // The address is written with the status in which the sandbox is up, and is gone with the pod's end.
             let (address, terminating) = (pod.address?, pod.deleted.is_some());
-            service.selects(pod).then_some(Endpoint { pod: *ix, address, serving: pod.ready, terminating })
+            (service.selects(pod) && pod.has_sandbox).then_some(Endpoint {
+                pod: *ix,
+                address,
+                serving: pod.ready,
+                terminating,
+            })
         };
         let endpoints: Vec<_> = self.pods.iter().filter_map(endpoint).collect();
         if endpoints != service.endpoints {

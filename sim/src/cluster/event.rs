@@ -19,6 +19,8 @@ pub enum Event {
     Pulled(NodeIx),
     /// A probe is due.
     Probe(PodIx, u8, ProbeKind),
+    /// A result of a pod's probes has changed, which its kubelet writes and acts on.
+    Probed(PodIx),
     /// The grace period of a container that was asked to end is over.
     GraceOver(ContainerIx),
     /// A pod's sandbox is gone.

@@ -28,7 +28,7 @@ use crate::time::{SimDuration, SimTime};
 
 use super::objects::{Address, Pod};
 use super::recorder::{Severity, Source};
-use super::runtime::Host;
+use super::runtime::{Chore, Host};
 use super::{Cluster, Event};
 
 use back_off::BackOff;
@@ -39,11 +39,8 @@ use process::Process;
 pub(super) use process::{Container, Exit};
 pub(super) use status::{ContainerState, Waiting};
 
-/// From the bound pod to its sandbox (namespaces, network, pause) with containerd.
-const SANDBOX: SimDuration = SimDuration::from_millis(450);
-/// Creating and starting a container. With [`SANDBOX`] and half a [`RELIST`] a pod is Running 1.2 s
-/// after its creation, and a killed process runs again 1.2 s later, as seen with Kubernetes 1.34.
-const START: SimDuration = SimDuration::from_millis(250);
+/// A relist looks at one changed pod after the other (`updateCache`: two requests to containerd).
+const INSPECT: SimDuration = SimDuration::from_millis(8);
 /// Between two looks at the containers' states (`genericPlegRelistPeriod`).
 const RELIST: SimDuration = SimDuration::SECOND;
 /// After a sync that failed; up to half as much again is added (`backOffPeriod`, `workerBackOffPeriodJitterFactor`).
@@ -93,6 +90,7 @@ enum Step {
     Kill(usize, KillReason),
     /// Sees to the image, unless the container is in back-off since it ended at this time.
     Image(usize, Option<SimTime>),
+    Create(usize),
     Start(usize),
 }
 
@@ -165,11 +163,15 @@ impl Cluster {
         let Some(node) = pod.bound.map(|(node, _)| node) else {
             return;
         };
-        let at = next_tick(self.nodes[node.index()].relist_phase(), host.now());
-        if pod.kubelet.relist != Some(at) {
-            pod.kubelet.relist = Some(at);
-            host.schedule(at, Event::Wake(ix));
+        let node = &mut self.nodes[node.index()];
+        let tick = next_tick(node.relist_phase(), host.now());
+        // One that comes anyway will see this change too.
+        if pod.kubelet.relist.is_some_and(|relist| relist >= tick) {
+            return;
         }
+        let at = tick + INSPECT * node.relist.join(tick);
+        pod.kubelet.relist = Some(at);
+        host.schedule(at, Event::Wake(ix));
     }
 
     fn begin_sync(&mut self, ix: PodIx, host: &mut dyn Host) {
@@ -211,14 +213,9 @@ impl Cluster {
             let step = worker.step;
             let takes_time = match worker.current {
                 None => return self.end_sync(ix, host),
-                Some(Step::Sandbox) => {
-                    host.schedule(host.now() + SANDBOX, Event::StepDone(ix, step));
-                    true
-                }
-                Some(Step::Start(_)) => {
-                    host.schedule(host.now() + START, Event::StepDone(ix, step));
-                    true
-                }
+                Some(Step::Sandbox) => do_chore(Chore::StartSandbox, ix, step, host),
+                Some(Step::Create(_)) => do_chore(Chore::CreateContainer, ix, step, host),
+                Some(Step::Start(_)) => do_chore(Chore::StartContainer, ix, step, host),
                 Some(Step::Kill(index, reason)) => self.begin_kill(ix, index, reason, host),
                 Some(Step::Image(index, ended)) => self.begin_image(ix, index, ended, host),
             };
@@ -235,6 +232,10 @@ impl Cluster {
         };
         match pod.kubelet.current {
             Some(Step::Sandbox) => self.sandbox_ready(ix, host),
+            Some(Step::Create(index)) => {
+                let message = format!("Created container: {}", self.container_name(ix, index));
+                self.record_pod(host, ix, Severity::Normal, "Created", message);
+            }
             Some(Step::Start(index)) => self.start_container(ix, index, host),
             _ => return,
         }
@@ -282,6 +283,31 @@ impl Cluster {
     }
 }
 
+/// Lets the step end when the container runtime is done; that it takes time.
+fn do_chore(chore: Chore, ix: PodIx, step: u32, host: &mut dyn Host) -> bool {
+    let done = host.now() + host.takes(chore);
+    host.schedule(done, Event::StepDone(ix, step));
+    true
+}
+
+/// The pods that a node's next relist looks at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Relist {
+    tick: SimTime,
+    pods: u64,
+}
+
+impl Relist {
+    /// One more pod for the relist at `tick`; returns the how many-th it is.
+    fn join(&mut self, tick: SimTime) -> u64 {
+        if self.tick != tick {
+            *self = Self { tick, pods: 0 };
+        }
+        self.pods += 1;
+        self.pods
+    }
+}
+
 impl super::Node {
     fn relist_phase(&self) -> SimDuration {
         SimDuration(self.key.with_str("relist").draw().below(RELIST.0))
@@ -310,7 +336,7 @@ fn plan(pod: &Pod) -> VecDeque<Step> {
                 container.last_exit.map(|exit| exit.finished)
             }
         };
-        starts.extend([Step::Image(index, ended), Step::Start(index)]);
+        starts.extend([Step::Image(index, ended), Step::Create(index), Step::Start(index)]);
     }
     if pod.kubelet.stage == Stage::Bare {
         kills.push(Step::Sandbox);
@@ -335,7 +361,7 @@ impl Step {
     fn container(self) -> Option<usize> {
         match self {
             Self::Sandbox => None,
-            Self::Kill(index, _) | Self::Image(index, _) | Self::Start(index) => Some(index),
+            Self::Kill(index, _) | Self::Image(index, _) | Self::Create(index) | Self::Start(index) => Some(index),
         }
     }
 }

@@ -32,9 +32,12 @@ pub(super) struct Node {
     pub(super) labels: Labels,
     /// Images that it has.
     pub(super) images: BTreeSet<String>,
+    /// Whether it is cordoned (`spec.unschedulable`): no more pods come.
+    pub(super) unschedulable: bool,
     /// How many pods had an address here.
     pub(super) addresses: u32,
     pub(super) puller: kubelet::Puller,
+    pub(super) relist: kubelet::Relist,
     pub(super) proxy: endpoints::Proxy,
     pub(super) key: Key,
 }
@@ -56,8 +59,10 @@ impl Node {
             spec: spec.clone(),
             labels,
             images: BTreeSet::new(),
+            unschedulable: false,
             addresses: 0,
             puller: kubelet::Puller::default(),
+            relist: kubelet::Relist::default(),
             proxy: endpoints::Proxy::default(),
             key: key.with_str("node").with_str(&spec.name),
         }

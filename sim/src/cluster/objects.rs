@@ -61,6 +61,8 @@ pub(super) struct DeploymentStatus {
     pub(super) updated: u32,
     pub(super) ready: u32,
     pub(super) available: u32,
+    /// How many of those that its `ReplicaSet`s want are not available.
+    pub(super) unavailable: u32,
 }
 
 impl Deployment {
@@ -118,6 +120,27 @@ pub(super) struct ReplicaSet {
     pub(super) pods_created: u64,
     /// Its pods, terminating ones included.
     pub(super) pods: BTreeSet<PodIx>,
+    /// What its controller last wrote of them, which is all that the Deployment controller looks at.
+    pub(super) status: ReplicaSetStatus,
+    /// The creation of pods that goes on.
+    pub(super) growth: Option<Growth>,
+}
+
+/// Pods are created one, two, four and so on at a time, as long as all goes well (`slowStartBatch`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Growth {
+    /// How many the next batch creates at most.
+    pub(super) batch: usize,
+    /// The status as it was when the sync began, which is written at its end.
+    pub(super) status: ReplicaSetStatus,
+}
+
+/// Numbers of a `ReplicaSet`'s pods that are not terminating.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReplicaSetStatus {
+    pub(super) replicas: u32,
+    pub(super) ready: u32,
+    pub(super) available: u32,
 }
 
 impl ReplicaSet {
@@ -126,11 +149,14 @@ impl ReplicaSet {
     }
 }
 
-/// `status.phase` of a pod. Pods of a Deployment are always restarted, so they neither succeed nor fail.
+/// `status.phase` of a pod. Containers of a Deployment's pods are always restarted, so that a pod succeeds or fails
+/// only by its own end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Pending,
     Running,
+    Succeeded,
+    Failed,
 }
 
 /// A pod.
@@ -152,12 +178,16 @@ pub(super) struct Pod {
     pub(super) created: SimTime,
     /// When its deletion was asked for.
     pub(super) deleted: Option<SimTime>,
+    /// From SIGTERM to SIGKILL when it is deleted (`deletionGracePeriodSeconds`).
+    pub(super) grace: SimDuration,
     /// Where it was bound to, and when.
     pub(super) bound: Option<(NodeIx, SimTime)>,
     pub(super) address: Option<Address>,
     /// `status.startTime`: when its kubelet first saw it.
     pub(super) started: Option<SimTime>,
     pub(super) phase: Phase,
+    /// Whether its sandbox is up, as last written (`PodReadyToStartContainers`).
+    pub(super) has_sandbox: bool,
     pub(super) ready: bool,
     /// When `ready` last changed.
     pub(super) ready_since: SimTime,

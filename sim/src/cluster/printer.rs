@@ -5,6 +5,9 @@ use crate::manifest::{EnvValue, Probe, ProbeAction, Strategy};
 use super::kubelet::{ContainerState, Exit};
 use super::objects::{Phase, Pod};
 
+/// The reason of a container that never ran in a pod that has ended.
+pub(super) const STATUS_UNKNOWN: &str = "ContainerStatusUnknown";
+
 /// The STATUS column of `kubectl get pods` (`pkg/printers/internalversion`, `printPod`): the reason of
 /// the last container that has one, unless one runs and another has completed.
 pub(super) fn pod_status(pod: &Pod) -> &'static str {
@@ -14,12 +17,15 @@ pub(super) fn pod_status(pod: &Pod) -> &'static str {
     let mut status = match pod.phase {
         Phase::Pending => "Pending",
         Phase::Running => "Running",
+        Phase::Succeeded => "Completed",
+        Phase::Failed => "Error",
     };
     let mut is_running = false;
     for container in pod.kubelet.containers.iter().rev() {
         match &container.shown.state {
             ContainerState::Waiting(waiting) => status = waiting.reason,
             ContainerState::Terminated(exit) => status = exit.reason(),
+            ContainerState::Lost => status = STATUS_UNKNOWN,
             ContainerState::Running { .. } => is_running |= container.shown.ready,
             ContainerState::Unknown => {}
         }
@@ -37,6 +43,7 @@ pub(super) fn container_state(state: &ContainerState) -> String {
         ContainerState::Waiting(waiting) => format!("Waiting ({})", waiting.reason),
         ContainerState::Running { .. } => "Running".to_owned(),
         ContainerState::Terminated(exit) => terminated(exit),
+        ContainerState::Lost => format!("Terminated ({STATUS_UNKNOWN}, exit code 137)"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What agents and the world can look at.
 
+mod api;
 mod inventory;
 mod transitions;
 mod views;
@@ -38,7 +39,7 @@ impl Cluster {
         let deployment = &self.deployments[&ix];
         let mut pods: Vec<_> = self.pods.values().filter(|pod| pod.component == component).collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut replica_sets = self.replica_set_views(ix, now);
+        let mut replica_sets = self.replica_set_views(ix);
         replica_sets.reverse();
         let labels = &deployment.spec.template.labels;
         let namespace = &deployment.spec.meta.namespace;
@@ -65,8 +66,8 @@ impl Cluster {
     ///
     /// # Errors
     /// There is no such Deployment.
-    pub fn rollout_history(&self, now: SimTime, component: &str) -> Result<Vec<ReplicaSetView>, Rejected> {
-        Ok(self.replica_set_views(self.deployment(component)?, now))
+    pub fn rollout_history(&self, component: &str) -> Result<Vec<ReplicaSetView>, Rejected> {
+        Ok(self.replica_set_views(self.deployment(component)?))
     }
 
     /// `kubectl logs`: the pod's name, and the lines.

@@ -1,11 +1,12 @@
 //! Kubernetes Events: what the components of the control plane say about objects.
 //!
-//! As client-go's event correlator does, an event like an earlier one raises that one's count, and
+//! As client-go's event correlator does, an event like an earlier one raises that one's count, ten that differ only in their
+//! message are combined, and
 //! each source may say only so much about one object (`tools/record/events_cache.go`: a burst of
 //! 25, then one in 300 s). Events are forgotten an hour after they were last seen (the API server's
 //! `--event-ttl`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chance::Key;
 use crate::environment::EventView;
@@ -18,6 +19,11 @@ const TIME_TO_LIVE: SimDuration = SimDuration::from_secs(3600);
 const BURST: u64 = 25;
 /// In what time it may record one more.
 const REFILL: SimDuration = SimDuration::from_secs(300);
+
+/// From how many different messages for one reason on they are combined (`defaultAggregateMaxEvents`).
+const COMBINED: usize = 10;
+/// How long they count (`defaultAggregateIntervalInSeconds`).
+const COMBINED_WITHIN: SimDuration = SimDuration::from_secs(600);
 
 /// Whether an event is good or bad news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +51,19 @@ pub(super) struct Subject {
     pub(super) component: Option<String>,
 }
 
+impl Source {
+    /// As the component calls itself.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::DeploymentController => "deployment-controller",
+            Self::ReplicaSetController => "replicaset-controller",
+            Self::Scheduler => "default-scheduler",
+            Self::Kubelet => "kubelet",
+            Self::Autoscaler => "horizontal-pod-autoscaler",
+        }
+    }
+}
+
 impl Severity {
     fn name(self) -> &'static str {
         match self {
@@ -58,8 +77,12 @@ impl Severity {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recorder {
     events: Vec<EventView>,
+    /// Who recorded each of them.
+    sources: Vec<Source>,
     /// Index into `events` by what makes events alike.
     like: BTreeMap<Key, usize>,
+    /// Different messages by source, object and reason, and when there was the last.
+    similar: BTreeMap<Key, (SimTime, BTreeSet<Key>)>,
     /// Per source and object: since when its bucket fills, in units of [`REFILL`].
     buckets: BTreeMap<Key, Bucket>,
     /// Occurrences since they were last drained.
@@ -82,7 +105,7 @@ impl Recorder {
         about: &Subject,
         severity: Severity,
         reason: &str,
-        message: String,
+        mut message: String,
     ) {
         let object = Key::root(source as u64).with_str(&about.object);
         let bucket = self.buckets.entry(object).or_insert(Bucket { tokens: BURST, filled: now });
@@ -93,6 +116,11 @@ impl Recorder {
             return;
         }
         bucket.tokens -= 1;
+        let mut like = object.with_str(reason).with_str(&message);
+        if self.combines(object.with_str(reason), like, now) {
+            like = object.with_str(reason);
+            message = format!("(combined from similar events): {message}");
+        }
         self.journal.push(WorldEvent::Kubernetes {
             at: now,
             severity: severity.name().to_owned(),
@@ -100,16 +128,17 @@ impl Recorder {
             object: about.object.clone(),
             message: message.clone(),
         });
-        let like = object.with_str(reason).with_str(&message);
         if let Some(&index) = self.like.get(&like)
             && now.since(self.events[index].last_seen) < TIME_TO_LIVE
         {
             let event = &mut self.events[index];
             event.count += 1;
             event.last_seen = now;
+            event.message = message;
             return;
         }
         self.like.insert(like, self.events.len());
+        self.sources.push(source);
         self.events.push(EventView {
             last_seen: now,
             count: 1,
@@ -119,6 +148,26 @@ impl Recorder {
             component: about.component.clone(),
             message,
         });
+    }
+
+    /// Whether a message is one of too many for its reason (`EventAggregate`).
+    fn combines(&mut self, reason: Key, message: Key, now: SimTime) -> bool {
+        let (last, messages) = self.similar.entry(reason).or_default();
+        if now.since(*last) > COMBINED_WITHIN {
+            messages.clear();
+        }
+        *last = now;
+        messages.insert(message);
+        if messages.len() < COMBINED {
+            return false;
+        }
+        messages.pop_first();
+        true
+    }
+
+    /// All that are kept, with who recorded them, in the order in which they were first seen.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Source, &EventView)> {
+        self.sources.iter().copied().zip(&self.events)
     }
 
     /// What `kubectl get events --sort-by=.lastTimestamp` shows, oldest first.

@@ -5,12 +5,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{NodeIx, PodIx, ReplicaSetIx};
+use crate::ids::{DeploymentIx, NodeIx, PodIx, ReplicaSetIx};
+use crate::manifest::{Labels, is_subset};
 use crate::time::{SimDuration, SimTime};
 
 use super::kubelet::PodWorker;
 use super::names;
-use super::objects::{Phase, Pod};
+use super::objects::{Growth, Phase, Pod, ReplicaSet, ReplicaSetStatus};
 use super::recorder::{Severity, Source};
 use super::runtime::Host;
 use super::{Cluster, Event, Work};
@@ -47,16 +48,52 @@ impl Cluster {
             return;
         };
         let mut active: Vec<_> = set.pods.iter().copied().filter(|pod| self.pods[pod].is_active()).collect();
-        let wanted = set.replicas as usize;
-        if active.len() < wanted {
-            self.create_pods(ix, wanted - active.len(), host);
+        let (wanted, growth) = (set.replicas as usize, set.growth);
+        // What is written at the end counts the pods that the sync has begun with (`calculateStatus`).
+        let begun = || self.count_pods(set.deployment, &active, host.now());
+        let Growth { batch, status } = growth.unwrap_or_else(|| Growth { batch: 1, status: begun() });
+        let missing = wanted.saturating_sub(active.len());
+        if missing > 0 {
+            self.create_pods(ix, missing.min(batch), host);
         } else if active.len() > wanted {
             self.sort_for_deletion(&mut active, host.now());
             self.delete_surplus(ix, &active[..active.len() - wanted], host);
         }
+        let growth = (missing > batch).then_some(Growth { batch: batch * 2, status });
+        if let Some(set) = self.replica_sets.get_mut(&ix) {
+            set.growth = growth;
+        }
+        if growth.is_none() {
+            self.write_status(ix, status, host);
+        }
     }
 
+    fn count_pods(&self, deployment: DeploymentIx, pods: &[PodIx], now: SimTime) -> ReplicaSetStatus {
+        let min_ready = self.deployments.get(&deployment).map(|d| d.spec.min_ready).unwrap_or_default();
+        let mut status = ReplicaSetStatus::default();
+        for pod in pods.iter().map(|pod| &self.pods[pod]) {
+            status.replicas += 1;
+            status.ready += u32::from(pod.ready);
+            status.available += u32::from(pod.is_available(now, min_ready));
+        }
+        status
+    }
+
+    /// Lets the Deployment controller know, if there is something new (`updateReplicaSetStatus`).
+    fn write_status(&mut self, ix: ReplicaSetIx, status: ReplicaSetStatus, host: &mut dyn Host) {
+        let Some(set) = self.replica_sets.get_mut(&ix) else {
+            return;
+        };
+        if std::mem::replace(&mut set.status, status) != status {
+            let deployment = set.deployment;
+            self.request(Work::ReplicaSet(ix), host);
+            self.touch(Work::Deployment(deployment), host);
+        }
+    }
+
+    /// Creates a batch of pods, all at the same time.
     fn create_pods(&mut self, ix: ReplicaSetIx, count: usize, host: &mut dyn Host) {
+        self.request(Work::ReplicaSet(ix), host);
         for _ in 0..count {
             if let Err(at) = self.creation_rate.take(host.now()) {
                 host.schedule(at, Event::Sync(Work::ReplicaSet(ix)));
@@ -93,10 +130,12 @@ impl Cluster {
             key: self.key.with_str("pod").with_str(&set.name).with(ordinal),
             created: host.now(),
             deleted: None,
+            grace: set.template.termination_grace,
             bound: None,
             address: None,
             started: None,
             phase: Phase::Pending,
+            has_sandbox: false,
             ready: false,
             ready_since: host.now(),
             unschedulable: None,
@@ -106,15 +145,16 @@ impl Cluster {
         let index = PodIx(self.created.pods);
         self.created.pods += 1;
         set.pods.insert(index);
-        let (about, owner) = (set.subject(), set.deployment);
+        let about = set.subject();
         let message = format!("Created pod: {}", pod.name);
         self.pods.insert(index, pod);
         self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulCreate", message);
-        self.touch(Work::Deployment(owner), host);
+        self.touch(Work::ReplicaSet(ix), host);
         self.enqueue_for_scheduling(index, host);
     }
 
     fn delete_surplus(&mut self, ix: ReplicaSetIx, surplus: &[PodIx], host: &mut dyn Host) {
+        self.request(Work::ReplicaSet(ix), host);
         for &pod in surplus {
             if let Err(at) = self.creation_rate.take(host.now()) {
                 host.schedule(at, Event::Sync(Work::ReplicaSet(ix)));
@@ -156,8 +196,14 @@ impl Cluster {
         });
     }
 
-    /// Asks for a pod's deletion. One that no kubelet has goes at once; of others the kubelet hears.
+    /// Asks for a pod's deletion within its own grace period.
     pub(super) fn delete_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
+        self.delete_pod_within(ix, None, host);
+    }
+
+    /// Asks for a pod's deletion. One that no kubelet has goes at once, and so does one with no grace period; of
+    /// others the kubelet hears.
+    pub(super) fn delete_pod_within(&mut self, ix: PodIx, grace: Option<SimDuration>, host: &mut dyn Host) {
         let now = host.now();
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
@@ -166,12 +212,32 @@ impl Cluster {
             return;
         }
         pod.deleted = Some(now);
+        pod.grace = grace.unwrap_or(pod.grace);
         if pod.bound.is_none() {
             self.remove_pod(ix, host);
+        } else if pod.grace == SimDuration::ZERO {
+            self.abandon_pod(ix, host);
         } else {
             host.schedule(now + super::WATCH_LATENCY, Event::Wake(ix));
             self.pod_changed(ix, host);
         }
+    }
+
+    /// Gives a pod other labels. A `ReplicaSet` whose selector no longer fits lets it go (`ClaimPods`).
+    pub(super) fn relabel(&mut self, ix: PodIx, labels: Labels, host: &mut dyn Host) {
+        self.pod_changed(ix, host);
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
+        pod.labels = labels;
+        let owner = pod.owner;
+        let selects = |set: &ReplicaSet| is_subset(&set.template.labels, &pod.labels);
+        if let Some(set) = self.replica_sets.get_mut(&owner)
+            && !selects(set)
+        {
+            set.pods.remove(&ix);
+        }
+        self.pod_changed(ix, host);
     }
 
     /// The pod's object is gone.
@@ -182,6 +248,9 @@ impl Cluster {
         };
         if let Some(set) = self.replica_sets.get_mut(&pod.owner) {
             set.pods.remove(&ix);
+            let deployment = set.deployment;
+            // A rollout of the strategy Recreate waits for it (`deletePod` of the Deployment controller).
+            self.touch(Work::Deployment(deployment), host);
         }
         self.scheduling.forget(ix);
         self.metrics.forget(ix);
@@ -190,17 +259,15 @@ impl Cluster {
         }
     }
 
-    /// Lets the controllers know that watch the pod: of its owners, and of Services that select it.
+    /// Lets the controllers know that watch the pod: of its owner, and of Services that select it.
     pub(super) fn pod_changed(&mut self, ix: PodIx, host: &mut dyn Host) {
         let Some(pod) = self.pods.get(&ix) else {
             return;
         };
         let owner = pod.owner;
         let services: Vec<_> = (0..self.services.len()).filter(|s| self.services[*s].selects(pod)).collect();
-        if let Some(set) = self.replica_sets.get(&owner) {
-            let deployment = set.deployment;
+        if self.replica_sets.contains_key(&owner) {
             self.touch(Work::ReplicaSet(owner), host);
-            self.touch(Work::Deployment(deployment), host);
         }
         for service in services {
             self.touch(Work::Endpoints(service as u32), host);

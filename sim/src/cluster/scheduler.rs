@@ -107,7 +107,7 @@ impl Cluster {
         self.touch(Work::Scheduler, host);
     }
 
-    /// Something has become free: pods that did not fit may fit now.
+    /// Something has become free, or a node takes pods again: pods that did not fit may fit now.
     pub(super) fn resources_freed(&mut self, host: &mut dyn Host) {
         for attempts in self.scheduling.unschedulable.values_mut() {
             attempts.hopeful = true;
@@ -181,7 +181,7 @@ impl Cluster {
             }
         }
         if fitting.is_empty() {
-            return Err(self.refusal(&refusals));
+            return Err(self.refusal(pod, &refusals));
         }
         let scores = self.scores(pod, &fitting, loads);
         let best = scores.iter().copied().max().unwrap_or(0);
@@ -205,15 +205,16 @@ impl Cluster {
         resources.zip(spread).map(|(resources, spread)| resources + 2 * spread).collect()
     }
 
-    fn refusal(&self, refusals: &BTreeMap<&'static str, u32>) -> String {
+    fn refusal(&self, pod: &Pod, refusals: &BTreeMap<&'static str, u32>) -> String {
         let total = self.nodes.len();
         if total == 0 {
             return "no nodes available to schedule pods".to_owned();
         }
         let mut reasons: Vec<_> = refusals.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         reasons.sort();
-        // Nodes that lack only resources could be helped by evicting somebody, of lower priority.
-        let hopeless = refusals.get(SELECTOR_MISMATCH).copied().unwrap_or(0);
+        // Where only room is lacking, somebody of lower priority could be evicted; but no eviction makes a node larger
+        // or gives it labels (`UnschedulableAndUnresolvable`).
+        let hopeless = self.nodes.iter().filter(|node| is_hopeless(pod, node)).count() as u32;
         let short = total as u32 - hopeless;
         let mut preemption = Vec::new();
         if short > 0 {
@@ -258,10 +259,22 @@ impl Cluster {
     }
 }
 
+/// The plugin `NodeUnschedulable`.
+const CORDONED: &str = "node(s) were unschedulable";
 const SELECTOR_MISMATCH: &str = "node(s) didn't match Pod's node affinity/selector";
+
+/// Whether a pod would not fit even if the node were empty.
+fn is_hopeless(pod: &Pod, node: &Node) -> bool {
+    let (ask, spec) = (pod.requests(), &node.spec);
+    let is_too_small = ask.cpu > spec.allocatable_cpu || ask.memory > spec.allocatable_memory;
+    is_too_small || node.unschedulable || !is_subset(&pod.template.node_selector, &node.labels)
+}
 
 /// Why a pod does not fit on a node; nothing if it does.
 fn unfit(pod: &Pod, node: &Node, load: &Load) -> Vec<&'static str> {
+    if node.unschedulable {
+        return vec![CORDONED];
+    }
     if !is_subset(&pod.template.node_selector, &node.labels) {
         return vec![SELECTOR_MISMATCH];
     }

@@ -1,6 +1,10 @@
 //! What agents can change, with the API server's checks and `kubectl`'s answers.
 
+mod command;
+mod patch;
 mod validation;
+
+pub use command::RolloutProgress;
 
 use crate::environment::{Applied, AppliedObject, AutoscalerSpec, Rejected, ResourceChange, Write};
 use crate::ids::DeploymentIx;

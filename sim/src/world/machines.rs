@@ -3,13 +3,14 @@
 use crate::cluster::{self, Backend, ContainerRuntime, ContainerUsage, ProbeOutcome, ProbeTarget, ProcessSpec};
 use crate::engine::Queue;
 use crate::ids::{ContainerIx, KubeServiceIx, NodeIx};
+use crate::manifest::Container;
 use crate::time::{SimDuration, SimTime};
 use crate::traffic::{self, Failure, ProbeCall, ProbeResult, Traffic};
 
 use super::Event;
 
 impl ContainerRuntime<Event> for Traffic {
-    fn start(&mut self, now: SimTime, queue: &mut Queue<Event>, spec: &ProcessSpec) -> ContainerIx {
+    fn start(&mut self, now: SimTime, queue: &mut Queue<Event>, spec: &ProcessSpec, _: &Container) -> ContainerIx {
         let spec = traffic::ProcessSpec {
             node: spec.node,
             runs: spec.runs,

@@ -54,9 +54,7 @@ impl Twin {
                     .dependencies(component)
                     .ok_or_else(|| Rejected(format!("deployments.apps \"{component}\" not found")))?,
             ),
-            Query::RolloutHistory { component } => {
-                Observation::RolloutHistory(cluster.rollout_history(now, component)?)
-            }
+            Query::RolloutHistory { component } => Observation::RolloutHistory(cluster.rollout_history(component)?),
         })
     }
 

@@ -26,6 +26,7 @@ use sim::engine::Queue;
 use sim::environment::{Rejected, Write};
 use sim::episode::WorldEvent;
 use sim::ids::{ContainerIx, KubeServiceIx, NodeIx, ServiceIx};
+use sim::kubectl::Command;
 use sim::manifest;
 use sim::time::{SimDuration, SimTime};
 use sim::units::{Bytes, Millicores};
@@ -131,7 +132,13 @@ impl Script {
 }
 
 impl ContainerRuntime<RigEvent> for Script {
-    fn start(&mut self, now: SimTime, queue: &mut Queue<RigEvent>, spec: &ProcessSpec) -> ContainerIx {
+    fn start(
+        &mut self,
+        now: SimTime,
+        queue: &mut Queue<RigEvent>,
+        spec: &ProcessSpec,
+        _: &manifest::Container,
+    ) -> ContainerIx {
         let container = ContainerIx(self.processes.len() as u32);
         let process = Process { spec: *spec, started: now, used: (now, 0.0), first_probe: None, is_alive: true };
         self.processes.push(process);
@@ -352,6 +359,13 @@ impl Rig {
         let answer = self.cluster.write(self.now, write, &mut self.queue, &mut self.script);
         self.look();
         answer
+    }
+
+    /// `kubectl rollout pause` or `resume`, which must work.
+    fn pause(&mut self, deployment: &str, paused: bool) {
+        let command = Command::RolloutPause { deployment: deployment.to_owned(), paused };
+        self.cluster.run(self.now, &command, &mut self.queue, &mut self.script).unwrap();
+        self.look();
     }
 
     /// A write that must work.

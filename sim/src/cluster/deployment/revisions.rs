@@ -8,7 +8,7 @@ use crate::ids::{DeploymentIx, ReplicaSetIx};
 use crate::manifest::{Container, EnvValue, PodTemplate, ResourceRequirements};
 
 use super::super::names;
-use super::super::objects::{Condition, ReplicaSet, set_condition};
+use super::super::objects::{Condition, ReplicaSet, ReplicaSetStatus, set_condition};
 use super::super::recorder::{Severity, Source};
 use super::super::runtime::Host;
 use super::super::{Cluster, Work};
@@ -65,6 +65,8 @@ impl Cluster {
             max_replicas: deployment.max_replicas(),
             pods_created: 0,
             pods: BTreeSet::new(),
+            status: ReplicaSetStatus::default(),
+            growth: None,
         };
         if replicas > 0 {
             let message = format!("Scaled up replica set {} from 0 to {replicas}", set.name);
@@ -74,6 +76,8 @@ impl Cluster {
         let new = ReplicaSetIx(self.created.replica_sets);
         self.created.replica_sets += 1;
         self.replica_sets.insert(new, set);
+        // The Deployment's status with the new revision is written after it.
+        self.request(Work::Deployment(ix), host);
         self.touch(Work::ReplicaSet(new), host);
         self.touch(Work::Deployment(ix), host);
         new

@@ -11,14 +11,16 @@ use super::super::{Cluster, Event, Work};
 const STUCK_CHECK: SimDuration = SimDuration::SECOND;
 
 impl Cluster {
-    /// Counts pods and writes the condition `Available`.
-    pub(super) fn update_deployment_status(&mut self, ix: DeploymentIx, host: &dyn Host) {
+    /// Sums up the statuses of the `ReplicaSet`s, of which `wanted` pods are wanted, and writes the condition
+    /// `Available` (`calculateStatus`).
+    pub(super) fn update_deployment_status(&mut self, ix: DeploymentIx, wanted: u32, host: &dyn Host) {
         let now = host.now();
-        let status_now = self.count_pods(ix, now);
+        let mut status_now = self.sum_up(ix);
+        status_now.unavailable = wanted.saturating_sub(status_now.available);
         let Some(deployment) = self.deployments.get_mut(&ix) else {
             return;
         };
-        deployment.status = status_now;
+        let is_news = std::mem::replace(&mut deployment.status, status_now) != status_now;
         let minimum = deployment.spec.replicas - deployment.fenceposts().1;
         let is_available = status_now.available >= minimum;
         let (reason, message) = if is_available {
@@ -29,13 +31,16 @@ impl Cluster {
         let (status, message) = (status(is_available), message.to_owned());
         let condition = Condition { kind: "Available", status, reason, message, updated: now };
         set_condition(&mut deployment.conditions, condition);
+        if is_news {
+            self.request(Work::Deployment(ix), host);
+        }
     }
 
     /// The same during a rollout, with the condition `Progressing` (`syncRolloutStatus`).
-    pub(super) fn update_rollout_status(&mut self, ix: DeploymentIx, host: &mut dyn Host) {
+    pub(super) fn update_rollout_status(&mut self, ix: DeploymentIx, wanted: u32, host: &mut dyn Host) {
         let now = host.now();
         let before = self.deployments[&ix].status;
-        self.update_deployment_status(ix, host);
+        self.update_deployment_status(ix, wanted, host);
         let is_complete = self.is_complete(ix);
         let family = self.family(ix);
         let deployment = &self.deployments[&ix];
@@ -91,21 +96,22 @@ impl Cluster {
         }
     }
 
-    /// Says when a rollout is paused or resumed (`checkPausedConditions`).
-    pub(super) fn note_pause(&mut self, ix: DeploymentIx, now: SimTime) {
+    /// Says when a rollout is paused or resumed (`checkPausedConditions`). Returns whether there was something to say.
+    pub(super) fn note_pause(&mut self, ix: DeploymentIx, now: SimTime) -> bool {
         let Some(deployment) = self.deployments.get_mut(&ix) else {
-            return;
+            return false;
         };
         let current = deployment.conditions.iter().find(|c| c.kind == "Progressing").map(|c| c.reason);
         let (reason, message) = match (deployment.spec.paused, current) {
-            (_, Some("ProgressDeadlineExceeded")) | (true, Some("DeploymentPaused")) => return,
+            (_, Some("ProgressDeadlineExceeded")) | (true, Some("DeploymentPaused")) => return false,
             (true, _) => ("DeploymentPaused", "Deployment is paused"),
             (false, Some("DeploymentPaused")) => ("DeploymentResumed", "Deployment is resumed"),
-            (false, _) => return,
+            (false, _) => return false,
         };
         let message = message.to_owned();
         let condition = Condition { kind: "Progressing", status: "Unknown", reason, message, updated: now };
         set_condition(&mut deployment.conditions, condition);
+        true
     }
 
     /// Whether all pods are of the newest template, and available (`DeploymentComplete`).
@@ -115,16 +121,16 @@ impl Cluster {
         status.updated == wanted && status.replicas == wanted && status.available == wanted
     }
 
-    fn count_pods(&self, ix: DeploymentIx, now: SimTime) -> DeploymentStatus {
+    fn sum_up(&self, ix: DeploymentIx) -> DeploymentStatus {
         let family = self.family(ix);
         let mut status = DeploymentStatus::default();
         for set in family.all() {
-            let counts = self.pod_counts(set, now);
-            status.replicas += counts.current;
-            status.ready += counts.ready;
-            status.available += counts.available;
+            let own = self.replica_sets[&set].status;
+            status.replicas += own.replicas;
+            status.ready += own.ready;
+            status.available += own.available;
             if family.new == Some(set) {
-                status.updated = counts.current;
+                status.updated = own.replicas;
             }
         }
         status

@@ -47,14 +47,15 @@ impl Cluster {
         let program = self.registry.find(&spec.image).ok().and_then(|image| image.program(&spec.name));
         let resources = spec.resources;
         // A limit of zero is none (`MilliCPUToQuota`).
-        let process = host.start(&ProcessSpec {
+        let process = ProcessSpec {
             node,
             runs: program.map(|program| program.service),
             cpu_limit: resources.limits.cpu.filter(|limit| limit.0 > 0),
             cpu_request: resources.requests.cpu.or(resources.limits.cpu).unwrap_or_default(),
             memory_limit: resources.limits.memory.filter(|limit| limit.0 > 0),
             replaces: pod.kubelet.containers[index].newest_process(),
-        });
+        };
+        let process = host.start(&process, spec);
         let container = &mut pod.kubelet.containers[index];
         let running = Process::Running { container: process, since: host.now(), out_of_memory: false };
         if let Process::Exited(exit) = std::mem::replace(&mut container.process, running) {
@@ -70,7 +71,6 @@ impl Cluster {
         }
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
-        self.record_pod(host, ix, Severity::Normal, "Created", format!("Created container: {name}"));
         self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
         self.processes_changed(ix, host);
         self.relist(ix, host);
@@ -94,7 +94,8 @@ impl Cluster {
 
     /// SIGTERM, and SIGKILL after the grace period.
     pub(super) fn ask_to_end(&self, ix: PodIx, process: ContainerIx, host: &mut dyn Host) {
-        let grace = self.pods[&ix].template.termination_grace;
+        let pod = &self.pods[&ix];
+        let grace = if pod.deleted.is_some() { pod.grace } else { pod.template.termination_grace };
         host.schedule(host.now() + grace, Event::GraceOver(process));
         host.terminate(process);
     }

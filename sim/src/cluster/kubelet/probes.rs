@@ -18,6 +18,9 @@ use super::super::runtime::{Host, ProbeOutcome, ProbeTarget};
 use super::super::{Cluster, Event};
 use super::{Container, ContainerState};
 
+/// From a probe's answer to the status that shows it: the kubelet's own queues, and a request.
+const STATUS_WRITE: SimDuration = SimDuration::from_millis(10);
+
 /// What a probe decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProbeKind {
@@ -225,12 +228,18 @@ impl Cluster {
             worker.process = Some(process);
             worker.result = kind.initial();
             worker.on_hold = false;
+            if kind != ProbeKind::Liveness {
+                // A first result is a change too (`Manager.Set`); of liveness only failure is (`syncLoopIteration`).
+                host.schedule(host.now() + STATUS_WRITE, Event::Probed(ix));
+            }
         }
         if worker.on_hold {
             return;
         }
         let ContainerState::Running { since } = shown.state else {
-            worker.result = Some(false);
+            if worker.result.replace(false) != Some(false) {
+                host.schedule(host.now() + STATUS_WRITE, Event::Probed(ix));
+            }
             return;
         };
         if is_deleted && kind != ProbeKind::Readiness {
@@ -305,10 +314,8 @@ impl Cluster {
         if before == Some(success) {
             return;
         }
-        self.show_readiness(ix, host);
-        if is_fatal {
-            self.wake(ix, host);
-        } else if kind == ProbeKind::Startup {
+        host.schedule(host.now() + STATUS_WRITE, Event::Probed(ix));
+        if kind == ProbeKind::Startup && success {
             self.probe_readiness_now(ix, index, host);
         }
     }

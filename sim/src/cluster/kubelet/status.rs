@@ -6,7 +6,7 @@ use crate::time::SimTime;
 use super::super::objects::Phase;
 use super::super::runtime::Host;
 use super::super::{Cluster, Event, Work};
-use super::{Container, Exit, ProbeKind, Process};
+use super::{Container, Exit, PodWorker, ProbeKind, Process, Stage};
 
 /// Why a container does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub(in super::super) enum ContainerState {
         since: SimTime,
     },
     Terminated(Exit),
+    /// It never ran and never will (`ContainerStatusUnknown`).
+    Lost,
 }
 
 impl Container {
@@ -70,6 +72,15 @@ impl Container {
     }
 }
 
+/// `getPhase`, for a pod whose containers are always restarted: it ends only when nothing runs in it any more.
+fn phase(worker: &PodWorker) -> Phase {
+    if worker.stage == Stage::Stopped {
+        let has_succeeded = |c: &Container| matches!(&c.process, Process::Exited(exit) if exit.code == 0);
+        return if worker.containers.iter().all(has_succeeded) { Phase::Succeeded } else { Phase::Failed };
+    }
+    if worker.containers.iter().any(Container::is_pending) { Phase::Pending } else { Phase::Running }
+}
+
 impl Cluster {
     /// Writes the pod's status as it is now.
     pub(super) fn show_status(&mut self, ix: PodIx, host: &mut dyn Host) {
@@ -78,10 +89,13 @@ impl Cluster {
         };
         for container in &mut pod.kubelet.containers {
             container.shown = container.status();
+            if pod.kubelet.stage == Stage::Stopped && matches!(container.process, Process::None) {
+                container.shown.state = ContainerState::Lost;
+            }
         }
-        let is_pending = pod.kubelet.containers.iter().any(Container::is_pending);
-        let phase = if is_pending { Phase::Pending } else { Phase::Running };
+        let phase = phase(&pod.kubelet);
         let is_new = std::mem::replace(&mut pod.phase, phase) != phase;
+        pod.has_sandbox = matches!(pod.kubelet.stage, Stage::Up | Stage::Ending);
         let waits_for_readiness: Vec<_> = (0..pod.kubelet.containers.len())
             .filter(|index| {
                 let shown = &pod.kubelet.containers[*index].shown;
@@ -95,6 +109,12 @@ impl Cluster {
         for index in waits_for_readiness {
             self.probe_readiness_now(ix, index, host);
         }
+    }
+
+    /// A result has changed: it is written, and the pod synced (`SetContainerReadiness`, `handleProbeSync`).
+    pub(in super::super) fn probed(&mut self, ix: PodIx, host: &mut dyn Host) {
+        self.show_readiness(ix, host);
+        self.wake(ix, host);
     }
 
     /// Writes what the probes have found, and nothing else, as the kubelet's status manager does.
@@ -114,12 +134,10 @@ impl Cluster {
         }
         pod.ready = ready;
         pod.ready_since = host.now();
-        let owner = self.replica_sets.get(&pod.owner).map(|set| set.deployment);
-        if let Some(deployment) = owner.filter(|_| ready) {
-            let min_ready = self.deployments[&deployment].spec.min_ready;
-            if min_ready.0 > 0 {
-                host.schedule(host.now() + min_ready, Event::Sync(Work::Deployment(deployment)));
-            }
+        let owner = pod.owner;
+        let deployment = self.replica_sets.get(&owner).and_then(|set| self.deployments.get(&set.deployment));
+        if let Some(min_ready) = deployment.map(|d| d.spec.min_ready).filter(|min_ready| ready && min_ready.0 > 0) {
+            host.schedule(host.now() + min_ready, Event::Sync(Work::ReplicaSet(owner)));
         }
         self.pod_changed(ix, host);
     }

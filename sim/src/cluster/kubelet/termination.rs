@@ -4,12 +4,10 @@ use crate::ids::PodIx;
 use crate::time::{SimDuration, SimTime};
 
 use super::super::recorder::Severity;
-use super::super::runtime::Host;
+use super::super::runtime::{Chore, Host};
 use super::super::{Cluster, Event};
 use super::{Container, Stage, next_tick};
 
-/// From the end of the last container to the end of the sandbox and its address.
-const SANDBOX_STOP: SimDuration = SimDuration::from_millis(100);
 /// From the relist that finds nothing left to the removal of the object.
 const REMOVAL: SimDuration = SimDuration::from_millis(300);
 
@@ -28,6 +26,10 @@ impl Cluster {
         worker.current = None;
         worker.step += 1;
         worker.resync = SimTime::NEVER;
+        for container in &mut worker.containers {
+            // What could not be started is forgotten, and with it the reason (`reasonCache`).
+            container.waiting = None;
+        }
         self.show_status(ix, host);
         let processes: Vec<_> = self.pods[&ix]
             .kubelet
@@ -46,11 +48,28 @@ impl Cluster {
         }
     }
 
+    /// The object of a pod goes at once: the kubelet, which hears of it later, ends what ran.
+    pub(in super::super) fn abandon_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let processes: Vec<_> =
+            self.pods[&ix].kubelet.containers.iter().enumerate().filter_map(|(i, c)| Some((i, c.running()?))).collect();
+        for (index, process) in processes {
+            let message = format!("Stopping container {}", self.container_name(ix, index));
+            self.record_pod(host, ix, Severity::Normal, "Killing", message);
+            self.containers.remove(&process);
+            host.kill(process);
+        }
+        for process in self.pods[&ix].kubelet.containers.iter().filter_map(Container::newest_process) {
+            host.remove_address(process);
+        }
+        self.probes.forget_pod(ix);
+        self.remove_pod(ix, host);
+    }
+
     /// If that was the last container, the sandbox goes.
     pub(super) fn container_ended(&mut self, ix: PodIx, host: &mut dyn Host) {
         if self.pods.get(&ix).is_some_and(|pod| !pod.kubelet.is_anything_running()) {
-            self.show_status(ix, host);
-            host.schedule(host.now() + SANDBOX_STOP, Event::TornDown(ix));
+            let stopped = host.now() + host.takes(Chore::StopSandbox);
+            host.schedule(stopped, Event::TornDown(ix));
         }
     }
 
@@ -65,8 +84,13 @@ impl Cluster {
             for process in pod.kubelet.containers.iter().filter_map(Container::newest_process) {
                 host.remove_address(process);
             }
+            self.show_status(ix, host);
             let at = next_tick(self.nodes[node.index()].relist_phase(), host.now()) + REMOVAL;
             host.schedule(at, Event::TornDown(ix));
+        } else if pod.grace > SimDuration::ZERO {
+            // The kubelet deletes the object once more, without grace.
+            pod.grace = SimDuration::ZERO;
+            host.schedule(host.now() + SimDuration::MILLISECOND, Event::TornDown(ix));
         } else {
             self.probes.forget_pod(ix);
             self.remove_pod(ix, host);

@@ -9,9 +9,9 @@ use crate::transition::{
     ReplicaSetState, Termination,
 };
 
-use super::super::Cluster;
 use super::super::kubelet::{self, Exit};
 use super::super::objects::Pod;
+use super::super::{Cluster, printer};
 use super::views::condition_texts;
 
 impl Cluster {
@@ -32,7 +32,7 @@ impl Cluster {
         }
         let at: SimDuration = now.since(began);
         observer.all_deployments(at, self.deployment_states());
-        observer.all_replica_sets(at, self.replica_set_states(now));
+        observer.all_replica_sets(at, self.replica_set_states());
         observer.all_pods(at, self.pods.values().map(|pod| (pod.name.clone(), self.pod_state(pod))).collect());
     }
 
@@ -54,13 +54,13 @@ impl Cluster {
         each.collect()
     }
 
-    fn replica_set_states(&self, now: SimTime) -> BTreeMap<String, ReplicaSetState> {
-        let each = self.replica_sets.iter().map(|(ix, set)| {
-            let pods = self.pod_counts(*ix, now);
+    fn replica_set_states(&self) -> BTreeMap<String, ReplicaSetState> {
+        let each = self.replica_sets.values().map(|set| {
+            let pods = set.status;
             let counts = ReplicaCounts {
                 wanted: set.replicas,
-                current: pods.current,
-                updated: pods.current,
+                current: pods.replicas,
+                updated: pods.replicas,
                 ready: pods.ready,
                 available: pods.available,
             };
@@ -90,6 +90,10 @@ fn container_state(name: &str, container: &kubelet::Container) -> Option<Contain
             ProcessState::Running(shown.process.map(|process| process.0.to_string()).unwrap_or_default())
         }
         kubelet::ContainerState::Terminated(exit) => ProcessState::Terminated(ended(exit)),
+        kubelet::ContainerState::Lost => {
+            let how = Termination { reason: printer::STATUS_UNKNOWN.to_owned(), exit_code: 137 };
+            ProcessState::Terminated(Ended { process: String::new(), how })
+        }
     };
     let last = shown.last.as_ref().map(ended);
     Some(ContainerState { name: name.to_owned(), state, last, restarts: shown.restarts })

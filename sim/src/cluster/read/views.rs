@@ -26,22 +26,21 @@ impl Cluster {
     }
 
     /// Oldest revision first.
-    pub(super) fn replica_set_views(&self, ix: DeploymentIx, now: SimTime) -> Vec<ReplicaSetView> {
+    pub(super) fn replica_set_views(&self, ix: DeploymentIx) -> Vec<ReplicaSetView> {
         let main = self.deployments[&ix].main_container();
-        let mut sets: Vec<_> = self.replica_sets.iter().filter(|(_, set)| set.deployment == ix).collect();
-        sets.sort_by_key(|(_, set)| set.revision);
+        let mut sets: Vec<_> = self.replica_sets.values().filter(|set| set.deployment == ix).collect();
+        sets.sort_by_key(|set| set.revision);
         let mut before = None;
         let mut views = Vec::new();
-        for (set_ix, set) in sets {
-            let counts = self.pod_counts(*set_ix, now);
+        for set in sets {
             let main = set.template.containers.get(main).or(set.template.containers.first());
             views.push(ReplicaSetView {
                 name: set.name.clone(),
                 revision: set.revision,
                 image: main.map(|c| c.image.clone()).unwrap_or_default(),
                 replicas: set.replicas,
-                current: counts.current,
-                ready: counts.ready,
+                current: set.status.replicas,
+                ready: set.status.ready,
                 change: change_between(before, &set.template),
             });
             before = Some(&*set.template);

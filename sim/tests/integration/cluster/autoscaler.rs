@@ -108,7 +108,7 @@ fn it_says_why_it_cannot_scale() {
     let manifests = web(1, &[], &[]) + &autoscaler("web", "") + &autoscaler("cart", "");
     let mut rig = Rig::new(&manifests);
     rig.boot();
-    rig.run(1.0);
+    rig.run(16.0);
     let first = rig.lines(&["horizontalpodautoscaler"]);
     rig.run(100.0);
     assert_eq!(
@@ -116,9 +116,9 @@ fn it_says_why_it_cannot_scale() {
         ["AbleToScale True SucceededGetScale", "ScalingActive False FailedGetResourceMetric"]
     );
     insta::assert_snapshot!(first, @r#"
-    0.0 horizontalpodautoscaler/cart FailedGetScale: deployments.apps "cart" not found
-    0.0 horizontalpodautoscaler/web FailedGetResourceMetric: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API
-    0.0 horizontalpodautoscaler/web FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API
+    15.0 horizontalpodautoscaler/cart FailedGetScale: deployments.apps "cart" not found
+    15.0 horizontalpodautoscaler/web FailedGetResourceMetric: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API
+    15.0 horizontalpodautoscaler/web FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API
     "#);
     let without_request = "failed to get cpu utilization: missing request for cpu in container web of Pod";
     assert!(rig.timeline.contains(without_request), "{}", rig.timeline);

@@ -14,8 +14,8 @@ fn a_pod_starts_and_becomes_ready() {
     0.0 pod1 Scheduled: Successfully assigned pod1 to node1
     0.0 pod1 is 0/1 ContainerCreating
     0.5 pod1 Pulled: Container image "web:1" already present on machine
-    0.7 pod1 Created: Created container: web
-    0.7 pod1 Started: Started container web
+    0.5 pod1 Created: Created container: web
+    0.5 pod1 Started: Started container web
     1.4 pod1 is 0/1 Running
     4.4 pod1 is 1/1 Running
     "#);
@@ -36,9 +36,9 @@ fn an_image_that_is_not_there_is_pulled_one_at_a_time() {
     2.5 pod3 Pulling: Pulling image "web:2"
     2.5 pod4 Pulling: Pulling image "job:2"
     3.8 pod3 Pulled: Successfully pulled image "web:2" in 1.348s (1.348s including waiting). Image size: 52428800 bytes.
-    4.1 pod3 is 1/1 Running
+    3.9 pod3 is 1/1 Running
     5.2 pod4 Pulled: Successfully pulled image "job:2" in 1.348s (2.697s including waiting). Image size: 52428800 bytes.
-    5.4 pod4 is 1/1 Running
+    5.2 pod4 is 1/1 Running
     "#);
 }
 
@@ -122,21 +122,21 @@ fn a_crash_loop_is_shown_late_and_keeps_the_last_log() {
     insta::assert_snapshot!(rig.lines(&[" is ", "BackOff", "Started"]), @"
      0.0 pod1 is 0/1 Pending
      0.0 pod1 is 0/1 ContainerCreating
-     0.7 pod1 Started: Started container job
+     0.5 pod1 Started: Started container job
      1.4 pod1 is 1/1 Running
      2.4 pod1 is 0/1 Error
-     2.7 pod1 Started: Started container job
+     2.5 pod1 Started: Started container job
      3.4 pod1 is 1/1 Running
      4.4 pod1 BackOff: Back-off restarting failed container job in pod pod1_sock-shop(87e2174a-e46a-4a80-866c-1651331631e1)
      4.4 pod1 is 0/1 Error
     18.4 pod1 is 0/1 CrashLoopBackOff
-    18.7 pod1 Started: Started container job
+    18.5 pod1 Started: Started container job
     19.4 pod1 is 1/1 Running
     20.4 pod1 BackOff: Back-off restarting failed container job in pod pod1_sock-shop(87e2174a-e46a-4a80-866c-1651331631e1)
     20.4 pod1 is 0/1 Error
     34.4 pod1 BackOff: Back-off restarting failed container job in pod pod1_sock-shop(87e2174a-e46a-4a80-866c-1651331631e1)
     34.4 pod1 is 0/1 CrashLoopBackOff
-    46.7 pod1 Started: Started container job
+    46.5 pod1 Started: Started container job
     47.4 pod1 is 1/1 Running
     48.4 pod1 BackOff: Back-off restarting failed container job in pod pod1_sock-shop(87e2174a-e46a-4a80-866c-1651331631e1)
     48.4 pod1 is 0/1 Error
@@ -172,22 +172,22 @@ fn a_failing_liveness_probe_restarts_the_container() {
     12.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     12.0 pod1 Killing: Container web failed liveness probe, will be restarted
     12.2 pod1 Pulled: Container image "web:1" already present on machine
-    12.5 pod1 Created: Created container: web
-    12.5 pod1 Started: Started container web
+    12.2 pod1 Created: Created container: web
+    12.3 pod1 Started: Started container web
     18.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     21.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     24.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     24.0 pod1 Killing: Container web failed liveness probe, will be restarted
     24.2 pod1 Pulled: Container image "web:1" already present on machine
-    24.5 pod1 Created: Created container: web
-    24.5 pod1 Started: Started container web
+    24.2 pod1 Created: Created container: web
+    24.3 pod1 Started: Started container web
     30.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     33.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     36.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     36.0 pod1 Killing: Container web failed liveness probe, will be restarted
     36.2 pod1 Pulled: Container image "web:1" already present on machine
-    36.5 pod1 Created: Created container: web
-    36.5 pod1 Started: Started container web
+    36.2 pod1 Created: Created container: web
+    36.3 pod1 Started: Started container web
     "#);
 }
 
@@ -260,9 +260,9 @@ fn pod_failure_is_an_outage_that_only_a_new_pod_mends() {
     10.2 pod1 Pulling: Pulling image "pause:3.9"
     10.4 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
     10.5 pod1 Pulled: Successfully pulled image "pause:3.9" in 306ms (306ms including waiting). Image size: 300000 bytes.
-    10.8 pod1 Created: Created container: web
-    10.8 pod1 Started: Started container web
-    10.8 pod1 is 0/1 Running
+    10.5 pod1 Created: Created container: web
+    10.6 pod1 Started: Started container web
+    10.6 pod1 is 0/1 Running
     14.4 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
     17.4 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
     20.4 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
@@ -278,10 +278,10 @@ fn pod_failure_is_an_outage_that_only_a_new_pod_mends() {
     30.0 pod2 Scheduled: Successfully assigned pod2 to node1
     30.0 pod2 is 0/1 ContainerCreating
     30.5 pod2 Pulled: Container image "web:1" already present on machine
-    30.7 pod1 is gone
-    30.7 pod2 Created: Created container: web
-    30.7 pod2 Started: Started container web
+    30.5 pod2 Created: Created container: web
+    30.5 pod2 Started: Started container web
     31.4 pod2 is 0/1 Running
+    31.7 pod1 is gone
     34.4 pod2 is 1/1 Running
     "#);
     assert_eq!((rig.pods(), rig.backends(0)), (vec!["1/1 Running".to_owned()], 1));

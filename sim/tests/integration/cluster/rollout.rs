@@ -34,7 +34,7 @@ fn three_replicas_are_replaced_one_by_one() {
     10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
     10.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
     14.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    14.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
+    14.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
     18.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
@@ -52,8 +52,8 @@ fn four_replicas_may_have_one_more_and_one_less() {
      5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
     10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
     10.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
-    12.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    12.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
+    11.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    11.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
     14.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
@@ -67,11 +67,11 @@ fn recreate_waits_until_the_old_pods_are_gone() {
     insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
      5.0 $ deployment.apps/web image updated
      5.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 0
-     5.7 pod1 is gone
-     5.7 pod2 is gone
-     5.7 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 2
-    11.4 pod3 is 1/1 Running
-    12.4 pod4 is 1/1 Running
+     6.7 pod1 is gone
+     6.7 pod2 is gone
+     6.7 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 2
+    12.4 pod3 is 1/1 Running
+    13.4 pod4 is 1/1 Running
     ");
 }
 
@@ -96,7 +96,7 @@ fn a_bad_tag_leaves_the_old_pod_serving_and_undo_mends_it() {
     65.7 pod2 is gone
     ");
     assert_eq!(rig.backends(0), 1);
-    let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
+    let history = rig.cluster.rollout_history("web").unwrap();
     let revisions: Vec<_> = history.iter().map(|set| (set.revision, &*set.image, &*set.change)).collect();
     assert_eq!(revisions, [(2, "web:9", ""), (3, "web:1", "image web:9 -> web:1")]);
 }
@@ -131,7 +131,7 @@ fn restart_makes_a_new_revision_of_the_same_image() {
      9.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     10.7 pod1 is gone
     ");
-    let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
+    let history = rig.cluster.rollout_history("web").unwrap();
     assert_eq!(history.iter().map(|set| &*set.change).collect::<Vec<_>>(), ["", "restarted"]);
 }
 
@@ -183,12 +183,12 @@ fn a_change_of_size_during_a_rollout_is_spread_over_both() {
 fn a_paused_deployment_scales_but_does_not_roll_out() {
     let mut rig = Rig::new(&web(1, &[], &[READINESS]));
     rig.boot_ready();
-    rig.cluster.set_paused(rig.now, "web", true, &mut rig.queue, &mut rig.script).unwrap();
+    rig.pause("web", true);
     rig.do_write(&set_image("web", "web:2"));
     rig.do_write(&scale("web", 2));
     rig.run(20.0);
     assert_eq!(rig.condition("web", "Progressing"), "Unknown DeploymentPaused");
-    rig.cluster.set_paused(rig.now, "web", false, &mut rig.queue, &mut rig.script).unwrap();
+    rig.pause("web", false);
     rig.run(40.0);
     insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
      5.0 $ deployment.apps/web image updated
@@ -211,11 +211,11 @@ fn min_ready_seconds_hold_the_rollout_back() {
     insta::assert_snapshot!(rig.lines(&["Scaled", "$", "is 1/1 Running"]), @"
     12.0 $ deployment.apps/web image updated
     12.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-    14.1 pod3 is 1/1 Running
-    24.1 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    24.1 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
-    25.4 pod4 is 1/1 Running
-    35.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    13.9 pod3 is 1/1 Running
+    23.9 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    23.9 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    24.4 pod4 is 1/1 Running
+    34.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
 
@@ -227,7 +227,7 @@ fn old_revisions_beyond_the_limit_are_forgotten() {
         rig.do_write(&set_image("web", &format!("web:{tag}")));
         rig.run(20.0);
     }
-    let history = rig.cluster.rollout_history(rig.now, "web").unwrap();
+    let history = rig.cluster.rollout_history("web").unwrap();
     assert_eq!(history.iter().map(|set| set.revision).collect::<Vec<_>>(), [4, 5, 6]);
 }
 
@@ -249,22 +249,23 @@ fn a_deleted_pod_is_replaced_and_a_deleted_deployment_takes_its_pods_along() {
      5.0 pod3 is 0/1 Pending
      5.0 pod3 Scheduled: Successfully assigned pod3 to node1
      5.0 pod3 is 0/1 ContainerCreating
-     5.2 pod2 is 0/1 Terminating
+     5.5 pod2 is 0/1 Terminating
      5.5 pod3 Pulled: Container image "web:1" already present on machine
-     5.7 pod2 is gone
-     5.7 pod3 Created: Created container: web
-     5.7 pod3 Started: Started container web
+     5.5 pod3 Created: Created container: web
+     5.5 pod3 Started: Started container web
      6.4 pod3 is 0/1 Running
+     6.7 pod2 is gone
      9.4 pod3 is 1/1 Running
     25.0 pod3 is 1/1 Terminating
     25.0 pod1 is 1/1 Terminating
     25.0 $ deployment.apps "web" deleted
     25.0 pod1 Killing: Stopping container web
     25.0 pod3 Killing: Stopping container web
-    25.2 pod1 is 0/1 Terminating
-    25.2 pod3 is 0/1 Terminating
-    25.7 pod1 is gone
-    25.7 pod3 is gone
+    25.4 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
+    25.5 pod1 is 0/1 Terminating
+    25.5 pod3 is 0/1 Terminating
+    26.7 pod1 is gone
+    26.7 pod3 is gone
     "#);
     assert_eq!(rig.backends(0), 0);
     rig.do_write(&Write::CreateDeployment { component: "web".into() });

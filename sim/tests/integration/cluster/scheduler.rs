@@ -17,9 +17,9 @@ fn a_pod_that_does_not_fit_waits_until_something_is_freed() {
     0.0 pod2 FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.
     1.4 pod1 is 1/1 Running
     5.0 $ deployment.apps/job scaled
-    5.7 pod1 is gone
-    5.7 pod2 Scheduled: Successfully assigned pod2 to node1
-    6.4 pod2 is 1/1 Running
+    6.7 pod1 is gone
+    6.7 pod2 Scheduled: Successfully assigned pod2 to node1
+    7.4 pod2 is 1/1 Running
     ");
 }
 

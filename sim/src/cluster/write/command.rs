@@ -1,0 +1,218 @@
+//! kubectl's commands on the control plane.
+
+use crate::environment::{Rejected, ResourceChange, Write};
+use crate::kubectl::Command;
+use crate::manifest::Labels;
+use crate::time::SimDuration;
+
+use super::super::objects::Pod;
+use super::super::runtime::Host;
+use super::super::{Cluster, Work};
+use super::{patch, validation};
+
+/// How far a rollout is, as `kubectl rollout status` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolloutProgress {
+    /// Whether it is over, so that kubectl ends.
+    pub is_over: bool,
+    /// What kubectl prints.
+    pub message: String,
+}
+
+impl Cluster {
+    /// Does what a command asks for.
+    pub(in super::super) fn obey(&mut self, command: &Command, host: &mut dyn Host) -> Result<String, Rejected> {
+        match command.clone() {
+            Command::Scale { deployment, replicas } => {
+                self.perform(&Write::Scale { component: deployment, replicas }, host)
+            }
+            Command::SetImage { deployment, images } => self.set_images(&deployment, &images, host),
+            Command::SetResources { deployment, requests, limits } => {
+                let change = ResourceChange {
+                    component: deployment,
+                    cpu_request: requests.cpu,
+                    cpu_limit: limits.cpu,
+                    memory_request: requests.memory,
+                    memory_limit: limits.memory,
+                };
+                self.perform(&Write::SetResources(change), host)
+            }
+            Command::SetEnv { deployment, variables } => self.set_variables(&deployment, &variables, host),
+            Command::RolloutStatus { deployment, .. } => Ok(self.rollout_progress(&deployment)?.message),
+            Command::RolloutUndo { deployment, revision } => {
+                self.perform(&Write::Rollback { component: deployment, revision }, host)
+            }
+            Command::RolloutPause { deployment, paused } => self.pause(&deployment, paused, host),
+            Command::RolloutRestart { deployment } => self.perform(&Write::Restart { component: deployment }, host),
+            Command::DeletePods { pods, grace_seconds, .. } => self.delete_pods(pods, grace_seconds, host),
+            Command::DeleteDeployment { deployment } => {
+                self.perform(&Write::DeleteDeployment { component: deployment }, host)
+            }
+            Command::Patch { kind: "Deployment", name, patch } => self.patch_deployment(&name, &patch, host),
+            Command::Patch { kind, .. } => Err(missing(kind)),
+            Command::LabelPod { pod, labels, overwrite } => self.label_pod(&pod, &labels, overwrite, host),
+            Command::Exec { .. } => Err(Rejected("the control plane has no processes to exec in".to_owned())),
+            Command::Cordon { node, unschedulable } => self.cordon(&node, unschedulable, host),
+            Command::Drain { node, .. } => self.drain(&node, host),
+            Command::CreateConfigMap { .. } => Err(missing("ConfigMap that is made while it runs")),
+        }
+    }
+
+    /// `kubectl rollout status` (`pkg/polymorphichelpers/rollout_status.go`).
+    ///
+    /// # Errors
+    /// There is no such Deployment, or its rollout has exceeded its deadline.
+    pub fn rollout_progress(&self, name: &str) -> Result<RolloutProgress, Rejected> {
+        let index = self.deployment(name)?;
+        let deployment = &self.deployments[&index];
+        let (wanted, status) = (deployment.spec.replicas, deployment.status);
+        let waits = |message: String| RolloutProgress { is_over: false, message };
+        if self.work.contains(&Work::Deployment(index)) {
+            return Ok(waits("Waiting for deployment spec update to be observed...".to_owned()));
+        }
+        if deployment.conditions.iter().any(|c| c.reason == "ProgressDeadlineExceeded") {
+            return Err(Rejected(format!("deployment \"{name}\" exceeded its progress deadline")));
+        }
+        let start = format!("Waiting for deployment \"{name}\" rollout to finish:");
+        Ok(if status.updated < wanted {
+            waits(format!("{start} {} out of {wanted} new replicas have been updated...", status.updated))
+        } else if status.replicas > status.updated {
+            let old = status.replicas - status.updated;
+            waits(format!("{start} {old} old replicas are pending termination..."))
+        } else if status.available < status.updated {
+            waits(format!("{start} {} of {} updated replicas are available...", status.available, status.updated))
+        } else {
+            RolloutProgress { is_over: true, message: format!("deployment \"{name}\" successfully rolled out") }
+        })
+    }
+
+    fn set_images(&mut self, name: &str, images: &[(String, String)], host: &mut dyn Host) -> Result<String, Rejected> {
+        let index = self.deployment(name)?;
+        let before = self.deployments[&index].spec.template.clone();
+        let mut template = before.clone();
+        for (container, image) in images {
+            let mut found = false;
+            for (at, spec) in template.containers.iter_mut().enumerate() {
+                if container == "*" || *container == spec.name {
+                    validation::image(name, at, image)?;
+                    image.clone_into(&mut spec.image);
+                    found = true;
+                }
+            }
+            if !found {
+                return Err(Rejected(format!("unable to find container named \"{container}\"")));
+            }
+        }
+        if template == before {
+            return Ok(String::new());
+        }
+        self.change_template(index, template, host);
+        Ok(format!("deployment.apps/{name} image updated"))
+    }
+
+    fn set_variables(
+        &mut self,
+        name: &str,
+        variables: &[(String, Option<String>)],
+        host: &mut dyn Host,
+    ) -> Result<String, Rejected> {
+        let index = self.deployment(name)?;
+        let mut template = self.deployments[&index].spec.template.clone();
+        for (at, container) in template.containers.iter_mut().enumerate() {
+            for (variable, value) in variables {
+                validation::variable(name, at, container.env.len(), variable)?;
+                container.set_env(variable, value.as_deref());
+            }
+        }
+        self.change_template(index, template, host);
+        Ok(format!("deployment.apps/{name} env updated"))
+    }
+
+    fn delete_pods(
+        &mut self,
+        pods: Option<Vec<String>>,
+        grace_seconds: Option<u64>,
+        host: &mut dyn Host,
+    ) -> Result<String, Rejected> {
+        let names = pods.unwrap_or_else(|| self.pods.values().map(|pod| pod.name.clone()).collect());
+        let find = |name: &String| self.find_pod(name).ok_or_else(|| Rejected(format!("pods \"{name}\" not found")));
+        let found = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        for pod in found {
+            self.delete_pod_within(pod, grace_seconds.map(SimDuration::from_secs), host);
+        }
+        Ok(names.iter().map(|name| format!("pod \"{name}\" deleted")).collect::<Vec<_>>().join("\n"))
+    }
+
+    fn cordon(&mut self, name: &str, unschedulable: bool, host: &mut dyn Host) -> Result<String, Rejected> {
+        let found = self.nodes.iter_mut().find(|node| node.spec.name == name);
+        let node = found.ok_or_else(|| Rejected(format!("nodes \"{name}\" not found")))?;
+        let verb = if unschedulable { "cordoned" } else { "uncordoned" };
+        if std::mem::replace(&mut node.unschedulable, unschedulable) == unschedulable {
+            return Ok(format!("node/{name} already {verb}"));
+        }
+        if !unschedulable {
+            self.resources_freed(host);
+        }
+        Ok(format!("node/{name} {verb}"))
+    }
+
+    /// Evicts all pods of a node; no disruption budget holds them.
+    fn drain(&mut self, name: &str, host: &mut dyn Host) -> Result<String, Rejected> {
+        let mut lines = vec![self.cordon(name, true, host)?];
+        let is_there = |pod: &Pod| pod.node().is_some_and(|node| self.nodes[node.index()].spec.name == name);
+        let evicted: Vec<_> =
+            self.pods.iter().filter(|(_, pod)| pod.is_active() && is_there(pod)).map(|(ix, _)| *ix).collect();
+        for pod in evicted {
+            lines.push(format!("pod/{} evicted", self.pods[&pod].name));
+            self.delete_pod(pod, host);
+        }
+        lines.push(format!("node/{name} drained"));
+        Ok(lines.join("\n"))
+    }
+
+    fn patch_deployment(
+        &mut self,
+        name: &str,
+        patch: &serde_json::Value,
+        host: &mut dyn Host,
+    ) -> Result<String, Rejected> {
+        let index = self.deployment(name)?;
+        let mut spec = self.deployments[&index].spec.clone();
+        patch::deployment(&mut spec, patch)?;
+        let deployment = self.deployments.get_mut(&index).filter(|deployment| deployment.spec != spec);
+        let Some(deployment) = deployment else {
+            return Ok(format!("deployment.apps/{name} patched (no change)"));
+        };
+        deployment.spec = spec;
+        self.touch(Work::Deployment(index), host);
+        Ok(format!("deployment.apps/{name} patched"))
+    }
+
+    fn label_pod(
+        &mut self,
+        name: &str,
+        labels: &[(String, Option<String>)],
+        overwrite: bool,
+        host: &mut dyn Host,
+    ) -> Result<String, Rejected> {
+        let index = self.find_pod(name).ok_or_else(|| Rejected(format!("pods \"{name}\" not found")))?;
+        let before = &self.pods[&index].labels;
+        let mut after: Labels = before.clone();
+        for (key, value) in labels {
+            match (value, before.get(key)) {
+                (Some(value), Some(old)) if !overwrite && value != old => {
+                    let message = format!("'{key}' already has a value ({old}), and --overwrite is false");
+                    return Err(Rejected(message));
+                }
+                (Some(value), _) => after.insert(key.clone(), value.clone()),
+                (None, _) => after.remove(key),
+            };
+        }
+        self.relabel(index, after, host);
+        Ok(format!("pod/{name} labeled"))
+    }
+}
+
+fn missing(what: &str) -> Rejected {
+    Rejected(format!("the twin has no {what} yet"))
+}

@@ -1,0 +1,104 @@
+//! Strategic merge patches of a Deployment, as far as the twin keeps its fields. A field that it does not know is
+//! refused by its path, never passed over.
+
+use serde_json::{Map, Value};
+
+use crate::environment::Rejected;
+use crate::manifest::{Deployment, Labels, PodTemplate};
+
+/// Lays a patch over a Deployment.
+pub(super) fn deployment(deployment: &mut Deployment, patch: &Value) -> Result<(), Rejected> {
+    for (field, value) in mapping("", patch)? {
+        match field.as_str() {
+            "spec" => spec(deployment, value)?,
+            _ => return Err(unknown(field)),
+        }
+    }
+    Ok(())
+}
+
+fn spec(deployment: &mut Deployment, patch: &Value) -> Result<(), Rejected> {
+    for (field, value) in mapping("spec", patch)? {
+        match field.as_str() {
+            "replicas" => deployment.replicas = read("spec.replicas", value)?,
+            "paused" => deployment.paused = read("spec.paused", value)?,
+            "template" => {
+                for (field, value) in mapping("spec.template", value)? {
+                    match field.as_str() {
+                        "spec" => pod(&mut deployment.template, value)?,
+                        _ => return Err(unknown(&format!("spec.template.{field}"))),
+                    }
+                }
+            }
+            _ => return Err(unknown(&format!("spec.{field}"))),
+        }
+    }
+    Ok(())
+}
+
+fn pod(template: &mut PodTemplate, patch: &Value) -> Result<(), Rejected> {
+    const PATH: &str = "spec.template.spec";
+    for (field, value) in mapping(PATH, patch)? {
+        let path = format!("{PATH}.{field}");
+        match field.as_str() {
+            "nodeSelector" => labels(&path, &mut template.node_selector, value)?,
+            "containers" => {
+                for item in value.as_array().ok_or_else(|| wrong(&path, value))? {
+                    container(template, &path, item)?;
+                }
+            }
+            _ => return Err(unknown(&path)),
+        }
+    }
+    Ok(())
+}
+
+/// Null removes all, or a key.
+fn labels(path: &str, labels: &mut Labels, patch: &Value) -> Result<(), Rejected> {
+    if patch.is_null() {
+        labels.clear();
+        return Ok(());
+    }
+    for (key, value) in mapping(path, patch)? {
+        if value.is_null() {
+            labels.remove(key);
+        } else {
+            labels.insert(key.clone(), read(&format!("{path}.{key}"), value)?);
+        }
+    }
+    Ok(())
+}
+
+/// Containers are merged by their names.
+fn container(template: &mut PodTemplate, path: &str, patch: &Value) -> Result<(), Rejected> {
+    let name: String = read(&format!("{path}.name"), &patch["name"])?;
+    let found = template.containers.iter_mut().find(|container| container.name == name);
+    let container = found.ok_or_else(|| Rejected(format!("the twin adds no container by a patch, such as {name}")))?;
+    for (field, value) in mapping(path, patch)? {
+        let path = format!("{path}[{name}].{field}");
+        match field.as_str() {
+            "name" => {}
+            "image" => container.image = read(&path, value)?,
+            "command" => container.command = read(&path, value)?,
+            "args" => container.args = read(&path, value)?,
+            _ => return Err(unknown(&path)),
+        }
+    }
+    Ok(())
+}
+
+fn mapping<'v>(path: &str, value: &'v Value) -> Result<&'v Map<String, Value>, Rejected> {
+    value.as_object().ok_or_else(|| wrong(path, value))
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &str, value: &Value) -> Result<T, Rejected> {
+    serde_json::from_value(value.clone()).map_err(|_| wrong(path, value))
+}
+
+fn wrong(path: &str, value: &Value) -> Rejected {
+    Rejected(format!("unable to read {path}: it cannot be {value}"))
+}
+
+fn unknown(path: &str) -> Rejected {
+    Rejected(format!("the twin cannot patch {path} of a Deployment yet"))
+}
