@@ -20,6 +20,7 @@
 //! | `control_plane`, `node`, `add_ons` | which daemons there are, and how they are configured |
 //! | `image`, `registry`, `deploy` | an application's images, and the application |
 //! | `sequence`, `record`, `trace` | what is done to a cluster step by step, and what it does then, as data |
+//! | `twin`, `agreement` | the twin plays the same sequences, and how far it does what Kubernetes did |
 //! | `cleanup` | takes everything away again, whatever state it is in |
 //! | `status`, `usage` | what runs, and what the pods use |
 //!
@@ -30,6 +31,7 @@
 //! - A lab is disposable: one that is not whole is taken down and built anew, never mended.
 
 mod add_ons;
+mod agreement;
 mod cgroups;
 pub mod checks;
 mod cleanup;
@@ -52,9 +54,11 @@ mod sequence;
 mod stand_in;
 mod status;
 mod trace;
+mod twin;
 mod up;
 mod usage;
 
+pub use agreement::{Agreement, Difference, Traces};
 pub use deploy::{Application, Deployed};
 pub use directories::Directories;
 pub use error::LabError;

@@ -13,7 +13,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,11 +31,11 @@ use crate::{Progress, Watcher, registry};
 const KINDS: [&str; 7] =
     ["deployments", "replicasets", "pods", "endpointslices", "horizontalpodautoscalers", "events", "nodes"];
 /// The tags of the sequences' image.
-const TAGS: [&str; 3] = ["1", "2", "3"];
+pub(crate) const TAGS: [&str; 3] = ["1", "2", "3"];
 /// What goes on after the last step is recorded for this long.
-const TAIL: Duration = Duration::from_secs(5);
+pub(crate) const TAIL: Duration = Duration::from_secs(5);
 /// Rest between the objects' readiness and the first step.
-const CALM: Duration = Duration::from_secs(3);
+pub(crate) const CALM: Duration = Duration::from_secs(3);
 
 /// How sequences are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,12 @@ pub struct Recording {
 
 /// The recorders of the runs that go on, by namespace.
 type Recorders = Arc<Mutex<BTreeMap<String, Recorder>>>;
+
+/// The time since the first time that somebody asked.
+fn now() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
 
 fn lock(recorders: &Recorders) -> MutexGuard<'_, BTreeMap<String, Recorder>> {
     // A thread that panicked has not left a recorder half changed that anybody still reads.
@@ -140,7 +146,7 @@ impl Lab {
             kubectl(&["wait", "deployment", "--all", "--for=condition=Available", "--timeout=120s"])?;
             thread::sleep(CALM);
         }
-        with(recorders, &namespace, |recorder| recorder.start(Instant::now()));
+        with(recorders, &namespace, |recorder| recorder.start(now()));
         if sequence.cold {
             note_step(recorders, &namespace, "apply the objects", &|| apply().map(drop));
         }
@@ -195,7 +201,7 @@ fn with(recorders: &Recorders, namespace: &str, act: impl FnOnce(&mut Recorder))
 
 /// Takes a step, with a line before and a line after it.
 fn note_step(recorders: &Recorders, namespace: &str, step: &str, act: &dyn Fn() -> Result<(), LabError>) {
-    let note = |line: &dyn Fn(u64) -> Line| with(recorders, namespace, |recorder| recorder.note(Instant::now(), line));
+    let note = |line: &dyn Fn(u64) -> Line| with(recorders, namespace, |recorder| recorder.note(now(), line));
     note(&|at| Line::Step { at, step: step.to_owned() });
     let failed = act().err().map(|why| match why {
         LabError::Command { output, .. } => output,
@@ -206,10 +212,8 @@ fn note_step(recorders: &Recorders, namespace: &str, step: &str, act: &dyn Fn() 
 
 /// A word of a command line with the names that Kubernetes gave in place of `{web.r1.p2}`.
 fn given(recorders: &Recorders, namespace: &str, word: &str) -> String {
-    let Some((before, rest)) = word.split_once('{') else { return word.to_owned() };
-    let Some((own, after)) = rest.split_once('}') else { return word.to_owned() };
-    let name = lock(recorders).get(namespace).and_then(|recorder| recorder.given_name(own));
-    name.map_or_else(|| word.to_owned(), |name| format!("{before}{name}{after}"))
+    let recorders = lock(recorders);
+    recorders.get(namespace).map_or_else(|| word.to_owned(), |recorder| recorder.with_given_names(word))
 }
 
 fn node_version(json: &str) -> String {
@@ -271,7 +275,7 @@ fn follow(lab: &Lab, kind: &str, child: &Mutex<Child>, recorders: &Recorders, ov
 }
 
 fn pass_on(recorders: &Recorders, change: &Value) {
-    let now = Instant::now();
+    let now = now();
     let (kind, object) = (change["type"].as_str().unwrap_or_default(), &change["object"]);
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     match text("/metadata/namespace") {

@@ -7,16 +7,16 @@
 mod fields;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The version of the format.
 pub(crate) const VERSION: u32 = 1;
 
 /// One line of a trace, with its time in milliseconds since the first step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
     /// The first line: which sequence it is, and of what.
@@ -35,10 +35,10 @@ pub(crate) enum Line {
     Event { at: u64, about: String, reason: String, message: String, count: u64, by: String },
 }
 
-/// Watches the objects of one namespace.
+/// Watches the objects of one namespace. Its times are since any one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
-    start: Option<Instant>,
+    start: Option<Duration>,
     names: Names,
     objects: BTreeMap<String, BTreeMap<String, String>>,
     events: BTreeMap<String, u64>,
@@ -47,7 +47,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// The clock starts.
-    pub(crate) fn start(&mut self, now: Instant) {
+    pub(crate) fn start(&mut self, now: Duration) {
         self.start = Some(now);
         let initial = |(object, fields): (&String, &BTreeMap<String, String>)| Line::Initial {
             object: object.clone(),
@@ -57,7 +57,7 @@ impl Recorder {
     }
 
     /// A line that is not about an object.
-    pub(crate) fn note(&mut self, now: Instant, line: impl FnOnce(u64) -> Line) {
+    pub(crate) fn note(&mut self, now: Duration, line: impl FnOnce(u64) -> Line) {
         if let Some(at) = self.since_start(now) {
             self.lines.push(line(at));
         }
@@ -68,17 +68,24 @@ impl Recorder {
         &self.lines
     }
 
+    /// A word of a command line with the name that Kubernetes gave in place of `{web.r1.p2}`.
+    pub(crate) fn with_given_names(&self, word: &str) -> String {
+        let Some((before, rest)) = word.split_once('{') else { return word.to_owned() };
+        let Some((own, after)) = rest.split_once('}') else { return word.to_owned() };
+        self.given_name(own).map_or_else(|| word.to_owned(), |name| format!("{before}{name}{after}"))
+    }
+
     /// The name that Kubernetes gave to a pod such as `web.r1.p2`.
-    pub(crate) fn given_name(&self, name: &str) -> Option<String> {
+    fn given_name(&self, name: &str) -> Option<String> {
         self.names.known.iter().find(|(_, own)| *own == name).map(|(given, _)| given.clone())
     }
 
-    fn since_start(&self, now: Instant) -> Option<u64> {
-        self.start.map(|start| now.saturating_duration_since(start).as_millis() as u64)
+    fn since_start(&self, now: Duration) -> Option<u64> {
+        self.start.map(|start| now.saturating_sub(start).as_millis() as u64)
     }
 
     /// An object was added, modified or deleted, as a watch says it.
-    pub(crate) fn observe(&mut self, now: Instant, change: &str, object: &Value) {
+    pub(crate) fn observe(&mut self, now: Duration, change: &str, object: &Value) {
         let kind = text(object, "/kind");
         if kind == "Event" {
             if change != "DELETED" {
@@ -104,7 +111,7 @@ impl Recorder {
         }
     }
 
-    fn observe_event(&mut self, now: Instant, event: &Value) {
+    fn observe_event(&mut self, now: Duration, event: &Value) {
         let count = event.pointer("/count").and_then(Value::as_u64).unwrap_or(1);
         let before = self.events.insert(text(event, "/metadata/name").to_owned(), count);
         if before == Some(count) {
@@ -239,7 +246,7 @@ mod tests {
     #[test]
     fn only_what_changes_is_a_line() {
         let mut recorder = Recorder::default();
-        let start = Instant::now();
+        let start = Duration::from_secs(7);
         recorder.observe(start, "ADDED", &pod("web-5c-aaaaa", "Pending"));
         recorder.start(start);
         let later = start + Duration::from_millis(1500);

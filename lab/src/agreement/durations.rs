@@ -1,0 +1,67 @@
+//! What kubectl and containerd took in a run. The lab plays several sequences at once on one machine, so that the same chore
+//! takes from 0.4 to some seconds, whatever Kubernetes does.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use sim::cluster::Chore;
+use sim::time::SimDuration;
+
+use crate::trace::Line;
+use crate::twin::Durations;
+
+/// From the event of the scheduler to the kubelet's first step; what the twin models itself.
+const BEFORE_SANDBOX: SimDuration = SimDuration::from_millis(10);
+
+/// When things began and ended, in milliseconds, in the order in which they began.
+#[derive(Default)]
+struct Spans<'l> {
+    begun: Vec<(&'l str, u64)>,
+    ended: BTreeMap<&'l str, u64>,
+}
+
+impl<'l> Spans<'l> {
+    fn begin(&mut self, of: &'l str, at: u64) {
+        if self.begun.iter().all(|(begun, _)| *begun != of) {
+            self.begun.push((of, at));
+        }
+    }
+
+    fn end(&mut self, of: &'l str, at: u64) {
+        self.ended.entry(of).or_insert(at);
+    }
+
+    /// How long each took, or `usual` where it did not end.
+    fn durations(&self, usual: SimDuration) -> VecDeque<SimDuration> {
+        let took = |(of, begun): &(&str, u64)| {
+            self.ended.get(of).map_or(usual, |ended| SimDuration::from_millis(ended.saturating_sub(*begun)))
+        };
+        self.begun.iter().map(took).collect()
+    }
+}
+
+/// The durations of a run.
+pub(super) fn of(lines: &[Line]) -> Durations {
+    let (mut sandboxes, mut ends) = (Spans::default(), Spans::default());
+    let (mut kubectl, mut begun) = (VecDeque::new(), 0);
+    for line in lines {
+        match line {
+            Line::Step { at, .. } => begun = *at,
+            Line::Done { at, .. } => kubectl.push_back(SimDuration::from_millis(at - begun)),
+            Line::Event { at, about, reason, message, .. } => match reason.as_str() {
+                "Scheduled" => sandboxes.begin(about, *at),
+                "Pulled" | "Pulling" => sandboxes.end(about, *at),
+                "Killing" if message.starts_with("Stopping") => ends.begin(about, *at),
+                _ => {}
+            },
+            Line::Change { at, object, fields } => {
+                if let Some(Some("Succeeded")) = fields.get("phase").map(Option::as_deref) {
+                    ends.end(object, *at);
+                }
+            }
+            _ => {}
+        }
+    }
+    let sandboxes = sandboxes.durations(Chore::StartSandbox.usual()).into_iter();
+    let sandboxes = sandboxes.map(|took| SimDuration(took.0.saturating_sub(BEFORE_SANDBOX.0))).collect();
+    Durations { kubectl, sandboxes, ends: ends.durations(Chore::StopSandbox.usual()) }
+}

@@ -1,0 +1,290 @@
+//! The twin plays a sequence and is recorded by the same recorder as a cluster.
+//!
+//! ```text
+//! steps ──sim::kubectl──▶ Cluster ◀──▶ Actors          Cluster::api_objects ──▶ Recorder ──▶ lines of a trace
+//! ```
+//!
+//! Invariants:
+//! - What is recorded of an object is decided in `trace::fields` alone, for the twin as for a cluster.
+//! - A step that the twin cannot take ends with an error in the trace; it is never left out.
+//! - How long kubectl and containerd take is an input, since it says more about the machine than about Kubernetes: in a
+//!   replay it is what was recorded.
+
+mod actor;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sim::chance::Key;
+use sim::cluster::{Cluster, Image, NodeSpec, Program, Registry};
+use sim::diagnostic::{Diagnostics, Source};
+use sim::engine::Queue;
+use sim::ids::ServiceIx;
+use sim::kubectl::{self, Command};
+use sim::manifest;
+use sim::time::{SimDuration, SimTime};
+use sim::units::{Bytes, Millicores};
+
+use crate::record::{CALM, TAGS, TAIL};
+use crate::sequence::{Sequence, Step, words};
+use crate::trace::{Line, Recorder, VERSION};
+
+use actor::{Actors, Happening};
+
+/// What each of the two nodes of the recorded lab offers: the machine that the traces come from has two processors.
+const CORES: Millicores = Millicores(1000);
+/// See [`CORES`].
+const MEMORY: Bytes = Bytes::from_mebibytes(8 << 10);
+/// The kubelets have run for a while before anybody deploys.
+const BOOT: SimTime = SimTime(100 * SimDuration::SECOND.0);
+/// How long the first objects may take to become available, and kubectl waits beyond what was recorded.
+const PATIENCE: SimDuration = SimDuration::from_secs(180);
+/// What kubectl takes where nothing was recorded.
+const KUBECTL: SimDuration = SimDuration::from_millis(100);
+/// From the answer to its last request to the end of kubectl.
+const KUBECTL_END: SimDuration = SimDuration::from_millis(30);
+/// The namespace of a sequence in the twin.
+const NAMESPACE: &str = "sequence";
+
+/// How long programs took that the twin does not model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Durations {
+    /// kubectl for each of its command lines.
+    pub(crate) kubectl: VecDeque<SimDuration>,
+    /// containerd for the sandbox of each pod that was scheduled.
+    pub(crate) sandboxes: VecDeque<SimDuration>,
+    /// containerd for the end of each pod that ended.
+    pub(crate) ends: VecDeque<SimDuration>,
+}
+
+/// Plays a sequence in the twin. Beside the trace comes for how long it was recorded.
+///
+/// # Errors
+/// The objects cannot be read.
+pub(crate) fn play(
+    name: &str,
+    sequence: &Sequence,
+    durations: &Durations,
+    seed: u64,
+) -> Result<(Vec<Line>, SimDuration), Diagnostics> {
+    let mut play = Play::new(sequence, seed)?;
+    let mut kubectl = durations.kubectl.iter().copied();
+    let mut take = || kubectl.next().unwrap_or(KUBECTL);
+    if sequence.cold {
+        play.start(durations);
+        play.note(|at| Line::Step { at, step: "apply the objects".into() });
+        play.run_for(take());
+        play.boot();
+        play.note(|at| Line::Done { at, failed: None });
+    } else {
+        play.boot();
+        let limit = play.now + PATIENCE;
+        play.run_until(limit, |play| play.cluster.all_ready());
+        play.run_for(SimDuration::from_secs_f64(CALM.as_secs_f64()));
+        play.start(durations);
+    }
+    for step in &sequence.steps {
+        play.take(step, &mut take);
+    }
+    play.run_for(SimDuration::from_secs_f64(TAIL.as_secs_f64()));
+    let kubernetes = "twin".to_owned();
+    let header = Line::Trace { version: VERSION, sequence: name.to_owned(), run: 1, kubernetes };
+    let lines = [header].into_iter().chain(play.recorder.lines().iter().cloned()).collect();
+    Ok((lines, play.now.since(play.started)))
+}
+
+/// Kinds of objects that a sequence begins with and the twin does not know.
+pub(crate) fn unknown_kinds(sequence: &Sequence) -> Result<BTreeSet<String>, Diagnostics> {
+    let known = ["Namespace", "Deployment", "Service", "HorizontalPodAutoscaler", "ConfigMap", "Secret"];
+    let kinds = sequence.objects()?;
+    let kinds = kinds.iter().map(|object| text(object, "/kind").to_owned());
+    Ok(kinds.filter(|kind| !known.contains(&kind.as_str())).collect())
+}
+
+struct Play {
+    cluster: Cluster,
+    actors: Actors,
+    queue: Queue<Happening>,
+    now: SimTime,
+    /// When the recorder's clock started.
+    started: SimTime,
+    recorder: Recorder,
+    /// How each object was last seen, by kind and name.
+    seen: BTreeMap<(String, String), Value>,
+}
+
+impl Play {
+    fn new(sequence: &Sequence, seed: u64) -> Result<Self, Diagnostics> {
+        let mut objects = sequence.objects()?;
+        for object in &mut objects {
+            object["metadata"]["namespace"] = json!(NAMESPACE);
+        }
+        objects.insert(0, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}));
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let (objects, _) = manifest::read_objects(&Source { path: "objects".into(), text: list.to_string() })?;
+        let node = |name: &str| NodeSpec {
+            name: name.to_owned(),
+            labels: manifest::Labels::new(),
+            allocatable_cpu: CORES,
+            allocatable_memory: MEMORY,
+        };
+        let nodes = [node("node-1"), node("node-2")];
+        let mut cluster = Cluster::new(Key::root(seed), &nodes, Arc::new(objects), Arc::new(registry()));
+        for tag in TAGS {
+            cluster.add_image(&format!("actor:{tag}"));
+        }
+        Ok(Self {
+            cluster,
+            actors: Actors::default(),
+            queue: Queue::new(),
+            now: BOOT,
+            started: BOOT,
+            recorder: Recorder::default(),
+            seen: BTreeMap::new(),
+        })
+    }
+
+    fn boot(&mut self) {
+        self.cluster.bootstrap(self.now, &[], &mut self.queue, &mut self.actors);
+        self.look();
+    }
+
+    fn start(&mut self, durations: &Durations) {
+        self.actors.sandboxes.clone_from(&durations.sandboxes);
+        self.actors.ends.clone_from(&durations.ends);
+        self.started = self.now;
+        self.recorder.start(Duration::from_nanos(self.now.0));
+    }
+
+    fn note(&mut self, line: impl FnOnce(u64) -> Line) {
+        self.recorder.note(Duration::from_nanos(self.now.0), line);
+    }
+
+    fn run_for(&mut self, time: SimDuration) {
+        self.run_until(self.now + time, |_| false);
+    }
+
+    /// Lets time pass until something holds; returns whether it does.
+    fn run_until(&mut self, limit: SimTime, holds: impl Fn(&Self) -> bool) -> bool {
+        while !holds(self) {
+            let Some((now, happening)) = self.queue.pop_until(limit) else {
+                self.now = limit;
+                return false;
+            };
+            self.now = now;
+            match happening {
+                Happening::Cluster(event) => self.cluster.handle(now, event, &mut self.queue, &mut self.actors),
+                Happening::Actor(container, act) => self.actors.act(now, container, act),
+                Happening::Answer(container, token, kind) => self.actors.answer(now, container, token, kind),
+            }
+            self.look();
+        }
+        true
+    }
+
+    /// Passes notices on, and shows the recorder what has changed.
+    fn look(&mut self) {
+        while !self.actors.notices.is_empty() {
+            for notice in std::mem::take(&mut self.actors.notices) {
+                self.cluster.notice(self.now, notice, &mut self.queue, &mut self.actors);
+            }
+        }
+        let now = Duration::from_nanos(self.now.0);
+        let mut left = std::mem::take(&mut self.seen);
+        for object in self.cluster.api_objects() {
+            let key = (text(&object, "/kind").to_owned(), text(&object, "/metadata/name").to_owned());
+            let before = left.remove(&key);
+            if before.as_ref() != Some(&object) {
+                self.recorder.observe(now, if before.is_some() { "MODIFIED" } else { "ADDED" }, &object);
+            }
+            self.seen.insert(key, object);
+        }
+        for object in left.values() {
+            self.recorder.observe(now, "DELETED", object);
+        }
+        for event in self.cluster.api_events() {
+            self.recorder.observe(now, "MODIFIED", &event);
+        }
+    }
+
+    fn take(&mut self, step: &Step, duration: &mut impl FnMut() -> SimDuration) {
+        match step {
+            Step::Wait(time) => self.run_for(*time),
+            Step::Kubectl(line) => {
+                let duration = duration();
+                self.note(|at| Line::Step { at, step: format!("kubectl {line}") });
+                let failed = self.kubectl(line, duration).err();
+                self.note(|at| Line::Done { at, failed });
+            }
+            Step::Stop(name) | Step::Start(name) => {
+                let verb = if matches!(step, Step::Stop(_)) { "stop" } else { "start" };
+                self.note(|at| Line::Step { at, step: format!("{verb} {name}") });
+                self.run_for(duration());
+                let failed = Some(format!("the twin has no {name} that could {verb} yet"));
+                self.note(|at| Line::Done { at, failed });
+            }
+        }
+    }
+
+    /// One command line. It acts near its end, since kubectl first reads and writes last,
+    /// unless it then waits for what it has done.
+    fn kubectl(&mut self, line: &str, duration: SimDuration) -> Result<(), String> {
+        let words: Vec<_> = words(line).iter().map(|word| self.recorder.with_given_names(word)).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let command = kubectl::parse(&words).map_err(|why| format!("error: {}", why.0))?;
+        if let Command::RolloutStatus { deployment, .. } = &command {
+            return self.wait_for_rollout(deployment, duration);
+        }
+        let end = self.now + duration;
+        let waits = matches!(command, Command::Drain { .. } | Command::DeletePods { wait: true, .. });
+        let acts_after =
+            if waits { duration.min(KUBECTL) } else { SimDuration(duration.0.saturating_sub(KUBECTL_END.0)) };
+        self.run_for(acts_after);
+        let done = match &command {
+            Command::Exec { pod, command } => self.exec(pod, command),
+            command => {
+                let done = self.cluster.run(self.now, command, &mut self.queue, &mut self.actors);
+                done.map(drop).map_err(|why| format!("error: {}", why.0))
+            }
+        };
+        self.look();
+        self.run_until(end, |_| false);
+        done
+    }
+
+    fn wait_for_rollout(&mut self, deployment: &str, recorded: SimDuration) -> Result<(), String> {
+        let limit = self.now + recorded + PATIENCE;
+        let is_over = |play: &Self| play.cluster.rollout_progress(deployment).is_ok_and(|progress| progress.is_over);
+        let ends = |play: &Self| is_over(play) || play.cluster.rollout_progress(deployment).is_err();
+        match (self.run_until(limit, ends), self.cluster.rollout_progress(deployment)) {
+            (true, Ok(_)) => Ok(()),
+            (true, Err(why)) => Err(format!("error: {}", why.0)),
+            (false, _) => Err("error: timed out waiting for the condition".into()),
+        }
+    }
+
+    fn exec(&mut self, pod: &str, command: &[String]) -> Result<(), String> {
+        let container = self.cluster.running_containers().find(|c| c.pod_name == pod).map(|c| c.process);
+        let container = container.ok_or_else(|| format!("error: no container of pod \"{pod}\" runs"))?;
+        match command {
+            [program, set, what] if program == "/actor" && set == "set" => {
+                self.actors.set(self.now, &mut self.queue, container, what)
+            }
+            _ => Err(format!("error: the actor's image has no {}", command.join(" "))),
+        }
+    }
+}
+
+fn registry() -> Registry {
+    let mut registry = Registry::default();
+    let program = Program { service: ServiceIx(0), port: 8080 };
+    let image = Image { programs: vec![("web".to_owned(), program)], size: Bytes::from_mebibytes(5) };
+    registry.add("actor", &TAGS.map(str::to_owned), image);
+    registry
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
