@@ -70,6 +70,8 @@ pub(crate) enum LabCommand {
     Deploy(LabDeployOptions),
     /// Play sequences on the lab, and record what Kubernetes does
     Record(LabRecordOptions),
+    /// Play recorded sequences in the twin, and say what it does otherwise than Kubernetes
+    Replay(LabReplayOptions),
     /// Play loads, faults and actions on the lab and in the twin, side by side
     Compare(CompareOptions),
 }
@@ -150,6 +152,29 @@ pub(crate) struct LabRecordOptions {
     /// How many are played at once; those that disturb others run alone
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=20))]
     pub(crate) parallel: u8,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sockpit lab replay                                  all that are recorded, as a table
+  sockpit lab replay rollout-default                  with every difference
+  sockpit lab replay --traces my-traces --json
+
+Every transition that all recorded runs have must be in the twin's, within 20 % or 1 s of where they lie, and in the same
+order where they agree on one. Needs no lab.")]
+pub(crate) struct LabReplayOptions {
+    /// Shipped sequences, or files of your own [default: all that ship]
+    pub(crate) sequences: Vec<String>,
+    /// Where the traces are, two of each sequence at least
+    #[arg(long, value_name = "FOLDER", default_value = "datasets/traces")]
+    pub(crate) traces: PathBuf,
+    /// Seed of the twin's chance
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

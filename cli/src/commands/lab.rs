@@ -1,5 +1,7 @@
 //! `sockpit lab`: a real Kubernetes on this machine, and an application's stand-in on it.
 
+mod replay;
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,6 +26,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failed> {
         LabCommand::Status(options) => status(options),
         LabCommand::Deploy(options) => deploy(options),
         LabCommand::Record(options) => record(options),
+        LabCommand::Replay(options) => replay::run(options),
         LabCommand::Compare(options) => super::compare::run(options),
     }
 }
@@ -54,14 +57,19 @@ fn deploy(options: &LabDeployOptions) -> Result<(), Failed> {
 }
 
 fn record(options: &LabRecordOptions) -> Result<(), Failed> {
-    let sequences = if options.sequences.is_empty() {
-        lab::sequences().map(sequence).collect::<Result<Vec<_>, _>>()?
-    } else {
-        options.sequences.iter().map(|name| sequence(name)).collect::<Result<Vec<_>, _>>()?
-    };
+    let sequences = sequences(&options.sequences)?;
     let recording = Recording { runs: options.runs, parallel: options.parallel.into() };
     let lab = Lab::find().map_err(failed)?;
     watched(|watcher| lab.record(&sequences, recording, &options.to, watcher))
+}
+
+/// Sequences by name or file, all that ship if there are none, with the names that their traces get.
+fn sequences(names: &[String]) -> Result<Vec<(String, Sequence)>, Failed> {
+    if names.is_empty() {
+        lab::sequences().map(sequence).collect()
+    } else {
+        names.iter().map(|n| sequence(n)).collect()
+    }
 }
 
 /// A sequence by name or file, with the name that its traces get.

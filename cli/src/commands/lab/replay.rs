@@ -1,0 +1,57 @@
+//! `sockpit lab replay`: recorded sequences played in the twin, and what it does otherwise.
+
+use agents::render::Table;
+use lab::{Agreement, Difference, Traces};
+use rayon::prelude::*;
+
+use super::sequences;
+use crate::arguments::LabReplayOptions;
+use crate::output::{self, Failed};
+
+pub(super) fn run(options: &LabReplayOptions) -> Result<(), Failed> {
+    let sequences = sequences(&options.sequences)?;
+    let replay = |(name, sequence): &(String, lab::Sequence)| {
+        let traces = Traces::find(&options.traces, name)?;
+        let replayed = traces.map(|traces| traces.replay(name, sequence, options.seed)).transpose()?;
+        Ok::<_, Failed>((name.clone(), replayed))
+    };
+    let replayed = sequences.par_iter().map(replay).collect::<Result<Vec<_>, _>>()?;
+    for (name, _) in replayed.iter().filter(|(_, replayed)| replayed.is_none()) {
+        output::talk(&format!("{name}: not recorded twice in {}", options.traces.display()));
+    }
+    let agreements: Vec<_> = replayed.into_iter().filter_map(|(_, replayed)| replayed).collect();
+    if agreements.is_empty() {
+        return Err(output::usage(format!(
+            "no traces in {}\n  help: name the folder with `--traces`, or record them with `sockpit lab record --to FOLDER`",
+            options.traces.display()
+        )));
+    }
+    if options.json { output::json(&agreements) } else { output::data(&text(&agreements)) }
+}
+
+fn text(agreements: &[Agreement]) -> String {
+    let mut table = Table::new(["SEQUENCE", "TRANSITIONS", "ORDERS", "MISSING", "EXTRA", "TIME", "ORDER"]);
+    for agreement in agreements {
+        let count = |is_meant: fn(&Difference) -> bool| {
+            agreement.differences.iter().filter(|difference| is_meant(difference)).count().to_string()
+        };
+        table.row([
+            agreement.sequence.clone(),
+            agreement.transitions.to_string(),
+            agreement.orders.to_string(),
+            count(|d| matches!(d, Difference::Missing { .. })),
+            count(|d| matches!(d, Difference::Extra { .. })),
+            count(|d| matches!(d, Difference::Time { .. })),
+            count(|d| matches!(d, Difference::Order { .. })),
+        ]);
+    }
+    let full = agreements.iter().filter(|agreement| agreement.is_full()).count();
+    let mut text = format!("{}\n\n{full} of {} agree", table.text("no sequences"), agreements.len());
+    // Of a few sequences somebody wants to know everything.
+    if agreements.len() <= 3 {
+        for difference in agreements.iter().flat_map(|agreement| &agreement.differences) {
+            text += &format!("\n{difference}");
+        }
+    }
+    text
+}
