@@ -35,6 +35,7 @@ mod handler;
 mod job;
 mod memory;
 mod metrics;
+mod network;
 mod process;
 mod runtime;
 mod statistics;
@@ -204,8 +205,10 @@ pub struct NodeSpec {
     /// After what time a connect to an address that no machine has fails with EHOSTUNREACH (3 s
     /// where the neighbour would be on the same network); none: SYNs go unanswered.
     pub unreachable_after: Option<SimDuration>,
-    /// One way, to any other node. Within the node it takes no time.
+    /// One way, to any other node, from `write` in one process until the other runs.
     pub latency: SimDuration,
+    /// The same, within the node.
+    pub local_latency: SimDuration,
     /// `memory.oom.group`: a container over its memory limit loses all of its processes at once. The kubelet sets it
     /// for every container on control groups of version 2 since 1.28 (`singleProcessOOMKill`); version 1 does not have it.
     pub oom_kills_group: bool,
@@ -219,6 +222,7 @@ impl Default for NodeSpec {
             syn_linear_timeouts: 4,
             unreachable_after: None,
             latency: SimDuration::ZERO,
+            local_latency: SimDuration::ZERO,
             oom_kills_group: true,
         }
     }
@@ -296,8 +300,9 @@ pub struct Traffic {
     proxies: backends::Proxies,
     containers: Vec<Container>,
     addresses: Vec<Address>,
-    /// Whether messages may take time or get lost; mostly not, and then nobody asks further.
-    is_network_impaired: bool,
+    network: network::Network,
+    /// Of what the users ask for, who are one client.
+    user_refusals: network::RefusalAllowance,
     /// By service: how many containers were started, which numbers them for chance.
     started: Vec<u32>,
     jobs: Jobs,
@@ -329,7 +334,7 @@ impl Traffic {
             armed: SimTime::NEVER,
         });
         let services = programs.services.len();
-        Self {
+        let mut traffic = Self {
             kube_services: config.kube_services.clone().into(),
             load_node: config.load_node,
             keys: Keys::new(root),
@@ -338,7 +343,8 @@ impl Traffic {
             proxies: backends::Proxies::new(config.nodes.len(), &config.kube_services),
             containers: Vec::new(),
             addresses: Vec::new(),
-            is_network_impaired: config.nodes.iter().any(|node| node.latency > SimDuration::ZERO),
+            network: network::Network::default(),
+            user_refusals: network::RefusalAllowance::default(),
             started: vec![0; services + 1],
             jobs: Jobs::default(),
             forks: Forks::default(),
@@ -351,7 +357,9 @@ impl Traffic {
             statistics: Statistics::new(services),
             notices: Vec::new(),
             programs,
-        }
+        };
+        traffic.look_at_network();
+        traffic
     }
 
     /// The compiled profile.

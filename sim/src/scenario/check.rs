@@ -159,12 +159,12 @@ impl<'s> Checker<'s> {
                 );
             }
         }
-        if cluster.network_latency > SimDuration::SECOND {
-            self.refuse(
-                "cluster.network_latency",
-                format!("{} is out of range", cluster.network_latency),
-                "write at most 1s",
-            );
+        for (field, latency) in
+            [("cluster.network_latency", cluster.network_latency), ("cluster.local_latency", cluster.local_latency)]
+        {
+            if latency > SimDuration::SECOND {
+                self.refuse(field, format!("{latency} is out of range"), "write at most 1s");
+            }
         }
     }
 

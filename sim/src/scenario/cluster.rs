@@ -12,8 +12,10 @@ use crate::units::{Bytes, Millicores};
 pub struct Cluster {
     /// The machines that pods run on.
     pub nodes: Vec<Node>,
-    /// One way between two nodes, added to each message; within a node it is zero.
+    /// One way between two nodes, added to each message: from one process' `write` until the other runs.
     pub network_latency: SimDuration,
+    /// The same, within a node.
+    pub local_latency: SimDuration,
     /// How the nodes' kernels repeat a SYN that finds a full accept queue.
     pub syn_retries: SynRetries,
     /// The control groups of the nodes: who is killed when a container is over its memory limit.
@@ -72,6 +74,7 @@ impl Default for Cluster {
                 speed: 1.0,
             }],
             network_latency: SimDuration::ZERO,
+            local_latency: SimDuration::ZERO,
             syn_retries: SynRetries::Linear,
             cgroup: Cgroup::V2,
         }

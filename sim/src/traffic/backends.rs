@@ -39,6 +39,9 @@ impl Proxies {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     UnknownHost,
+    /// The Service has no endpoints, and kube-proxy's REJECT answers.
+    NoEndpoints,
+    /// The pod's kernel resets: the port is closed.
     Refused,
     /// An index into the addresses.
     Address(u32),
@@ -64,7 +67,7 @@ impl Traffic {
         };
         let backends = &self.proxies.tables[self.proxies.table(node, kube_service)];
         let chosen = match backends.as_slice() {
-            [] => return Route::Refused,
+            [] => return Route::NoEndpoints,
             [only] => only,
             several => &several[key.draw().below(several.len() as u64) as usize],
         };

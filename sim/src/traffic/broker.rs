@@ -82,7 +82,7 @@ impl Traffic {
         let key = container.key.with_str("subscribe").with(self.now.0);
         let broker = match self.route(container.node, spec.broker, key) {
             Route::Address(address) => self.container_at(address),
-            Route::UnknownHost | Route::Refused => NONE,
+            Route::UnknownHost | Route::NoEndpoints | Route::Refused => NONE,
         };
         if broker == NONE || !self.containers[broker as usize].is_serving() {
             queue.schedule(self.now + RECOVERY_INTERVAL, Event::Subscribe(ix).into());

@@ -3,6 +3,7 @@
 
 use super::breaker::Admission;
 use super::job::{Caller, Job, Outcome, State};
+use super::network::{KERNEL_GIVES_UP, Leg};
 use super::{Event, Failure, Host, JobEvent, Notice, ProbeCall, ProbeResult, Traffic, Work};
 use crate::engine::{Queue, TimerIx};
 use crate::ids::{ContainerIx, EndpointIx};
@@ -87,7 +88,7 @@ impl Traffic {
         if container.is_lost {
             job.state = State::Lost;
             let gives_up = Event::Job(JobEvent::Timeout, self.jobs.reference(ix));
-            queue.schedule(self.now + super::connection::KERNEL_GIVES_UP, gives_up.into());
+            queue.schedule(self.now + KERNEL_GIVES_UP, gives_up.into());
             return;
         }
         if !container.is_serving() {
@@ -112,7 +113,7 @@ impl Traffic {
             return self.jobs.end(ix, Outcome::Answered);
         }
         self.jobs[ix].state = State::Answering;
-        let time = self.travel_time(ix, "answer");
+        let time = self.travel_time(ix, Leg::Answer);
         self.travel(queue, ix, JobEvent::Answer, time);
     }
 

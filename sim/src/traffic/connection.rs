@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use super::backends::Route;
 use super::breaker::Breaker;
 use super::job::{Caller, State};
+use super::network::{KERNEL_GIVES_UP, Leg};
 use super::{Event, Failure, Host, JobEvent, Traffic, Work};
 use crate::engine::Queue;
-use crate::ids::NodeIx;
 use crate::profile::Connections;
 use crate::program::NONE;
 use crate::time::{SimDuration, SimTime};
@@ -20,11 +20,6 @@ use crate::time::{SimDuration, SimTime};
 /// waited for too. With 4 linear ones that is SYNs at 0, 1, 2, 3, 4, 5, 7, 11, 19, 35 and 67 s and
 /// the end at 131 s; with none, 0, 1, 3, 7, 15, 31, 63 and 127 s (`tcp_retransmit_timer`).
 const SYN_RETRIES: u8 = 6;
-
-/// First retransmission of data: the shortest timeout of the kernel (`TCP_RTO_MIN`); doubles.
-const RETRANSMISSION: SimDuration = SimDuration::from_millis(200);
-/// After what time the kernel gives up data that nobody acknowledges (`tcp_retries2`).
-pub(super) const KERNEL_GIVES_UP: SimDuration = SimDuration::from_millis(924_600);
 
 /// Marks a connect whose patience ends at its next event.
 const LAST_SYN: u8 = u8::MAX;
@@ -154,41 +149,44 @@ impl Traffic {
         job.state = State::Connecting;
         job.since = self.now;
         job.syns = 0;
-        if job.address == NONE {
-            let (key, caller) = (job.key.with_str("backend"), job.caller);
-            let service = match caller {
-                Caller::Job(_) => self.programs.calls[job.call as usize].to,
-                _ => self.programs.endpoints[job.endpoint as usize].service,
-            };
-            match self.route(self.client_node(caller), service, key) {
-                Route::Address(address) => self.jobs[ix].address = address,
-                Route::Refused => return self.client_failed(queue, ix, Failure::Refused),
-                Route::UnknownHost => return self.client_failed(queue, ix, Failure::UnknownHost),
-            }
-        }
         self.send_syn(queue, ix);
     }
 
-    /// The node that a job is sent from.
-    fn client_node(&self, caller: Caller) -> NodeIx {
-        match caller {
-            Caller::Job(parent) => self.containers[self.jobs[parent.ix].container as usize].node,
-            _ => self.load_node,
+    /// The address that kube-proxy sends a SYN of this job to: as it chose for the first one that left the node, or,
+    /// if none has, as it would choose now.
+    fn address_of(&mut self, ix: u32) -> Route {
+        let job = &self.jobs[ix];
+        if job.address != NONE {
+            return Route::Address(job.address);
         }
+        let (key, caller) = (job.key.with_str("backend"), job.caller);
+        let service = match caller {
+            Caller::Job(_) => self.programs.calls[job.call as usize].to,
+            _ => self.programs.endpoints[job.endpoint as usize].service,
+        };
+        let route = self.route(self.client_node(caller), service, key);
+        if let Route::Address(address) = route {
+            self.jobs[ix].address = address;
+        }
+        route
     }
 
     /// A SYN goes to the job's address, and is answered or not.
     fn send_syn<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
-        let job = &self.jobs[ix];
-        let server = self.container_at(job.address);
+        let address = match self.address_of(ix) {
+            Route::Address(address) => address,
+            Route::NoEndpoints if !self.hears_of_refusal(self.jobs[ix].caller) => return self.await_syn(queue, ix),
+            Route::NoEndpoints | Route::Refused => return self.client_failed(queue, ix, Failure::Refused),
+            Route::UnknownHost => return self.client_failed(queue, ix, Failure::UnknownHost),
+        };
+        let server = self.container_at(address);
         if server == NONE {
             return self.nobody_there(queue, ix);
         }
-        let container = &self.containers[server as usize];
-        let lost = self.is_lost(ix, server);
-        if lost {
+        if self.is_lost(ix, server) {
             return self.await_syn(queue, ix);
         }
+        let container = &self.containers[server as usize];
         if !container.is_serving() {
             return self.client_failed(queue, ix, Failure::Refused);
         }
@@ -213,7 +211,7 @@ impl Traffic {
                 self.work.push_back(Work::Send(self.jobs.reference(waiter)));
             }
         }
-        let handshake = self.travel_time(ix, "syn") + self.travel_time(ix, "syn-ack");
+        let handshake = self.travel_time(ix, Leg::Syn) + self.travel_time(ix, Leg::SynAck);
         self.send_after(queue, ix, handshake);
     }
 
@@ -224,7 +222,7 @@ impl Traffic {
 
     fn send_after<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, handshake: SimDuration) {
         self.jobs[ix].state = State::Travelling;
-        let time = handshake + self.travel_time(ix, "request");
+        let time = handshake + self.travel_time(ix, Leg::Request);
         self.travel(queue, ix, JobEvent::Arrive, time);
     }
 
@@ -281,63 +279,5 @@ impl Traffic {
             NO_NEIGHBOUR => self.client_failed(queue, ix, Failure::Unreachable),
             _ => self.send_syn(queue, ix),
         }
-    }
-
-    /// The address of the pod that a job is sent from, if it is one.
-    fn client_address(&self, ix: u32) -> Option<u32> {
-        match self.jobs[ix].caller {
-            Caller::Job(parent) => Some(self.containers[self.jobs[parent.ix].container as usize].address),
-            _ => None,
-        }
-    }
-
-    /// Whether this SYN, or the answer to it, is lost on the way.
-    fn is_lost(&self, ix: u32, server: u32) -> bool {
-        if !self.is_network_impaired {
-            return false;
-        }
-        let key = self.jobs[ix].key.with_str("syn").with(u64::from(self.jobs[ix].syns));
-        let ends = [Some(self.containers[server as usize].address), self.client_address(ix)];
-        let arrives: f64 = ends.iter().flatten().map(|&a| 1.0 - self.addresses[a as usize].impairment.loss).product();
-        arrives < 1.0 && !key.draw().bernoulli(arrives)
-    }
-
-    /// How long a message of a job takes, with what the networks of both ends do to it.
-    /// [`KERNEL_GIVES_UP`] if it never arrives.
-    #[inline]
-    pub(super) fn travel_time(&self, ix: u32, leg: &str) -> SimDuration {
-        if self.is_network_impaired { self.impaired_travel_time(ix, leg) } else { SimDuration::ZERO }
-    }
-
-    fn impaired_travel_time(&self, ix: u32, leg: &str) -> SimDuration {
-        let job = &self.jobs[ix];
-        let server = &self.containers[job.container as usize];
-        let client = match job.caller {
-            Caller::Probe(_) => server.node,
-            caller => self.client_node(caller),
-        };
-        let mut draw = job.key.with_str(leg).draw();
-        let mut time = SimDuration::ZERO;
-        if client != server.node {
-            time += self.nodes[client.index()].spec.latency;
-        }
-        // netem delays what a pod sends; the message passes one of the two.
-        let sender = if matches!(leg, "syn-ack" | "answer") { Some(server.address) } else { self.client_address(ix) };
-        if let Some(sender) = sender {
-            let impairment = self.addresses[sender as usize].impairment;
-            let swing = impairment.jitter.0 as f64 * draw.between(-1.0, 1.0);
-            time += SimDuration((impairment.delay.0 as f64 + swing).max(0.0) as u64);
-        }
-        if matches!(leg, "request" | "answer") {
-            let ends = [Some(server.address), self.client_address(ix)];
-            let arrives: f64 =
-                ends.iter().flatten().map(|&a| 1.0 - self.addresses[a as usize].impairment.loss).product();
-            let mut timeout = RETRANSMISSION;
-            while arrives < 1.0 && time < KERNEL_GIVES_UP && !draw.bernoulli(arrives) {
-                time += timeout;
-                timeout = timeout * 2;
-            }
-        }
-        time.min(KERNEL_GIVES_UP)
     }
 }

@@ -7,6 +7,7 @@ use super::breaker::Breaker;
 use super::broker::MessageQueue;
 use super::connection::Link;
 use super::metrics::Histograms;
+use super::network::RefusalAllowance;
 use crate::chance::Key;
 use crate::cpu::{CpuStats, GroupIx};
 use crate::ids::{ContainerIx, NodeIx, ServiceIx};
@@ -80,6 +81,20 @@ pub(super) struct Address {
     /// No machine has it any more.
     pub(super) is_gone: bool,
     pub(super) impairment: NetworkImpairment,
+    /// Of what its pod asks for.
+    pub(super) refusals: RefusalAllowance,
+}
+
+impl Address {
+    /// Of a new pod.
+    pub(super) fn new(container: u32) -> Self {
+        Self {
+            container,
+            is_gone: false,
+            impairment: NetworkImpairment::default(),
+            refusals: RefusalAllowance::default(),
+        }
+    }
 }
 
 /// One process, its control group and all that it holds.
@@ -213,7 +228,7 @@ impl Traffic {
         self.now = now;
         let address = self.containers[ix.index()].address;
         self.addresses[address as usize].impairment = impairment;
-        self.is_network_impaired = self.has_network_impairment();
+        self.look_at_network();
     }
 
     /// Makes every burst of a container cost `factor` times as much from now on.
@@ -230,12 +245,6 @@ impl Traffic {
         container.leaked_before = container.leaked_by_fault();
         container.leaks_since = container.served;
         container.leak = per_request;
-    }
-
-    /// Whether any message takes time or can be lost.
-    pub(super) fn has_network_impairment(&self) -> bool {
-        self.nodes.iter().any(|node| node.spec.latency > SimDuration::ZERO)
-            || self.addresses.iter().any(|address| address.impairment != NetworkImpairment::default())
     }
 
     /// The container of an address, or [`NONE`] if no machine has it.

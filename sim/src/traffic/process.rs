@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 
 use super::backends::Route;
 use super::breaker::Breaker;
-use super::connection::{KERNEL_GIVES_UP, Link};
-use super::container::{Address, Container, NetworkImpairment, Phase, ProcessSpec};
+use super::connection::Link;
+use super::container::{Address, Container, Phase, ProcessSpec};
 use super::job::{Caller, Outcome, State};
 use super::metrics::Histograms;
+use super::network::KERNEL_GIVES_UP;
 use super::runtime::Tag;
 use super::{Event, Failure, Host, JobEvent, Notice, ProcessEvent, Traffic};
 use crate::cpu::{GroupConfig, PERIOD, Quota, weight_of_request};
@@ -41,7 +42,7 @@ impl Traffic {
         let address = if let Some(previous) = spec.replaces {
             self.containers[previous.index()].address
         } else {
-            self.addresses.push(Address { container: ix, is_gone: false, impairment: NetworkImpairment::default() });
+            self.addresses.push(Address::new(ix));
             self.addresses.len() as u32 - 1
         };
         self.addresses[address as usize].container = ix;
@@ -179,7 +180,7 @@ impl Traffic {
                 let at = self.container_at(address);
                 at != NONE && self.containers[at as usize].is_serving()
             }
-            Route::UnknownHost | Route::Refused => false,
+            Route::UnknownHost | Route::NoEndpoints | Route::Refused => false,
         }
     }
 

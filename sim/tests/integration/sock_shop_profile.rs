@@ -21,6 +21,7 @@ const MACHINE: NodeSpec = NodeSpec {
     syn_linear_timeouts: 4,
     unreachable_after: None,
     latency: SimDuration::ZERO,
+    local_latency: SimDuration::ZERO,
     oom_kills_group: true,
 };
 /// By when everything listens, the JVMs too.

@@ -181,6 +181,39 @@ fn a_connection_fails_as_the_kernel_says() {
 }
 
 #[test]
+fn few_hear_that_a_service_has_no_endpoints_and_the_rest_wait_for_one() {
+    // Twenty clients in one pod. The kernel tells six at once and then one a second, who asks again; a SYN that nobody
+    // answers is sent again after 1, 2, 3, 4, 5 and 7 s, each time to whatever endpoint there is then.
+    let mut world = world(&two("", "model: threads"));
+    world.start("front");
+    world.load(&users("one", "front", 20, 1e9));
+    world.run(at(8_050));
+    assert_eq!(counts(&world), (34, 0, 14, 0));
+    world.start("back");
+    world.run(at(30_000));
+    let (sent, ok, errors, unanswered) = counts(&world);
+    assert_eq!((errors, unanswered), (14, 0), "nobody fails once there is an endpoint");
+    assert_eq!(sent, ok + errors + 20);
+    assert!(ok > 1_500, "a hundred a second, of 19 s in which somebody asks: {ok}");
+}
+
+#[test]
+fn latency_is_paid_by_each_message() {
+    // SYN, SYN-ACK with the request behind it, and answer: of the user's request and of the call in it.
+    let node = |local_latency| NodeSpec { local_latency, ..NodeSpec::default() };
+    let mean = |local_latency| {
+        let mut world = SmallWorld::new(&two("", "model: threads"), &[node(local_latency)], 1);
+        world.start("front");
+        world.start("back");
+        world.load(&users("one", "front", 1, 1.0));
+        world.run(at(9_999));
+        world.traffic.statistics().requests[0].latency.mean().unwrap() * 1e6
+    };
+    let added = mean(SimDuration::from_micros(50)) - mean(SimDuration::ZERO);
+    assert!((added - 400.0).abs() < 1.0, "two requests of four messages of 50 us each: {added}");
+}
+
+#[test]
 fn a_full_accept_queue_drops_syns() {
     // One thread and room for one more: the third of three requests is lost and comes again.
     let mut world = two_world("", "model: threads, max_threads: 1, backlog: 1", "slow", 3);
