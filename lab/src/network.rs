@@ -75,6 +75,11 @@ fn plug_in_node(node: &NodeLayout) -> Result<(), LabError> {
         run(&line)?;
     }
     inside(&namespace, "sysctl -q -w net.ipv4.ip_forward=1")?;
+    // The host's way to a Service leads into a node and out of it by the same link, of which a redirect would tell the
+    // host, at the expense of other ICMP messages: the kernel counts both in one place (`ip_rt_send_redirect`).
+    for link in ["all", "default", "eth0"] {
+        inside(&namespace, &format!("sysctl -q -w net.ipv4.conf.{link}.send_redirects=0"))?;
+    }
     Ok(())
 }
 

@@ -74,7 +74,7 @@ fn each<T>(cases: &[Case], mut play: impl FnMut(&Case) -> Result<T, Failed>) -> 
 /// One case on the lab, and then in the twin.
 fn compare(stage: &mut live::Stage, case: &Case, seed: u64) -> Result<Compared, Failed> {
     let live = stage.play(case).map_err(Failed::Run)?;
-    let plan = case.plan(&live.ages, lab::cluster().map_err(failed)?);
+    let plan = case.plan(&live.ages, live.network.of(lab::cluster().map_err(failed)?));
     let played = play::play(&plan, seed)?;
     let record = Record::of_twin(&played, live.ages.load, case.disturbed_at());
     Ok(Compared::new(case, live, &Figures::of(&plan, &played, seed), &record))

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::cost::Costs;
 use crate::identity::{Identity, identify};
 use crate::process::Process;
-use crate::{background, calibrate, consumer, features, life, say, server, start_up, stress};
+use crate::{background, calibrate, consumer, features, life, round_trip, say, server, start_up, stress};
 
 /// Plays any service of a sockpit profile for real. Without a subcommand it plays the service that the environment
 /// names: `SOCKPIT_PROFILE` with `SOCKPIT_SERVICE`, or `SOCKPIT_IMAGE` in an image of the lab.
@@ -37,6 +37,10 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     /// Does nothing until SIGTERM.
     Pause,
+    /// Sends back what comes, for `round-trips`.
+    Echo(round_trip::Echo),
+    /// Says how long messages take to an `echo` and back.
+    RoundTrips(round_trip::RoundTrips),
     /// Says what of a profile is not played.
     Check(Check),
 }
@@ -65,7 +69,7 @@ impl From<Diagnostic> for Failure {
 }
 
 /// Names of our own subcommands, which count in an image too.
-const OWN: [&str; 4] = ["burn", "calibrate", "pause", "check"];
+const OWN: [&str; 6] = ["burn", "calibrate", "pause", "echo", "round-trips", "check"];
 
 /// Does what the command line says.
 ///
@@ -85,6 +89,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         }
         Some(Command::Calibrate(calibrate)) => calibrate.run(),
         Some(Command::Pause) => life::idle().map_err(|source| system("cannot wait for SIGTERM", source)),
+        Some(Command::Echo(echo)) => echo.run(),
+        Some(Command::RoundTrips(round_trips)) => round_trips.run(),
         Some(Command::Check(check)) => {
             let profile = load(&check.profile)?;
             refuse_unplayed(&profile, None)?;

@@ -37,6 +37,7 @@ mod life;
 mod memory;
 mod metrics;
 mod process;
+mod round_trip;
 mod server;
 mod start_up;
 mod stress;

@@ -1,6 +1,7 @@
 //! A case on the lab: the application deployed, aged, loaded, disturbed and watched.
 
 mod disturb;
+mod network;
 mod watch;
 
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +17,7 @@ use sim::workload::Workload;
 use tokio::runtime::Runtime;
 
 use self::disturb::{Disturbance, Place};
+pub(super) use self::network::Network;
 use self::watch::{Sight, Watch};
 use super::case::{Ages, Case, LEAD};
 use super::record::{Record, Second};
@@ -38,6 +40,7 @@ pub(super) struct Live {
     pub(super) side: Side,
     pub(super) record: Record,
     pub(super) ages: Ages,
+    pub(super) network: Network,
     /// Share of its time that the busiest processor was idle.
     pub(super) idle: f64,
     pub(super) void: Option<String>,
@@ -50,6 +53,8 @@ pub(super) struct Stage {
     prometheus: Prometheus,
     seed: u64,
     deployed: Option<Deployed>,
+    /// Measured with the first application.
+    network: Option<Network>,
 }
 
 struct Deployed {
@@ -67,7 +72,7 @@ impl Stage {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.context("no runtime");
         let prometheus = Prometheus::new(&lab.prometheus_url());
-        Ok(Self { lab, runtime: runtime.map_err(Failed::Run)?, prometheus, seed, deployed: None })
+        Ok(Self { lab, runtime: runtime.map_err(Failed::Run)?, prometheus, seed, deployed: None, network: None })
     }
 
     pub(super) fn play(&mut self, case: &Case) -> Result<Live> {
@@ -77,11 +82,19 @@ impl Stage {
             _ => self.deploy(case)?,
         };
         deployed.is_as_applied = case.leaves_no_trace();
+        let network = self.network(&deployed)?;
         let before = self.prepare(case, &deployed)?;
         let load = SimTime(since(deployed.applied).0);
-        let live = self.measure(case, &deployed, Ages { before, load });
+        let live = self.measure(case, &deployed, Ages { before, load }, network);
         self.deployed = Some(deployed);
         live
+    }
+
+    fn network(&mut self, deployed: &Deployed) -> Result<Network> {
+        if self.network.is_none() {
+            self.network = Some(self.runtime.block_on(Network::measure(&deployed.cluster))?);
+        }
+        Ok(self.network.expect("measured by now"))
     }
 
     fn deploy(&self, case: &Case) -> Result<Deployed> {
@@ -111,7 +124,7 @@ impl Stage {
         Ok(SimTime(before.0))
     }
 
-    fn measure(&self, case: &Case, deployed: &Deployed, ages: Ages) -> Result<Live> {
+    fn measure(&self, case: &Case, deployed: &Deployed, ages: Ages, network: Network) -> Result<Live> {
         let (warm_up, duration) = (case.warm_up, case.duration);
         let plan = self.load(case, deployed)?;
         let recorder = self.runtime.block_on(deployed.cluster.record()).context("cannot record what happens")?;
@@ -126,7 +139,7 @@ impl Stage {
         let mut side = Side { components: seen.components(duration), ready: record.ready(), ..Side::default() };
         side.requests = report.iter().flat_map(|report| &report.requests).map(request).collect();
         self.ask_prometheus(case, &mut side, SystemTime::now() - Duration::from_nanos(duration.0))?;
-        Ok(Live { side, record, ages, idle: seen.idle, void })
+        Ok(Live { side, record, ages, network, idle: seen.idle, void })
     }
 
     /// Disturbs and watches until the measured time is over; what was seen, and when it was disturbed first.

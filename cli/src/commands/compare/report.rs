@@ -9,7 +9,7 @@ use serde::Serialize;
 pub(super) use self::difference::Quantity;
 use self::difference::{Difference, differences};
 use super::case::Case;
-use super::live::Live;
+use super::live::{Live, Network};
 use super::record::Record;
 use super::side::{ComponentSide, RequestSide, Side};
 use super::story::{self, Row};
@@ -30,6 +30,7 @@ pub(super) struct Compared {
     void: Option<String>,
     /// Share of the machine's time that nobody used.
     idle: f64,
+    network: Network,
     twin: Side,
     lab: Side,
     /// When the first fault or action came, in seconds since the load began; null if none did.
@@ -62,6 +63,7 @@ impl Compared {
             measured_s: case.duration.as_secs_f64(),
             void: live.void,
             idle: live.idle,
+            network: live.network,
             disturbed_s: disturbed.map(|(twin, lab)| DisturbedAt { twin: twin.as_secs_f64(), lab: lab.as_secs_f64() }),
             differences: differences(&twin, &lab, &times),
             happened: story::side_by_side(twin_record, &lab_record),
@@ -89,6 +91,10 @@ fn head(one: &Compared) -> String {
             one.measured_s,
             one.age_s,
             percent(one.idle)
+        ),
+        format!(
+            "a message takes {} within a node and {} between two",
+            one.network.within_node, one.network.between_nodes
         ),
     ];
     lines.extend(one.void.as_ref().map(|why| format!("VOID: {why}")));

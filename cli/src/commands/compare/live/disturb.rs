@@ -143,7 +143,7 @@ impl Place<'_> {
 }
 
 /// A pod's first container.
-fn container(pod: &PodView) -> Result<&str> {
+pub(super) fn container(pod: &PodView) -> Result<&str> {
     let (name, _) = pod.containers.first().with_context(|| format!("{} has no containers", pod.name))?;
     Ok(name)
 }

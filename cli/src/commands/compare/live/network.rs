@@ -1,0 +1,56 @@
+//! How long messages take on the lab, measured between containers that do nothing else: the twin's network is as slow.
+
+use anyhow::{Context, Result, bail};
+use bridge::{Cluster, PodView};
+use serde::Serialize;
+use sim::scenario;
+use sim::time::SimDuration;
+
+use super::disturb::container;
+
+/// Where the stand-in's `echo` listens; nothing of an application does.
+const PORT: &str = "7007";
+/// Longer than both measurements take.
+const ECHO_SECONDS: &str = "20";
+
+/// One way, from one process' `write` until the other runs.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(in crate::commands::compare) struct Network {
+    /// Between two pods of one node.
+    pub(in crate::commands::compare) within_node: SimDuration,
+    /// Between pods of two nodes.
+    pub(in crate::commands::compare) between_nodes: SimDuration,
+}
+
+impl Network {
+    /// A cluster with this network.
+    pub(in crate::commands::compare) fn of(self, cluster: scenario::Cluster) -> scenario::Cluster {
+        scenario::Cluster { local_latency: self.within_node, network_latency: self.between_nodes, ..cluster }
+    }
+
+    /// Measures with the first pods of the application that are in the right places.
+    pub(super) async fn measure(cluster: &Cluster) -> Result<Self> {
+        let pods: Vec<PodView> = cluster.pods().await?.into_iter().filter(|pod| pod.ready).collect();
+        let from = pods.first().context("no pod is ready")?;
+        let is_near = |pod: &&PodView| pod.name != from.name && pod.node == from.node;
+        let near = pods.iter().find(is_near).context("no two pods share a node")?;
+        let far = pods.iter().find(|pod| pod.node != from.node).context("all pods are on one node")?;
+        Ok(Self { within_node: one_way(cluster, from, near).await?, between_nodes: one_way(cluster, from, far).await? })
+    }
+}
+
+/// A quarter of the time in which a connection is opened, a request sent and its answer received: four messages.
+async fn one_way(cluster: &Cluster, from: &PodView, to: &PodView) -> Result<SimDuration> {
+    let address = to.ip.with_context(|| format!("{} has no address", to.name))?;
+    let echo = ["/stand-in", "echo", "--port", PORT, "--seconds", ECHO_SECONDS];
+    let echo = cluster.start(&to.name, container(to)?, &echo).await?;
+    let asked = format!("{address}:{PORT}");
+    let told = cluster.exec(&from.name, container(from)?, &["/stand-in", "round-trips", &asked]).await?;
+    drop(echo);
+    if told.exit_code != 0 {
+        bail!("messages from {} to {} cannot be timed: {}", from.name, to.name, told.stderr.trim());
+    }
+    let times: Vec<u64> = told.stdout.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [connect, exchange] = times[..] else { bail!("`round-trips` said {:?}", told.stdout) };
+    Ok(SimDuration((connect + exchange) / 4))
+}
