@@ -71,6 +71,18 @@ pub(crate) fn configure(directories: &Directories, machine: &Machine, node: &Nod
     Ok(())
 }
 
+/// What makes a kubelet see memory pressure on any machine. A soft threshold, since a hard one takes off what the node
+/// offers.
+const PRESSURE: &str = "evictionSoft: {memory.available: \"99%\"}\nevictionSoftGracePeriod: {memory.available: 5s}\n";
+
+/// Writes a kubelet's configuration anew, with or without memory pressure from its next start on.
+pub(crate) fn press(directories: &Directories, node: &str, is_pressed: bool) -> Result<(), LabError> {
+    let path = directories.config(node).join("kubelet.yaml");
+    let text = std::fs::read_to_string(&path).map_err(LabError::file(&path))?;
+    let own = text.replace(PRESSURE, "");
+    write(&path, if is_pressed { own + PRESSURE } else { own })
+}
+
 /// What a node must reserve so that it offers what its layout says.
 fn reserved(machine: &Machine, node: &NodeLayout) -> (Millicores, Bytes) {
     let cpu = machine.processors.len() as u64 * 1000 - node.cores.0;

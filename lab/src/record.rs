@@ -182,6 +182,12 @@ impl Lab {
             Step::Start(name) => {
                 note_step(recorders, namespace, &format!("start {name}"), &|| self.start_component(name));
             }
+            Step::Press(node) => {
+                note_step(recorders, namespace, &format!("press {node}"), &|| self.press(node, true));
+            }
+            Step::Relieve(node) => {
+                note_step(recorders, namespace, &format!("relieve {node}"), &|| self.press(node, false));
+            }
         }
     }
 

@@ -46,6 +46,10 @@ pub enum Step {
     Stop(String),
     /// It is started again.
     Start(String),
+    /// The kubelet of a node such as `node-2` is restarted, and sees memory pressure.
+    Press(String),
+    /// It is restarted once more, and sees none.
+    Relieve(String),
 }
 
 impl Sequence {

@@ -163,6 +163,17 @@ impl Lab {
         self.named(name)?.start(&self.directories)
     }
 
+    /// Restarts a node's kubelet with an eviction threshold that any machine is below, or with its own again.
+    ///
+    /// # Errors
+    /// There is no such node, or its kubelet cannot be started.
+    pub fn press(&self, node: &str, is_pressed: bool) -> Result<(), LabError> {
+        let kubelet = format!("{node}/kubelet");
+        self.stop_component(&kubelet)?;
+        node::press(&self.directories, node, is_pressed)?;
+        self.start_component(&kubelet)
+    }
+
     fn named(&self, name: &str) -> Result<Component, LabError> {
         let components = self.components();
         let names: Vec<_> = components.iter().map(|component| component.name.clone()).collect();

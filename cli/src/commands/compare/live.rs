@@ -53,8 +53,6 @@ pub(super) struct Stage {
     prometheus: Prometheus,
     seed: u64,
     deployed: Option<Deployed>,
-    /// Measured with the first application.
-    network: Option<Network>,
 }
 
 struct Deployed {
@@ -72,7 +70,7 @@ impl Stage {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.context("no runtime");
         let prometheus = Prometheus::new(&lab.prometheus_url());
-        Ok(Self { lab, runtime: runtime.map_err(Failed::Run)?, prometheus, seed, deployed: None, network: None })
+        Ok(Self { lab, runtime: runtime.map_err(Failed::Run)?, prometheus, seed, deployed: None })
     }
 
     pub(super) fn play(&mut self, case: &Case) -> Result<Live> {
@@ -82,19 +80,11 @@ impl Stage {
             _ => self.deploy(case)?,
         };
         deployed.is_as_applied = case.leaves_no_trace();
-        let network = self.network(&deployed)?;
-        let before = self.prepare(case, &deployed)?;
+        let (before, network) = self.prepare(case, &deployed)?;
         let load = SimTime(since(deployed.applied).0);
         let live = self.measure(case, &deployed, Ages { before, load }, network);
         self.deployed = Some(deployed);
         live
-    }
-
-    fn network(&mut self, deployed: &Deployed) -> Result<Network> {
-        if self.network.is_none() {
-            self.network = Some(self.runtime.block_on(Network::measure(&deployed.cluster))?);
-        }
-        Ok(self.network.expect("measured by now"))
     }
 
     fn deploy(&self, case: &Case) -> Result<Deployed> {
@@ -109,19 +99,21 @@ impl Stage {
         Ok(Deployed { choice, applied, cluster, is_as_applied: true })
     }
 
-    /// Lets the application age, and makes the start; the age at which that was.
-    fn prepare(&self, case: &Case, deployed: &Deployed) -> Result<SimTime> {
+    /// Lets the application age, times messages while nothing else happens, and makes the start; the age at which that
+    /// was.
+    fn prepare(&self, case: &Case, deployed: &Deployed) -> Result<(SimTime, Network)> {
         let lead = if case.before.is_empty() { SimDuration::ZERO } else { LEAD };
         pass(
             case.begins.saturating_sub(lead).saturating_sub(since(deployed.applied)),
             "until the application is old enough",
         );
+        let network = self.runtime.block_on(Network::measure(&deployed.cluster))?;
         let before = since(deployed.applied);
         for write in &case.before {
             self.runtime.block_on(deployed.cluster.write(write)).with_context(|| format!("{write:?}"))?;
         }
         pass(lead, "until the start is as it should be");
-        Ok(SimTime(before.0))
+        Ok((SimTime(before.0), network))
     }
 
     fn measure(&self, case: &Case, deployed: &Deployed, ages: Ages, network: Network) -> Result<Live> {
