@@ -2,9 +2,14 @@
 //! below which its kubelet puts the pods.
 //!
 //! ```text
-//! /sys/fs/cgroup/HIERARCHY/sockpit-lab/components/NAME      in `pids` only
+//! /sys/fs/cgroup/HIERARCHY/sockpit-lab/components/NAME      in `pids` only, and `components` in `cpu`
 //! /sys/fs/cgroup/HIERARCHY/sockpit-lab/NODE/kubepods/…      in all
+//! /sys/fs/cgroup/HIERARCHY/sockpit-lab/load                 in `cpu` only: who loads and measures
 //! ```
+//!
+//! What pods do is what is compared with the twin, whose nodes have nothing else to do. So the daemons, which on a real
+//! cluster are elsewhere or on processors reserved for them, give way to the pods, and everything else on the machine
+//! gives way to the lab.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +24,13 @@ use crate::layout::NodeLayout;
 
 /// The lab's group in each hierarchy.
 const ROOT: &str = "sockpit-lab";
+/// `cpu.shares` in the lab's group. Where both want all of it, the daemons get a ninth of a processor.
+const COMPONENT_SHARES: u64 = 128;
+const LOAD_SHARES: u64 = 8 * NODE_SHARES;
+/// What the kernel gives a new group.
+const NODE_SHARES: u64 = 1024;
+/// Of the lab's group beside the machine's other processes, each of which has 1024.
+const ROOT_SHARES: u64 = 32 * 1024;
 /// How long killed processes may take to go.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -60,6 +72,30 @@ pub(crate) fn missing_controllers() -> Vec<&'static str> {
     let needed = ["cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio"];
     let found = hierarchies();
     needed.into_iter().filter(|n| !found.iter().any(|h| h.controllers.iter().any(|c| c == n))).collect()
+}
+
+/// Says who gets how much of the processors.
+pub(crate) fn share_processors() -> Result<(), LabError> {
+    for hierarchy in with("cpu") {
+        let root = hierarchy.join(ROOT);
+        for (group, shares) in
+            [(root.clone(), ROOT_SHARES), (root.join("components"), COMPONENT_SHARES), (root.join("load"), LOAD_SHARES)]
+        {
+            create(&group)?;
+            let file = group.join("cpu.shares");
+            fs::write(&file, shares.to_string()).map_err(LabError::file(&file))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the process that asks load and measure without waiting for others.
+pub(crate) fn join_load() -> Result<(), LabError> {
+    for hierarchy in with("cpu") {
+        let file = hierarchy.join(ROOT).join("load/cgroup.procs");
+        fs::write(&file, std::process::id().to_string()).map_err(LabError::file(&file))?;
+    }
+    Ok(())
 }
 
 /// The group that a node's kubelet is given, as a path within each hierarchy.
@@ -107,11 +143,12 @@ pub(crate) fn confine(node: &NodeLayout) -> Result<(), LabError> {
     Ok(())
 }
 
-/// The group of a component such as `node-1/kubelet`, made if need be.
-pub(crate) fn component_group(component: &str) -> Result<PathBuf, LabError> {
-    let group = component_path(component);
-    create(&group)?;
-    Ok(group)
+/// The files by which a process joins the groups of a component such as `node-1/kubelet`, made if need be.
+pub(crate) fn component_groups(component: &str) -> Result<Vec<PathBuf>, LabError> {
+    let own = component_path(component);
+    create(&own)?;
+    let shared = with("cpu").map(|hierarchy| hierarchy.join(ROOT).join("components"));
+    Ok([own].into_iter().chain(shared).map(|group| group.join("cgroup.procs")).collect())
 }
 
 fn component_path(component: &str) -> PathBuf {

@@ -61,18 +61,19 @@ impl Component {
         if self.is_alive() {
             return Ok(());
         }
-        let group = cgroups::component_group(&self.name)?;
+        let groups = cgroups::component_groups(&self.name)?;
         let path = directories.log(&self.name);
         if let Some(folder) = path.parent() {
             create(folder)?;
         }
         let log = File::options().create(true).append(true).open(&path).map_err(LabError::file(&path))?;
         let errors = log.try_clone().map_err(LabError::file(&path))?;
-        // The shell joins the group before it becomes the daemon, so that no child is born outside of it.
+        // The shell joins the groups before it becomes the daemon, so that no child is born outside of them.
         let mut command = network::command_inside(&self.namespace, "sh");
         command
-            .args(["-c", "echo $$ > \"$0\" && exec \"$@\""])
-            .arg(group.join("cgroup.procs"))
+            .args(["-c", "while [ \"$1\" != -- ]; do echo $$ > \"$1\" || exit; shift; done; shift; exec \"$@\"", "sh"])
+            .args(groups)
+            .arg("--")
             .arg(&self.program)
             .args(&self.arguments)
             .current_dir("/")

@@ -35,8 +35,10 @@ fn build(directories: &Directories, watcher: Watcher<'_>) -> Result<PathBuf, Lab
     }
     watcher(Progress::Step("building the stand-in"));
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    // A folder of its own: other flags would have the workspace built anew.
-    let folder = directories.cache.join("stand-in");
+    // A folder of its own, since other flags would have the workspace built anew, and one per checkout: of two that
+    // share one, cargo takes the program of either for that of the other.
+    let checkout = workspace.to_string_lossy().trim_start_matches('/').replace('/', "-");
+    let folder = directories.cache.join("stand-in").join(checkout);
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["build", "--release", "--quiet", "--package", PACKAGE, "--target", &target, "--target-dir"])

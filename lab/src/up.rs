@@ -163,6 +163,14 @@ impl Lab {
         self.named(name)?.start(&self.directories)
     }
 
+    /// Lets this process load the lab and measure without waiting for others, until it ends or the lab goes down.
+    ///
+    /// # Errors
+    /// It cannot join the control group for that.
+    pub fn join_load(&self) -> Result<(), LabError> {
+        cgroups::join_load()
+    }
+
     /// Restarts a node's kubelet with an eviction threshold that any machine is below, or with its own again.
     ///
     /// # Errors
@@ -222,6 +230,7 @@ impl Lab {
         watcher(Progress::Step("making networks, control groups and certificates"));
         network::create(&self.nodes)?;
         cgroups::create_nodes(&self.nodes)?;
+        cgroups::share_processors()?;
         credentials::create_all(&self.directories, &self.nodes)?;
         add_ons::configure(&self.directories)?;
         let machine = Machine::this()?;

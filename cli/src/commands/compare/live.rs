@@ -66,6 +66,7 @@ impl Stage {
     /// The lab that is up.
     pub(super) fn open(seed: u64) -> Result<Self, Failed> {
         let lab = Lab::find().map_err(failed)?;
+        lab.join_load().map_err(failed)?;
         // Its thread records what happens while this one does other things.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.context("no runtime");
