@@ -89,11 +89,42 @@ pub(crate) fn share_processors() -> Result<(), LabError> {
     Ok(())
 }
 
-/// Lets the process that asks load and measure without waiting for others.
-pub(crate) fn join_load() -> Result<(), LabError> {
+/// While this lives, the lab's daemons run only when no pod wants the processor (`SCHED_IDLE`), and this process loads
+/// and measures without waiting for others.
+#[derive(Debug)]
+pub struct Calm(());
+
+impl Calm {
+    pub(crate) fn begin() -> Result<Self, LabError> {
+        for hierarchy in with("cpu") {
+            let file = hierarchy.join(ROOT).join("load/cgroup.procs");
+            fs::write(&file, std::process::id().to_string()).map_err(LabError::file(&file))?;
+        }
+        let calm = Self(());
+        set_components_idle(true)?;
+        Ok(calm)
+    }
+}
+
+impl Drop for Calm {
+    fn drop(&mut self) {
+        // The lab may have gone down meanwhile.
+        set_components_idle(false).ok();
+    }
+}
+
+fn set_components_idle(is_idle: bool) -> Result<(), LabError> {
     for hierarchy in with("cpu") {
-        let file = hierarchy.join(ROOT).join("load/cgroup.procs");
-        fs::write(&file, std::process::id().to_string()).map_err(LabError::file(&file))?;
+        let group = hierarchy.join(ROOT).join("components");
+        let file = group.join("cpu.idle");
+        // Kernels before 5.15 have no such groups; there the daemons have their small share.
+        if file.exists() {
+            fs::write(&file, u8::from(is_idle).to_string()).map_err(LabError::file(&file))?;
+            if !is_idle {
+                let shares = group.join("cpu.shares");
+                fs::write(&shares, COMPONENT_SHARES.to_string()).map_err(LabError::file(&shares))?;
+            }
+        }
     }
     Ok(())
 }

@@ -59,6 +59,7 @@ mod up;
 mod usage;
 
 pub use agreement::{Agreement, Difference, Traces};
+pub use cgroups::Calm;
 pub use deploy::{Application, Deployed};
 pub use directories::Directories;
 pub use error::LabError;

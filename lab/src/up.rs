@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::cgroups;
+use crate::cgroups::{self, Calm};
 use crate::checks;
 use crate::cleanup;
 use crate::component::Component;
@@ -163,12 +163,13 @@ impl Lab {
         self.named(name)?.start(&self.directories)
     }
 
-    /// Lets this process load the lab and measure without waiting for others, until it ends or the lab goes down.
+    /// Lets this process load the lab and measure, and the pods work, without waiting for the lab's daemons, until what
+    /// is returned is dropped.
     ///
     /// # Errors
-    /// It cannot join the control group for that.
-    pub fn join_load(&self) -> Result<(), LabError> {
-        cgroups::join_load()
+    /// The control groups for that are not there.
+    pub fn calm(&self) -> Result<Calm, LabError> {
+        Calm::begin()
     }
 
     /// Restarts a node's kubelet with an eviction threshold that any machine is below, or with its own again.

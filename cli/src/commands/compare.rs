@@ -21,12 +21,16 @@ use anyhow::anyhow;
 use case::Case;
 use record::Record;
 use report::Compared;
+use side::Side;
 
 use crate::arguments::CompareOptions;
 use crate::commands::lab::failed;
 use crate::commands::simulate::figures::Figures;
 use crate::commands::simulate::play;
 use crate::output::{self, Failed};
+
+/// The twin plays each case so often, with as many seeds; what happened to objects is told of the first.
+const TWIN_PLAYS: u64 = 5;
 
 pub(crate) fn run(options: &CompareOptions) -> Result<(), Failed> {
     let names = if options.what.is_empty() { datasets::comparisons::shipped() } else { options.what.clone() };
@@ -75,9 +79,14 @@ fn each<T>(cases: &[Case], mut play: impl FnMut(&Case) -> Result<T, Failed>) -> 
 fn compare(stage: &mut live::Stage, case: &Case, seed: u64) -> Result<Compared, Failed> {
     let live = stage.play(case).map_err(Failed::Run)?;
     let plan = case.plan(&live.ages, live.network.of(lab::cluster().map_err(failed)?));
-    let played = play::play(&plan, seed)?;
-    let record = Record::of_twin(&played, live.ages.load, case.disturbed_at());
-    Ok(Compared::new(case, live, &Figures::of(&plan, &played, seed), &record))
+    let play = |seed| -> Result<(Side, Record), Failed> {
+        let played = play::play(&plan, seed)?;
+        let record = Record::of_twin(&played, live.ages.load, case.disturbed_at());
+        Ok((Side::of_twin(&Figures::of(&plan, &played, seed), &record), record))
+    };
+    let (sides, mut records): (Vec<_>, Vec<_>) =
+        (seed..seed + TWIN_PLAYS).map(play).collect::<Result<Vec<_>, Failed>>()?.into_iter().unzip();
+    Ok(Compared::new(case, live, Side::median(&sides), &records.swap_remove(0)))
 }
 
 #[cfg(test)]

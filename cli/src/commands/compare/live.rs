@@ -66,7 +66,6 @@ impl Stage {
     /// The lab that is up.
     pub(super) fn open(seed: u64) -> Result<Self, Failed> {
         let lab = Lab::find().map_err(failed)?;
-        lab.join_load().map_err(failed)?;
         // Its thread records what happens while this one does other things.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.context("no runtime");
@@ -120,6 +119,7 @@ impl Stage {
     fn measure(&self, case: &Case, deployed: &Deployed, ages: Ages, network: Network) -> Result<Live> {
         let (warm_up, duration) = (case.warm_up, case.duration);
         let plan = self.load(case, deployed)?;
+        let _calm = self.lab.calm()?;
         let recorder = self.runtime.block_on(deployed.cluster.record()).context("cannot record what happens")?;
         let (began, recorded_before) = (Instant::now(), recorder.elapsed());
         let options = Options { warm_up, duration: Some(duration), every: Some(EVERY) };

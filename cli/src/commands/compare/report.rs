@@ -15,7 +15,6 @@ use super::side::{ComponentSide, RequestSide, Side};
 use super::story::{self, Row};
 use super::times::{self, Time};
 use crate::commands::figures::{ms, percent, rate};
-use crate::commands::simulate::figures::Figures;
 
 /// One case, both sides.
 #[derive(Debug, Serialize)]
@@ -50,8 +49,7 @@ struct DisturbedAt {
 }
 
 impl Compared {
-    pub(super) fn new(case: &Case, live: Live, twin: &Figures, twin_record: &Record) -> Self {
-        let twin = Side::of_twin(twin, twin_record);
+    pub(super) fn new(case: &Case, live: Live, twin: Side, twin_record: &Record) -> Self {
         let (lab, lab_record) = (live.side, live.record);
         let disturbed = twin_record.disturbed_at.zip(lab_record.disturbed_at);
         let times = times::side_by_side(twin_record, &lab_record);
