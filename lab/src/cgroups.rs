@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::gettid;
 
 use crate::directories::create;
 use crate::error::LabError;
@@ -104,12 +105,30 @@ impl Calm {
         set_components_idle(true)?;
         Ok(calm)
     }
+
+    /// This thread only watches from now on, and gives way too; threads that it starts later do as well.
+    ///
+    /// # Errors
+    /// It cannot join the daemons' control group.
+    pub fn step_aside(&self) -> Result<(), LabError> {
+        move_thread(&format!("{ROOT}/components"))
+    }
+}
+
+/// Moves this thread into a control group.
+fn move_thread(group: &str) -> Result<(), LabError> {
+    for hierarchy in with("cpu") {
+        let file = hierarchy.join(group).join("tasks");
+        fs::write(&file, gettid().as_raw_nonzero().to_string()).map_err(LabError::file(&file))?;
+    }
+    Ok(())
 }
 
 impl Drop for Calm {
     fn drop(&mut self) {
         // The lab may have gone down meanwhile.
         set_components_idle(false).ok();
+        move_thread("").ok();
     }
 }
 

@@ -119,14 +119,16 @@ impl Stage {
     fn measure(&self, case: &Case, deployed: &Deployed, ages: Ages, network: Network) -> Result<Live> {
         let (warm_up, duration) = (case.warm_up, case.duration);
         let plan = self.load(case, deployed)?;
-        let _calm = self.lab.calm()?;
+        let calm = self.lab.calm()?;
         let recorder = self.runtime.block_on(deployed.cluster.record()).context("cannot record what happens")?;
         let (began, recorded_before) = (Instant::now(), recorder.elapsed());
         let options = Options { warm_up, duration: Some(duration), every: Some(EVERY) };
         let running = plan.map(|plan| load::start(plan, options)).transpose().context("cannot start the load")?;
+        calm.step_aside()?;
         let (seen, disturbed_at) = self.play_through(case, deployed, began)?;
         let recording = self.runtime.block_on(recorder.finish());
         let report = running.map(load::Running::wait).transpose().context("the load ended too early")?;
+        drop(calm);
         let void = void(seen.idle, report.as_ref(), &recording);
         let record = record(recording, recorded_before, warm_up + duration, report.as_ref(), disturbed_at);
         let mut side = Side { components: seen.components(duration), ready: record.ready(), ..Side::default() };
