@@ -4,7 +4,7 @@
 //! ```text
 //! /sys/fs/cgroup/HIERARCHY/sockpit-lab/components/NAME      in `pids` only, and `components` in `cpu`
 //! /sys/fs/cgroup/HIERARCHY/sockpit-lab/NODE/kubepods/…      in all
-//! /sys/fs/cgroup/HIERARCHY/sockpit-lab/load                 in `cpu` only: who loads and measures
+//! /sys/fs/cgroup/HIERARCHY/sockpit-lab/load                 in `cpu` only: who loads and measures, and DNS
 //! ```
 //!
 //! What pods do is what is compared with the twin, whose nodes have nothing else to do. So the daemons, which on a real
@@ -25,6 +25,8 @@ use crate::layout::NodeLayout;
 
 /// The lab's group in each hierarchy.
 const ROOT: &str = "sockpit-lab";
+/// The component whose answers are part of what is measured.
+const DNS: &str = "coredns";
 /// `cpu.shares` in the lab's group. Where both want all of it, the daemons get a ninth of a processor.
 const COMPONENT_SHARES: u64 = 128;
 const LOAD_SHARES: u64 = 8 * NODE_SHARES;
@@ -197,7 +199,9 @@ pub(crate) fn confine(node: &NodeLayout) -> Result<(), LabError> {
 pub(crate) fn component_groups(component: &str) -> Result<Vec<PathBuf>, LabError> {
     let own = component_path(component);
     create(&own)?;
-    let shared = with("cpu").map(|hierarchy| hierarchy.join(ROOT).join("components"));
+    // Pods wait for the answers of DNS.
+    let class = if component == DNS { "load" } else { "components" };
+    let shared = with("cpu").map(|hierarchy| hierarchy.join(ROOT).join(class));
     Ok([own].into_iter().chain(shared).map(|group| group.join("cgroup.procs")).collect())
 }
 
