@@ -218,8 +218,13 @@ impl Play {
                 let failed = self.kubectl(line, duration).err();
                 self.note(|at| Line::Done { at, failed });
             }
-            Step::Stop(name) | Step::Start(name) => {
-                let verb = if matches!(step, Step::Stop(_)) { "stop" } else { "start" };
+            Step::Stop(name) | Step::Start(name) | Step::Press(name) | Step::Relieve(name) => {
+                let verb = match step {
+                    Step::Stop(_) => "stop",
+                    Step::Start(_) => "start",
+                    Step::Press(_) => "press",
+                    _ => "relieve",
+                };
                 self.note(|at| Line::Step { at, step: format!("{verb} {name}") });
                 self.run_for(duration());
                 let failed = Some(format!("the twin has no {name} that could {verb} yet"));

@@ -32,10 +32,10 @@ fn three_replicas_are_replaced_one_by_one() {
      5.0 $ deployment.apps/web image updated
      5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
     10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
-    10.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
-    14.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    10.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    14.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
     14.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
-    18.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    18.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
 
@@ -51,10 +51,10 @@ fn four_replicas_may_have_one_more_and_one_less() {
      5.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 4 to 3
      5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
     10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
-    10.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
+    10.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
     11.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    11.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
-    14.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    11.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
+    14.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
 
@@ -128,7 +128,7 @@ fn restart_makes_a_new_revision_of_the_same_image() {
      5.0 $ deployment.apps/web restarted
      5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
      9.4 pod2 is 1/1 Running
-     9.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+     9.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     10.7 pod1 is gone
     ");
     let history = rig.cluster.rollout_history("web").unwrap();
@@ -196,8 +196,8 @@ fn a_paused_deployment_scales_but_does_not_roll_out() {
      5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 1 to 2
     25.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
     30.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    30.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
-    34.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    30.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    34.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
     assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
 }
