@@ -232,6 +232,9 @@ impl Twin {
     }
 }
 
+/// How long a kernel looks for a neighbour: three ARP requests, a second apart (`mcast_solicit`, `retrans_time_ms`).
+const ARP_GIVES_UP: SimDuration = SimDuration::from_secs(3);
+
 fn traffic_node(node: &Node, scenario: &Scenario) -> traffic::NodeSpec {
     traffic::NodeSpec {
         cores: node.cores.0.div_ceil(1000).max(1) as u32,
@@ -240,6 +243,8 @@ fn traffic_node(node: &Node, scenario: &Scenario) -> traffic::NodeSpec {
             SynRetries::Linear => 4,
             SynRetries::Exponential => 0,
         },
+        // On a single node all pods are neighbours, on its bridge. Between nodes it depends on the network plug-in.
+        unreachable_after: (scenario.cluster.nodes.len() == 1).then_some(ARP_GIVES_UP),
         latency: scenario.cluster.network_latency,
         local_latency: scenario.cluster.local_latency,
         oom_kills_group: scenario.cluster.cgroup == Cgroup::V2,

@@ -173,9 +173,10 @@ impl Traffic {
 
     /// A SYN goes to the job's address, and is answered or not.
     fn send_syn<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
+        let caller = self.jobs[ix].caller;
         let address = match self.address_of(ix) {
             Route::Address(address) => address,
-            Route::NoEndpoints if !self.hears_of_refusal(self.jobs[ix].caller) => return self.await_syn(queue, ix),
+            Route::NoEndpoints if !self.hears_of_refusal(caller) => return self.await_syn(queue, ix),
             Route::NoEndpoints | Route::Refused => return self.client_failed(queue, ix, Failure::Refused),
             Route::UnknownHost => return self.client_failed(queue, ix, Failure::UnknownHost),
         };
@@ -276,7 +277,15 @@ impl Traffic {
     pub(super) fn connect_again<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
         match self.jobs[ix].syns {
             LAST_SYN => self.client_failed(queue, ix, Failure::TimedOut),
-            NO_NEIGHBOUR => self.client_failed(queue, ix, Failure::Unreachable),
+            NO_NEIGHBOUR => {
+                let caller = self.jobs[ix].caller;
+                if self.hears_of_refusal(caller) {
+                    return self.client_failed(queue, ix, Failure::Unreachable);
+                }
+                // "Host unreachable" is an ICMP message too, and this client has had its share: its SYN comes again.
+                self.jobs[ix].syns = 0;
+                self.await_syn(queue, ix);
+            }
             _ => self.send_syn(queue, ix),
         }
     }
