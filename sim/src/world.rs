@@ -248,7 +248,6 @@ fn traffic_node(node: &Node, scenario: &Scenario) -> traffic::NodeSpec {
         latency: scenario.cluster.network_latency,
         local_latency: scenario.cluster.local_latency,
         oom_kills_group: scenario.cluster.cgroup == Cgroup::V2,
-        ..traffic::NodeSpec::default()
     }
 }
 

@@ -11,7 +11,7 @@ use sim::engine::Queue;
 use sim::ids::{ContainerIx, KubeServiceIx, NodeIx};
 use sim::manifest;
 use sim::time::{SimDuration, SimTime, parse_duration};
-use sim::units::Bytes;
+use sim::units::{Bytes, Millicores};
 
 /// From the start of the process until it listens: the Go runtime.
 const LISTENS_AFTER: SimDuration = SimDuration::from_millis(3);
@@ -61,7 +61,7 @@ impl From<Event> for Happening {
 /// The machines, with all actors that ever ran.
 #[derive(Debug, Default)]
 pub(super) struct Actors {
-    actors: Vec<Actor>,
+    ever: Vec<Actor>,
     pub(super) notices: Vec<Notice>,
     /// What the next sandboxes and ends of pods take, as far as it is known.
     pub(super) sandboxes: VecDeque<SimDuration>,
@@ -69,6 +69,7 @@ pub(super) struct Actors {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one process")]
 struct Actor {
     started: SimTime,
     is_alive: bool,
@@ -97,7 +98,7 @@ impl Actor {
 impl Actors {
     /// Something happens to an actor.
     pub(super) fn act(&mut self, now: SimTime, container: ContainerIx, act: Act) {
-        let Some(actor) = self.actors.get_mut(container.index()).filter(|actor| actor.is_alive) else {
+        let Some(actor) = self.ever.get_mut(container.index()).filter(|actor| actor.is_alive) else {
             return;
         };
         match act {
@@ -122,7 +123,7 @@ impl Actors {
 
     /// A probe arrives.
     pub(super) fn answer(&mut self, now: SimTime, container: ContainerIx, token: u32, kind: ProbeKind) {
-        let actor = &self.actors[container.index()];
+        let actor = &self.ever[container.index()];
         if !actor.is_alive {
             return;
         }
@@ -152,7 +153,7 @@ impl Actors {
             "ready" | "unready" => (Act::Ready(what == "ready"), SimDuration::ZERO),
             "dead" | "alive" => (Act::Dead(what == "dead"), SimDuration::ZERO),
             "burn" | "idle" => (Act::Burn(what == "burn"), SimDuration::ZERO),
-            "exit" => (Act::Exit(self.actors[container.index()].exit_code), EXITS_AFTER),
+            "exit" => (Act::Exit(self.ever[container.index()].exit_code), EXITS_AFTER),
             _ => return Err(format!("the actor cannot be set to {what}")),
         };
         queue.schedule(now + delay, Happening::Actor(container, act));
@@ -173,7 +174,7 @@ impl ContainerRuntime<Happening> for Actors {
         spec: &ProcessSpec,
         container: &manifest::Container,
     ) -> ContainerIx {
-        let index = ContainerIx(self.actors.len() as u32);
+        let index = ContainerIx(self.ever.len() as u32);
         let flags = flags(&container.args);
         let after = |name: &str| flags.get(name).and_then(|text| parse_duration(text).ok());
         let number = |name: &str| flags.get(name).and_then(|text| text.parse::<f64>().ok());
@@ -185,7 +186,7 @@ impl ContainerRuntime<Happening> for Actors {
             ready: after("ready-after").is_none(),
             dead: false,
             share: number("burn").unwrap_or(1.0),
-            limit: spec.cpu_limit.map_or(f64::INFINITY, |limit| limit.cores()),
+            limit: spec.cpu_limit.map_or(f64::INFINITY, Millicores::cores),
             burning: flags.contains_key("burn"),
             used: (now, 0.0),
             allocation: Bytes::from_mebibytes(number("allocate").unwrap_or(0.0) as u64),
@@ -202,12 +203,12 @@ impl ContainerRuntime<Happening> for Actors {
         later(after("exit-after"), Act::Exit(actor.exit_code));
         let allocates = flags.contains_key("allocate");
         later(allocates.then(|| after("allocate-after").unwrap_or_default()), Act::Allocate);
-        self.actors.push(actor);
+        self.ever.push(actor);
         index
     }
 
     fn terminate(&mut self, now: SimTime, queue: &mut Queue<Happening>, container: ContainerIx) {
-        if !self.actors[container.index()].ignores_term {
+        if !self.ever[container.index()].ignores_term {
             queue.schedule(now + ENDS_AFTER, Happening::Actor(container, Act::Exit(0)));
         }
     }
@@ -238,7 +239,7 @@ impl ContainerRuntime<Happening> for Actors {
     }
 
     fn usage(&mut self, now: SimTime, container: ContainerIx) -> ContainerUsage {
-        let actor = &self.actors[container.index()];
+        let actor = &self.ever[container.index()];
         ContainerUsage { cpu: SimDuration::from_secs_f64(actor.cpu(now)), working_set: actor.memory }
     }
 

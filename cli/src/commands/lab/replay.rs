@@ -46,12 +46,10 @@ fn text(agreements: &[Agreement]) -> String {
         ]);
     }
     let full = agreements.iter().filter(|agreement| agreement.is_full()).count();
-    let mut text = format!("{}\n\n{full} of {} agree", table.text("no sequences"), agreements.len());
+    let mut lines = vec![table.text("no sequences"), String::new(), format!("{full} of {} agree", agreements.len())];
     // Of a few sequences somebody wants to know everything.
     if agreements.len() <= 3 {
-        for difference in agreements.iter().flat_map(|agreement| &agreement.differences) {
-            text += &format!("\n{difference}");
-        }
+        lines.extend(agreements.iter().flat_map(|agreement| &agreement.differences).map(ToString::to_string));
     }
-    text
+    lines.join("\n")
 }
