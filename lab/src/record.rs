@@ -167,27 +167,20 @@ impl Lab {
     }
 
     fn take(&self, step: &Step, namespace: &str, recorders: &Recorders) {
+        let note = |act: &dyn Fn() -> Result<(), LabError>| note_step(recorders, namespace, &step.to_string(), act);
         match step {
             Step::Wait(time) => thread::sleep(Duration::from_secs_f64(time.as_secs_f64().max(0.0))),
             Step::Kubectl(line) => {
                 let arguments: Vec<_> = words(line).iter().map(|word| given(recorders, namespace, word)).collect();
-                note_step(recorders, namespace, &format!("kubectl {line}"), &|| {
+                note(&|| {
                     let mut command = self.kubectl_command();
                     output(command.args(["--namespace", namespace]).args(&arguments)).map(drop)
                 });
             }
-            Step::Stop(name) => {
-                note_step(recorders, namespace, &format!("stop {name}"), &|| self.stop_component(name));
-            }
-            Step::Start(name) => {
-                note_step(recorders, namespace, &format!("start {name}"), &|| self.start_component(name));
-            }
-            Step::Press(node) => {
-                note_step(recorders, namespace, &format!("press {node}"), &|| self.press(node, true));
-            }
-            Step::Relieve(node) => {
-                note_step(recorders, namespace, &format!("relieve {node}"), &|| self.press(node, false));
-            }
+            Step::Stop(name) => note(&|| self.stop_component(name)),
+            Step::Start(name) => note(&|| self.start_component(name)),
+            Step::Press(node) => note(&|| self.press(node, true)),
+            Step::Relieve(node) => note(&|| self.press(node, false)),
         }
     }
 

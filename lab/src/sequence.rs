@@ -4,6 +4,8 @@
 //! and goes through its steps, which are kubectl's command lines (a wait for a state is kubectl's too), rests, and
 //! components of the lab that are ended or started.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sim::diagnostic::{Diagnostic, Diagnostics, Source, nearest};
@@ -50,6 +52,32 @@ pub enum Step {
     Press(String),
     /// It is restarted once more, and sees none.
     Relieve(String),
+}
+
+impl Step {
+    /// What is done, in a word.
+    pub(crate) const fn verb(&self) -> &'static str {
+        match self {
+            Self::Kubectl(_) => "kubectl",
+            Self::Wait(_) => "wait",
+            Self::Stop(_) => "stop",
+            Self::Start(_) => "start",
+            Self::Press(_) => "press",
+            Self::Relieve(_) => "relieve",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    /// As it stands in a trace.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wait(time) => write!(f, "{} {time}", self.verb()),
+            Self::Kubectl(what) | Self::Stop(what) | Self::Start(what) | Self::Press(what) | Self::Relieve(what) => {
+                write!(f, "{} {what}", self.verb())
+            }
+        }
+    }
 }
 
 impl Sequence {

@@ -214,20 +214,14 @@ impl Play {
             Step::Wait(time) => self.run_for(*time),
             Step::Kubectl(line) => {
                 let duration = duration();
-                self.note(|at| Line::Step { at, step: format!("kubectl {line}") });
+                self.note(|at| Line::Step { at, step: step.to_string() });
                 let failed = self.kubectl(line, duration).err();
                 self.note(|at| Line::Done { at, failed });
             }
             Step::Stop(name) | Step::Start(name) | Step::Press(name) | Step::Relieve(name) => {
-                let verb = match step {
-                    Step::Stop(_) => "stop",
-                    Step::Start(_) => "start",
-                    Step::Press(_) => "press",
-                    _ => "relieve",
-                };
-                self.note(|at| Line::Step { at, step: format!("{verb} {name}") });
+                self.note(|at| Line::Step { at, step: step.to_string() });
                 self.run_for(duration());
-                let failed = Some(format!("the twin has no {name} that could {verb} yet"));
+                let failed = Some(format!("the twin has no {name} that could {} yet", step.verb()));
                 self.note(|at| Line::Done { at, failed });
             }
         }
