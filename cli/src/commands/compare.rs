@@ -26,6 +26,7 @@ use side::Side;
 use crate::arguments::CompareOptions;
 use crate::commands::lab::failed;
 use crate::commands::simulate::figures::Figures;
+use crate::commands::simulate::plan::Plan;
 use crate::commands::simulate::play;
 use crate::output::{self, Failed};
 
@@ -78,15 +79,20 @@ fn each<T>(cases: &[Case], mut play: impl FnMut(&Case) -> Result<T, Failed>) -> 
 /// One case on the lab, and then in the twin.
 fn compare(stage: &mut live::Stage, case: &Case, seed: u64) -> Result<Compared, Failed> {
     let live = stage.play(case).map_err(Failed::Run)?;
-    let plan = case.plan(&live.ages, live.network.of(lab::cluster().map_err(failed)?));
-    let play = |seed| -> Result<(Side, Record), Failed> {
-        let played = play::play(&plan, seed)?;
+    let mut plan = case.plan(&live.ages, live.network.of(lab::cluster().map_err(failed)?));
+    let play = |plan: &Plan, seed| -> Result<(Side, Record), Failed> {
+        let played = play::play(plan, seed)?;
         let record = Record::of_twin(&played, live.ages.load, case.disturbed_at());
-        Ok((Side::of_twin(&Figures::of(&plan, &played, seed), &record), record))
+        Ok((Side::of_twin(&Figures::of(plan, &played, seed), &record), record))
     };
-    let (sides, mut records): (Vec<_>, Vec<_>) =
-        (seed..seed + TWIN_PLAYS).map(play).collect::<Result<Vec<_>, Failed>>()?.into_iter().unzip();
-    Ok(Compared::new(case, live, Side::median(&sides), &records.swap_remove(0)))
+    let (first, record) = play(&plan, seed)?;
+    // Nothing is told of what happened to objects in the other plays.
+    plan.recorded_from = None;
+    let mut sides = vec![first];
+    for seed in seed + 1..seed + TWIN_PLAYS {
+        sides.push(play(&plan, seed)?.0);
+    }
+    Ok(Compared::new(case, live, Side::median(&sides), &record))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod views;
 use std::collections::BTreeMap;
 
 use crate::environment::{Description, EventView, LogQuery, NodeView, PodView, Rejected, ReplicaSetView, Usage};
-use crate::ids::{DeploymentIx, NodeIx};
+use crate::ids::{DeploymentIx, NodeIx, PodIx};
 use crate::manifest::is_subset;
 use crate::time::SimTime;
 use crate::units::{Bytes, Millicores};
@@ -168,6 +168,11 @@ impl Cluster {
     /// The Deployment of this name.
     pub(super) fn deployment(&self, name: &str) -> Result<DeploymentIx, Rejected> {
         self.find_deployment(name).ok_or_else(|| Rejected(format!("deployments.apps \"{name}\" not found")))
+    }
+
+    /// The pod of this name.
+    pub(super) fn named_pod(&self, name: &str) -> Result<PodIx, Rejected> {
+        self.find_pod(name).ok_or_else(|| Rejected(format!("pods \"{name}\" not found")))
     }
 }
 

@@ -35,7 +35,7 @@ impl Cluster {
             Write::CreateDeployment { component } => self.create_deployment(component, host),
             Write::DeleteDeployment { component } => self.delete_deployment(component, host),
             Write::DeletePod { pod } => {
-                let index = self.find_pod(pod).ok_or_else(|| Rejected(format!("pods \"{pod}\" not found")))?;
+                let index = self.named_pod(pod)?;
                 self.delete_pod(index, host);
                 Ok(format!("pod \"{pod}\" deleted"))
             }

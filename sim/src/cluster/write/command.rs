@@ -135,8 +135,7 @@ impl Cluster {
         host: &mut dyn Host,
     ) -> Result<String, Rejected> {
         let names = pods.unwrap_or_else(|| self.pods.values().map(|pod| pod.name.clone()).collect());
-        let find = |name: &String| self.find_pod(name).ok_or_else(|| Rejected(format!("pods \"{name}\" not found")));
-        let found = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let found = names.iter().map(|name| self.named_pod(name)).collect::<Result<Vec<_>, _>>()?;
         for pod in found {
             self.delete_pod_within(pod, grace_seconds.map(SimDuration::from_secs), host);
         }
@@ -195,7 +194,7 @@ impl Cluster {
         overwrite: bool,
         host: &mut dyn Host,
     ) -> Result<String, Rejected> {
-        let index = self.find_pod(name).ok_or_else(|| Rejected(format!("pods \"{name}\" not found")))?;
+        let index = self.named_pod(name)?;
         let before = &self.pods[&index].labels;
         let mut after: Labels = before.clone();
         for (key, value) in labels {
