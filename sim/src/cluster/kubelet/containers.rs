@@ -71,6 +71,7 @@ impl Cluster {
         }
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
+        host.schedule(host.now(), Event::SampleUsage(process));
         self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
         self.processes_changed(ix, host);
         self.relist(ix, host);
@@ -119,6 +120,7 @@ impl Cluster {
         let out_of_memory = matches!(container.process, Process::Running { out_of_memory: true, .. });
         container.process = Process::Exited(Exit { container: process, code, out_of_memory, finished: host.now() });
         self.probes.forget(&mut container.probes);
+        self.metrics.forget_container(ix, index);
         let is_waited_for = matches!(pod.kubelet.current, Some(Step::Kill(i, _)) if i == index);
         if pod.kubelet.stage == Stage::Ending {
             self.container_ended(ix, host);
