@@ -29,9 +29,9 @@ use rayon::prelude::*;
 use record::Record;
 use report::Compared;
 use side::Side;
+use sim::scenario::Cluster;
 
 use crate::arguments::CompareOptions;
-use crate::commands::lab::failed;
 use crate::commands::simulate::figures::Figures;
 use crate::commands::simulate::play;
 use crate::output::{self, Failed};
@@ -117,7 +117,8 @@ fn each<T>(cases: &[Case], mut play: impl FnMut(&Case) -> Result<T, Failed>) -> 
 
 /// The twin's plays of a case beside the lab's.
 fn beside(case: &Case, live: Live, seed: u64) -> Result<Compared, Failed> {
-    let plan = case.plan(&live.ages, live.network.of(lab::cluster().map_err(failed)?), &live.placement);
+    let nodes = Cluster { nodes: live.nodes.clone(), ..Cluster::default() };
+    let plan = case.plan(&live.ages, live.network.of(nodes), &live.placement);
     let (mut sides, mut records) = (Vec::new(), Vec::new());
     for seed in seed..seed + TWIN_PLAYS {
         let played = play::play(&plan, seed)?;

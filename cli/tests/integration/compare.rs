@@ -31,9 +31,11 @@ fn what_is_kept_and_cannot_be_used_is_said() {
     let missing = said(&["lab", "compare", "idle", "--from", from]);
     fs::write(folder.path().join("idle.json"), "{\"name\": \"idle\"").unwrap();
     let cut = said(&["lab", "compare", "--from", from]);
-    insta::assert_snapshot!("compare_mistakes", [empty, missing, cut].join("\n"));
-    // Wherever a file is cut off.
     let kept = fs::read_to_string(Path::new(KEPT).join("idle.json")).unwrap();
+    fs::write(folder.path().join("idle.json"), kept.replace("\"node-2\"\n", "\"node-3\"\n")).unwrap();
+    let misplaced = said(&["lab", "compare", "--from", from]);
+    insta::assert_snapshot!("compare_mistakes", [empty, missing, cut, misplaced].join("\n"));
+    // Wherever a file is cut off.
     for end in (0..kept.len() - 2).step_by(kept.len() / 20) {
         fs::write(folder.path().join("idle.json"), &kept[..end]).unwrap();
         let said = failure(&["lab", "compare", "--from", from]);

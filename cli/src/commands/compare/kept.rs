@@ -58,7 +58,12 @@ impl Kept {
             output::usage(format!("{}: {why}\n  help: {help}", path.display()))
         };
         let text = fs::read_to_string(&path).map_err(|why| unusable(&why))?;
-        serde_json::from_str(&text).map_err(|why| unusable(&why))
+        let kept: Self = serde_json::from_str(&text).map_err(|why| unusable(&why))?;
+        let is_unknown = |name: &&String| kept.live.nodes.iter().all(|node| node.name != **name);
+        match kept.live.placement.values().flatten().find(is_unknown) {
+            Some(node) => Err(unusable(&format!("a pod lies on `{node}`, which is none of its nodes"))),
+            None => Ok(kept),
+        }
     }
 
     /// The names of what a folder keeps, in order; one of a scenario file is its path.
@@ -67,7 +72,8 @@ impl Kept {
         let entries = fs::read_dir(folder).map_err(unreadable)?;
         let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
         let kept = paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json"));
-        let names = kept.map(|path| Ok(Self::read(folder, &path.to_string_lossy())?.name));
+        let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let names = kept.map(|path| Ok(Self::read(folder, &stem(path))?.name));
         let mut names = names.collect::<Result<Vec<_>, Failed>>()?;
         names.sort();
         if names.is_empty() {

@@ -14,7 +14,7 @@ use lab::Lab;
 use load::{BaseUrl, Options, Plan, Report, Targets};
 use serde::{Deserialize, Serialize};
 use sim::environment::Component;
-use sim::scenario::AppChoice;
+use sim::scenario::{AppChoice, Node};
 use sim::time::{SimDuration, SimTime};
 use sim::workload::Workload;
 use tokio::runtime::Runtime;
@@ -45,6 +45,8 @@ pub(super) struct Live {
     pub(super) record: Record,
     pub(super) ages: Ages,
     pub(super) network: Network,
+    /// The nodes, as the twin boots them.
+    pub(super) nodes: Vec<Node>,
     /// The nodes of each Deployment's pods before the load.
     pub(super) placement: BTreeMap<Component, Vec<String>>,
     /// Share of its time that the busiest processor was idle.
@@ -148,7 +150,8 @@ impl Stage {
         let mut side = Side { components: seen.components(duration), ready: record.ready(), ..Side::default() };
         side.requests = report.iter().flat_map(|report| &report.requests).map(request).collect();
         self.ask_prometheus(case, &mut side, SystemTime::now() - Duration::from_nanos(duration.0))?;
-        Ok(Live { side, record, ages, network, placement, idle: seen.idle, void })
+        let nodes = lab::cluster().context("the nodes are not known")?.nodes;
+        Ok(Live { side, record, ages, network, nodes, placement, idle: seen.idle, void })
     }
 
     /// Disturbs and watches until the measured time is over; what was seen, and when it was disturbed first.
