@@ -18,6 +18,7 @@ mod check;
 mod config;
 mod meta;
 mod overlay;
+mod policy;
 mod read;
 mod service;
 mod workload;
@@ -36,10 +37,11 @@ pub use autoscaler::{
 };
 pub use config::{ConfigMap, Secret};
 pub use meta::{LabelSelector, Labels, Namespace, ObjectMeta, Requirement, SelectorOperator, is_subset};
+pub use policy::{DisruptionBound, PodDisruptionBudget, QuotaAmounts, QuotaResource, QuotaUnit, ResourceQuota};
 pub use service::{PortRef, Service, ServicePort, ServiceType};
 pub use workload::{
     Container, ContainerPort, Deployment, EnvValue, EnvVar, ImagePullPolicy, IntOrPercent, PodTemplate, Probe,
-    ProbeAction, Protocol, ResourceList, ResourceRequirements, Strategy, image_tag,
+    ProbeAction, Protocol, ResourceList, ResourceRequirements, Strategy, TaintEffect, Toleration, image_tag,
 };
 
 /// The objects of an application, each kind in the order of namespace and name.
@@ -58,6 +60,12 @@ pub struct ObjectSet {
     pub config_maps: Vec<ConfigMap>,
     /// Configuration whose values are hidden.
     pub secrets: Vec<Secret>,
+    /// What evictions must leave.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disruption_budgets: Vec<PodDisruptionBudget>,
+    /// What the pods of a namespace may ask for together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resource_quotas: Vec<ResourceQuota>,
     /// Where each object was read.
     #[serde(skip)]
     documents: BTreeMap<Identity, Document>,
@@ -69,6 +77,11 @@ impl ObjectSet {
     pub fn document(&self, kind: &str, meta: &ObjectMeta) -> Option<&Document> {
         let ObjectMeta { namespace, name, .. } = meta.clone();
         self.documents.get(&Identity { kind: kind.to_owned(), namespace, name })
+    }
+
+    /// How many objects there are.
+    pub(crate) fn count(&self) -> usize {
+        self.documents.len()
     }
 
     /// Takes the objects in, in any order.
@@ -83,6 +96,8 @@ impl ObjectSet {
                 Object::Autoscaler(autoscaler) => set.autoscalers.push(autoscaler),
                 Object::ConfigMap(config_map) => set.config_maps.push(config_map),
                 Object::Secret(secret) => set.secrets.push(secret),
+                Object::DisruptionBudget(budget) => set.disruption_budgets.push(budget),
+                Object::ResourceQuota(quota) => set.resource_quotas.push(quota),
                 Object::Workload { .. } | Object::Other => continue,
             }
             set.documents.insert(identity, document);

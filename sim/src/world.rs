@@ -17,6 +17,7 @@
 mod faults;
 mod machines;
 mod monitoring;
+mod nodes;
 mod ports;
 mod truth;
 

@@ -107,7 +107,8 @@ impl Cluster {
     pub(super) fn sample_usage(&mut self, node: NodeIx, host: &mut dyn Host) {
         let now = host.now();
         self.metrics.readings.retain(|(pod, _), _| self.pods.get(pod).is_some_and(|p| p.node() != Some(node)));
-        for (process, (ix, index)) in &self.containers {
+        let runs = self.kubelet_runs(node);
+        for (process, (ix, index)) in self.containers.iter().filter(|_| runs) {
             let Some(pod) = self.pods.get(ix).filter(|pod| pod.node() == Some(node)) else {
                 continue;
             };

@@ -15,7 +15,7 @@ use crate::units::{Bytes, Millicores};
 
 use super::Cluster;
 use super::kubelet::ContainerState;
-use super::node::Node;
+use super::node::{Node, NodeCondition, Truth};
 use super::objects::{Pod, Requests, Service};
 
 pub use inventory::{ComponentState, RunningContainer};
@@ -153,7 +153,9 @@ impl Cluster {
             let used = used.get(&NodeIx(index as u32));
             NodeView {
                 name: node.spec.name.clone(),
-                ready: true,
+                ready: node.conditions.is_ready(),
+                unschedulable: node.unschedulable,
+                pressure: pressure_of(node),
                 allocatable_cpu: node.spec.allocatable_cpu,
                 allocatable_memory: node.spec.allocatable_memory,
                 requested_cpu: requested.cpu,
@@ -174,6 +176,12 @@ impl Cluster {
     pub(super) fn named_pod(&self, name: &str) -> Result<PodIx, Rejected> {
         self.find_pod(name).ok_or_else(|| Rejected(format!("pods \"{name}\" not found")))
     }
+}
+
+/// The conditions of a node that hold and should not.
+fn pressure_of(node: &Node) -> Vec<String> {
+    let holds = |kind: &&NodeCondition| **kind != NodeCondition::Ready && node.conditions.get(**kind) == Truth::True;
+    NodeCondition::ALL.iter().filter(holds).map(|kind| kind.name().to_owned()).collect()
 }
 
 /// The sum of quantities; none if no container has one.

@@ -27,6 +27,8 @@ pub struct ProcessSpec {
     pub memory_limit: Option<Bytes>,
     /// The process before it in the same container, whose address it takes over.
     pub replaces: Option<ContainerIx>,
+    /// In how many threads it does nothing but compute.
+    pub spins: u32,
 }
 
 /// Where kube-proxy sends a connection to.
@@ -153,6 +155,9 @@ pub trait ContainerRuntime<E> {
     /// Sends SIGKILL. [`Notice::Exited`] with code 137 follows.
     fn kill(&mut self, now: SimTime, queue: &mut Queue<E>, container: ContainerIx);
 
+    /// The machine is gone: the process ends without a word to those who talk with it, and its address with it.
+    fn lose(&mut self, now: SimTime, queue: &mut Queue<E>, container: ContainerIx);
+
     /// The pod's address goes, and with it what still travels to this container.
     fn remove_address(&mut self, now: SimTime, queue: &mut Queue<E>, container: ContainerIx);
 
@@ -195,6 +200,7 @@ pub(crate) trait Host {
     fn start(&mut self, spec: &ProcessSpec, container: &manifest::Container) -> ContainerIx;
     fn terminate(&mut self, container: ContainerIx);
     fn kill(&mut self, container: ContainerIx);
+    fn lose(&mut self, container: ContainerIx);
     fn remove_address(&mut self, container: ContainerIx);
     fn set_backends(&mut self, node: NodeIx, service: KubeServiceIx, backends: &[Backend]);
     fn probe(&mut self, token: u32, container: ContainerIx, target: ProbeTarget<'_>, timeout: SimDuration);
@@ -228,6 +234,10 @@ impl<E: Copy + From<Event>, R: ContainerRuntime<E>> Host for Machines<'_, E, R> 
 
     fn kill(&mut self, container: ContainerIx) {
         self.runtime.kill(self.now, self.queue, container);
+    }
+
+    fn lose(&mut self, container: ContainerIx) {
+        self.runtime.lose(self.now, self.queue, container);
     }
 
     fn remove_address(&mut self, container: ContainerIx) {

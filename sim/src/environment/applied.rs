@@ -1,7 +1,7 @@
 //! What a manifest that an agent applies is.
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::manifest::{self, HorizontalPodAutoscaler, ObjectSet, Service};
+use crate::manifest::{self, HorizontalPodAutoscaler, ObjectSet, PodDisruptionBudget, ResourceQuota, Service};
 
 use super::{AppliedObject, Rejected};
 
@@ -12,6 +12,10 @@ pub enum Applied {
     Service(Service),
     /// An autoscaler.
     Autoscaler(HorizontalPodAutoscaler),
+    /// A quota.
+    ResourceQuota(ResourceQuota),
+    /// A disruption budget.
+    DisruptionBudget(PodDisruptionBudget),
 }
 
 impl AppliedObject {
@@ -30,12 +34,19 @@ impl AppliedObject {
             let errors: Vec<_> = mistakes.0.iter().filter(|d| d.severity == Severity::Error).map(each).collect();
             Rejected(format!("error validating data: {}", errors.join("; ")))
         })?;
-        let ObjectSet { services, autoscalers, deployments, config_maps, secrets, namespaces, .. } = objects;
-        let others = deployments.len() + config_maps.len() + secrets.len() + namespaces.len();
-        match (services.as_slice(), autoscalers.as_slice(), others) {
-            ([service], [], 0) => Ok(Applied::Service(service.clone())),
-            ([], [autoscaler], 0) => Ok(Applied::Autoscaler(autoscaler.clone())),
-            _ => Err(Rejected("only one object of kind Service or HorizontalPodAutoscaler can be applied".to_owned())),
+        let count = objects.count();
+        let ObjectSet { services, autoscalers, resource_quotas, disruption_budgets, .. } = objects;
+        let mut allowed: Vec<_> = services.into_iter().map(Applied::Service).collect();
+        allowed.extend(autoscalers.into_iter().map(Applied::Autoscaler));
+        allowed.extend(resource_quotas.into_iter().map(Applied::ResourceQuota));
+        allowed.extend(disruption_budgets.into_iter().map(Applied::DisruptionBudget));
+        match (allowed.pop(), count) {
+            (Some(only), 1) => Ok(only),
+            _ => Err(Rejected(
+                "only one object of kind Service, HorizontalPodAutoscaler, ResourceQuota or PodDisruptionBudget can be \
+                 applied"
+                    .to_owned(),
+            )),
         }
     }
 }

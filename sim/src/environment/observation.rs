@@ -225,6 +225,12 @@ pub struct NodeView {
     pub name: String,
     /// Its `Ready` condition.
     pub ready: bool,
+    /// Whether it is cordoned: no more pods come.
+    #[serde(default)]
+    pub unschedulable: bool,
+    /// Of what it is short: those of its other conditions that hold, such as `MemoryPressure`.
+    #[serde(default)]
+    pub pressure: Vec<String>,
     /// What pods can use.
     pub allocatable_cpu: Millicores,
     /// Memory that pods can use.

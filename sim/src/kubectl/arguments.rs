@@ -118,6 +118,7 @@ pub(super) fn kind(word: &str) -> Result<&'static str, Rejected> {
         "deployment" | "deployments" | "deploy" | "deployment.apps" | "deployments.apps" => "Deployment",
         "pod" | "pods" | "po" => "Pod",
         "resourcequota" | "resourcequotas" | "quota" => "ResourceQuota",
+        "poddisruptionbudget" | "poddisruptionbudgets" | "pdb" | "poddisruptionbudget.policy" => "PodDisruptionBudget",
         "configmap" | "configmaps" | "cm" => "ConfigMap",
         _ => return Err(refusal(format!("the server doesn't have a resource type \"{word}\""))),
     })

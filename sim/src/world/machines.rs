@@ -11,6 +11,7 @@ use super::Event;
 
 impl ContainerRuntime<Event> for Traffic {
     fn start(&mut self, now: SimTime, queue: &mut Queue<Event>, spec: &ProcessSpec, _: &Container) -> ContainerIx {
+        let spins = spec.spins;
         let spec = traffic::ProcessSpec {
             node: spec.node,
             runs: spec.runs,
@@ -19,7 +20,11 @@ impl ContainerRuntime<Event> for Traffic {
             memory_limit: spec.memory_limit,
             replaces: spec.replaces,
         };
-        Self::start(self, now, queue, spec)
+        let process = Self::start(self, now, queue, spec);
+        if spins > 0 {
+            self.stress(now, queue, process, spins, 1.0);
+        }
+        process
     }
 
     fn terminate(&mut self, now: SimTime, queue: &mut Queue<Event>, container: ContainerIx) {
@@ -28,6 +33,10 @@ impl ContainerRuntime<Event> for Traffic {
 
     fn kill(&mut self, now: SimTime, queue: &mut Queue<Event>, container: ContainerIx) {
         Self::kill(self, now, queue, container);
+    }
+
+    fn lose(&mut self, now: SimTime, queue: &mut Queue<Event>, container: ContainerIx) {
+        Self::lose(self, now, queue, container);
     }
 
     fn remove_address(&mut self, now: SimTime, _: &mut Queue<Event>, container: ContainerIx) {

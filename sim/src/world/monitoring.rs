@@ -132,7 +132,8 @@ impl Monitoring {
                 queue.schedule(now + gap, event.into());
             }
             Event::ScrapeKubelet(node) => {
-                self.kubelets[node.index()].scrape(now, &mut self.store, &mut self.row);
+                let answers = cluster.kubelet_answers(node);
+                self.kubelets[node.index()].scrape(now, answers, &mut self.store, &mut self.row);
                 queue.schedule(now + SCRAPE_EVERY, event.into());
             }
         }

@@ -20,3 +20,4 @@ mod sock_shop_profile;
 mod theory;
 mod traffic;
 mod world;
+mod world_nodes;

@@ -12,14 +12,22 @@ use super::{Container, Stage, next_tick};
 const REMOVAL: SimDuration = SimDuration::from_millis(300);
 
 impl Cluster {
-    /// The kubelet has heard that the pod is to go.
+    /// The kubelet has heard that the pod is to go, or has so decided.
     pub(super) fn terminate_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
         };
         let worker = &mut pod.kubelet;
-        if matches!(worker.stage, Stage::Ending | Stage::Stopped) {
-            return;
+        match worker.stage {
+            Stage::Bare | Stage::Up => {}
+            Stage::Ending => return,
+            Stage::Stopped => {
+                // It had failed before, and now its object goes.
+                if pod.failed.is_some() && pod.deleted.is_some() {
+                    host.schedule(host.now() + REMOVAL, Event::TornDown(ix));
+                }
+                return;
+            }
         }
         worker.stage = Stage::Ending;
         worker.steps.clear();
@@ -31,6 +39,11 @@ impl Cluster {
             container.waiting = None;
         }
         self.show_status(ix, host);
+        self.go_on_terminating(ix, host);
+    }
+
+    /// Asks what runs in a pod that is to go to end.
+    pub(super) fn go_on_terminating(&mut self, ix: PodIx, host: &mut dyn Host) {
         let processes: Vec<_> = self.pods[&ix]
             .kubelet
             .containers
@@ -52,6 +65,12 @@ impl Cluster {
     pub(in super::super) fn abandon_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
         let processes: Vec<_> =
             self.pods[&ix].kubelet.containers.iter().enumerate().filter_map(|(i, c)| Some((i, c.running()?))).collect();
+        if let Some(node) = self.pods[&ix].node().filter(|_| !self.is_tended(ix)) {
+            for (_, process) in processes {
+                self.orphan(node, process);
+            }
+            return self.remove_pod(ix, host);
+        }
         for (index, process) in processes {
             let message = format!("Stopping container {}", self.container_name(ix, index));
             self.record_pod(host, ix, Severity::Normal, "Killing", message);
@@ -85,8 +104,16 @@ impl Cluster {
                 host.remove_address(process);
             }
             self.show_status(ix, host);
-            let at = next_tick(self.nodes[node.index()].relist_phase(), host.now()) + REMOVAL;
-            host.schedule(at, Event::TornDown(ix));
+            let Some(pod) = self.pods.get(&ix) else { return };
+            if pod.deleted.is_some() {
+                let at = next_tick(self.nodes[node.index()].relist_phase(), host.now()) + REMOVAL;
+                host.schedule(at, Event::TornDown(ix));
+            } else {
+                // Its object stays, as that of a pod that has failed; the room that it took is free.
+                self.resources_freed(host);
+            }
+        } else if pod.deleted.is_none() {
+            // It stays until somebody deletes it.
         } else if pod.grace > SimDuration::ZERO {
             // The kubelet deletes the object once more, without grace.
             pod.grace = SimDuration::ZERO;

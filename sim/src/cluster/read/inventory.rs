@@ -84,7 +84,7 @@ impl Cluster {
                 state.ready += u32::from(pod.ready);
                 state.available += u32::from(pod.is_available(now, min_ready));
             }
-            if pod.bound.is_some() {
+            if pod.bound.is_some() && !pod.is_over() {
                 let requests = pod.requests();
                 state.cpu_request += requests.cpu;
                 state.memory_request += requests.memory;

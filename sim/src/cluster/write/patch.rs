@@ -1,10 +1,11 @@
-//! Strategic merge patches of a Deployment, as far as the twin keeps its fields. A field that it does not know is
+//! Strategic merge patches of a Deployment or quota, as far as the twin keeps its fields. A field that it does not know is
 //! refused by its path, never passed over.
 
 use serde_json::{Map, Value};
 
 use crate::environment::Rejected;
-use crate::manifest::{Deployment, Labels, PodTemplate};
+use crate::manifest::{Deployment, Labels, PodTemplate, QuotaResource, QuotaUnit, ResourceQuota};
+use crate::units::{parse_bytes, parse_millicores};
 
 /// Lays a patch over a Deployment.
 pub(super) fn deployment(deployment: &mut Deployment, patch: &Value) -> Result<(), Rejected> {
@@ -14,6 +15,42 @@ pub(super) fn deployment(deployment: &mut Deployment, patch: &Value) -> Result<(
             _ => return Err(unknown(field)),
         }
     }
+    Ok(())
+}
+
+/// Lays a patch over a quota.
+pub(super) fn quota(quota: &mut ResourceQuota, patch: &Value) -> Result<(), Rejected> {
+    for (field, value) in mapping("", patch)? {
+        if field != "spec" {
+            return Err(unknown_of("ResourceQuota", field));
+        }
+        for (field, value) in mapping("spec", value)? {
+            if field != "hard" {
+                return Err(unknown_of("ResourceQuota", &format!("spec.{field}")));
+            }
+            for (name, value) in mapping("spec.hard", value)? {
+                hard_limit(quota, name, value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn hard_limit(quota: &mut ResourceQuota, name: &str, value: &Value) -> Result<(), Rejected> {
+    let path = format!("spec.hard.{name}");
+    let resource = QuotaResource::ALL.into_iter().find(|resource| resource.name() == name);
+    let resource = resource.ok_or_else(|| unknown_of("ResourceQuota", &path))?;
+    if value.is_null() {
+        quota.hard.remove(&resource);
+        return Ok(());
+    }
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let amount = match resource.unit() {
+        QuotaUnit::Count => text.parse().ok(),
+        QuotaUnit::Cpu => parse_millicores(&text).ok().map(|amount| amount.0),
+        QuotaUnit::Memory => parse_bytes(&text).ok().map(|amount| amount.0),
+    };
+    quota.hard.insert(resource, amount.ok_or_else(|| wrong(&path, value))?);
     Ok(())
 }
 
@@ -100,5 +137,9 @@ fn wrong(path: &str, value: &Value) -> Rejected {
 }
 
 fn unknown(path: &str) -> Rejected {
-    Rejected(format!("the twin cannot patch {path} of a Deployment yet"))
+    unknown_of("Deployment", path)
+}
+
+fn unknown_of(kind: &str, path: &str) -> Rejected {
+    Rejected(format!("the twin cannot patch {path} of a {kind} yet"))
 }

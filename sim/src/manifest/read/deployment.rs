@@ -108,7 +108,8 @@ pub(super) fn deployment(file: DeploymentFile, findings: &mut Findings) -> Deplo
     }
 }
 
-fn label_selector(spec: SelectorSpec, findings: &mut Findings) -> LabelSelector {
+/// `spec.selector` of any kind.
+pub(super) fn label_selector(spec: SelectorSpec, findings: &mut Findings) -> LabelSelector {
     let match_labels = spec.match_labels.unwrap_or_default();
     check_labels(findings, "spec.selector.matchLabels", &match_labels);
     let requirements = spec.match_expressions.unwrap_or_default();
@@ -187,7 +188,7 @@ fn strategy(spec: Option<StrategySpec>, findings: &mut Findings) -> Strategy {
     Strategy::RollingUpdate { max_surge, max_unavailable }
 }
 
-fn int_or_percent(spec: IntOrString, field: &str, findings: &mut Findings) -> IntOrPercent {
+pub(super) fn int_or_percent(spec: IntOrString, field: &str, findings: &mut Findings) -> IntOrPercent {
     let read = match &spec {
         IntOrString::Int(n) => u32::try_from(*n).map(IntOrPercent::Int).ok(),
         IntOrString::Text(text) => {

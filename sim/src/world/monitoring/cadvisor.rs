@@ -69,12 +69,12 @@ impl Kubelet {
         first
     }
 
-    /// Prometheus takes what the last look saw.
-    pub(super) fn scrape(&self, now: SimTime, store: &mut Store, row: &mut Vec<f64>) {
+    /// Prometheus takes what the last look saw, if the kubelet answers.
+    pub(super) fn scrape(&self, now: SimTime, answers: bool, store: &mut Store, row: &mut Vec<f64>) {
         row.clear();
         row.resize(self.columns, ABSENT);
-        row[0] = 1.0;
-        for (column, figures) in &self.seen {
+        row[0] = f64::from(answers);
+        for (column, figures) in self.seen.iter().filter(|_| answers) {
             row[*column..column + FIGURES.len()].copy_from_slice(figures);
         }
         store.append(self.target, now.as_millis(), row);
