@@ -76,12 +76,14 @@ pub(crate) enum LabCommand {
     Compare(CompareOptions),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   sudo sockpit lab compare moderate-front-end
   sudo sockpit lab compare --markdown > comparison.md          everything that ships
   sudo sockpit lab compare my-scenario.yaml --duration 2m --json
+  sudo sockpit lab compare --to kept                           keeps what the lab did
+  sockpit lab compare --from datasets/comparisons/kept         the twin of today beside a lab of then; needs no lab
 
 A scenario's loads, faults and premises are played, its task is not; nobody operates it. The lab must be up. What
 stands in front of a slash is the twin's, behind it the lab's. A comparison is void where the machine itself was the
@@ -96,6 +98,12 @@ pub(crate) struct CompareOptions {
     /// Time that is measured [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
     pub(crate) duration: Option<SimDuration>,
+    /// Keep what the lab did in this folder, as NAME.json
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+    /// Set the twin beside what this folder keeps, without a lab [default for WHAT: all that it keeps]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["to", "warm_up", "duration"])]
+    pub(crate) from: Option<PathBuf>,
     /// Seed of all chance
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -114,7 +122,7 @@ Examples:
   sudo sockpit lab up --app sock-shop
   kubectl --kubeconfig /var/lib/sockpit-lab/kubeconfig get pods --all-namespaces
 
-Needs root, Go and control groups of version 1. The first time it builds Kubernetes, which takes about ten
+Needs root, Go and control groups of version 1. The first time it builds Kubernetes, which takes about twenty
 minutes on two cores.")]
 pub(crate) struct LabUpOptions {
     /// Install Debian's packages that are missing
@@ -139,10 +147,20 @@ pub(crate) struct LabStatusOptions {
 #[command(after_help = "\
 Examples:
   sockpit lab record --to traces                      all, twice each: about half an hour
-  sockpit lab record rollout-default bad-tag --to traces --runs 1")]
+  sockpit lab record rollout-default bad-tag --to traces --runs 1
+  sockpit lab record --random 10 --seed 7 --replay --to traces    what nobody has thought of, twin beside lab")]
 pub(crate) struct LabRecordOptions {
-    /// Shipped sequences, or files of your own [default: all that ship]
+    /// Shipped sequences, or files of your own [default: all that ship, if none are made by chance]
     pub(crate) sequences: Vec<String>,
+    /// Make so many sequences by chance, and write them into the folder too, as random-SEED-1.yaml and so on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) random: Option<u32>,
+    /// Seed of what is made by chance, and of the twin's chance
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Then play them in the twin, and say what it does otherwise
+    #[arg(long)]
+    pub(crate) replay: bool,
     /// Write each run's trace into this folder, as NAME.RUN.jsonl
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: PathBuf,

@@ -4,12 +4,14 @@
 //! of a `rollout status`. Pods of one `ReplicaSet` stand for each other, so that a transition is "the second pod of `web.r2` to
 //! become Ready". Its time is counted from the last command that changed something.
 //!
-//! How long kubectl and containerd took is taken over from the first run ([`durations`]). The rest is the twin's own, and it is
-//! held to as much as Kubernetes agrees with itself:
-//! - a transition that is in every run must be in the twin's, at a time within 20 % or 1 s of where the runs lie;
-//!   (in the twin a value of a Deployment, `ReplicaSet` or `EndpointSlice` counts however shortly it lasts);
-//! - a transition that is in no run must not be in the twin's, if the runs agree on all that this field or reason does;
-//! - where one transition comes before another in every run, by more than the runs differ in it, it does so in the twin.
+//! How long kubectl and containerd took is taken over from the runs ([`durations`]). The rest is the twin's own. It has
+//! chance in it as Kubernetes has (where in a probe's period a container starts, how long after a failed sync the next one
+//! comes), so it plays [`PLAYS`] times with the durations of each run, and is held to as much as Kubernetes agrees with itself:
+//! - a transition that is in every run must be in a play, and the plays' times must reach to within 20 % or 1 s of where the
+//!   runs lie (in the twin a value of a Deployment, `ReplicaSet` or `EndpointSlice` counts however shortly it lasts);
+//! - a transition that is in no run must not be in every play, if the runs agree on all that this field or reason does;
+//! - where one transition comes before another in every run, by more than the runs differ in it, it does so in a play
+//!   (of a value that comes more than once there, any time counts that lies where the runs have it).
 
 mod durations;
 mod transitions;
@@ -34,6 +36,8 @@ const SHARE: f64 = 0.2;
 /// Moments closer than this are not told apart, and values that last less are no transitions: each kind of object is
 /// watched by a process of its own, and a controller's requests take 5 to 20 ms each.
 const RESOLUTION: f64 = 0.05;
+/// How often the twin plays with the durations of each run.
+const PLAYS: u64 = 3;
 /// How many differences of order are told of a sequence; one wrong place shows in many of them.
 const ORDERS_TOLD: usize = 20;
 
@@ -72,7 +76,7 @@ pub enum Difference {
         /// When it was in the runs, in seconds since the last change.
         recorded: Vec<f64>,
     },
-    /// It is in the twin's run only.
+    /// It is in the twin's plays only.
     Extra {
         /// What.
         transition: String,
@@ -85,7 +89,7 @@ pub enum Difference {
         transition: String,
         /// When it was in the runs, in seconds since the last change.
         recorded: Vec<f64>,
-        /// When it was in the twin.
+        /// When it was in the play that comes nearest.
         twin: f64,
     },
     /// Two are in another order.
@@ -96,7 +100,7 @@ pub enum Difference {
         then: String,
         /// By how much, in seconds.
         recorded: Vec<f64>,
-        /// By how much in the twin; below zero.
+        /// By how much in the play that comes nearest; below zero.
         twin: f64,
     },
 }
@@ -163,9 +167,16 @@ impl Traces {
     /// # Errors
     /// The sequence's objects cannot be read.
     pub fn replay(&self, name: &str, sequence: &Sequence, seed: u64) -> Result<Agreement, Diagnostics> {
-        let (lines, end) = twin::play(name, sequence, &durations::of(&self.runs[0]), seed)?;
         let runs: Vec<_> = self.runs.iter().map(|lines| Run::of(lines)).collect();
-        let mut agreement = compare(name, &runs, &Run::of(&lines), end.as_secs_f64());
+        let (mut plays, mut end) = (Vec::new(), f64::INFINITY);
+        for durations in self.runs.iter().map(|lines| durations::of(lines)) {
+            for seed in seed..seed + PLAYS {
+                let (lines, until) = twin::play(name, sequence, &durations, seed)?;
+                plays.push(Run::of(&lines));
+                end = end.min(until.as_secs_f64());
+            }
+        }
+        let mut agreement = compare(name, &runs, &plays, end);
         let unknown = twin::unknown_kinds(sequence)?.into_iter().map(|kind| Difference::Unknown { kind });
         agreement.differences.extend(unknown);
         Ok(agreement)
@@ -176,6 +187,24 @@ impl Traces {
 struct Held<'r> {
     transition: &'r Transition,
     recorded: Vec<Moment>,
+}
+
+impl Held<'_> {
+    /// From when to when it may be, in seconds since the command after which it is.
+    fn window(&self) -> (f64, f64) {
+        let relative = || self.recorded.iter().map(|moment| moment.relative);
+        let (least, most) = (relative().fold(f64::INFINITY, f64::min), relative().fold(f64::NEG_INFINITY, f64::max));
+        (least - TOLERANCE.max(SHARE * least), most + TOLERANCE.max(SHARE * most))
+    }
+
+    /// When it is in a play: what lasts, and where the runs have it, what does not last too.
+    fn moments<'a>(&'a self, play: &'a Run) -> impl Iterator<Item = &'a Moment> {
+        let (from, to) = self.window();
+        let is_there = move |moment: &&Moment| {
+            moment.command == self.recorded[0].command && (from..=to).contains(&moment.relative)
+        };
+        play.moments.get(self.transition).into_iter().chain(play.of_single(self.transition).iter().filter(is_there))
+    }
 }
 
 /// When a transition was.
@@ -189,8 +218,8 @@ struct Moment {
     command: usize,
 }
 
-/// Compares with the twin's run, which was watched until `end` (in seconds).
-fn compare(sequence: &str, runs: &[Run], twin: &Run, end: f64) -> Agreement {
+/// Compares with the twin's plays, which were watched until `end` (in seconds).
+fn compare(sequence: &str, runs: &[Run], plays: &[Run], end: f64) -> Agreement {
     let held: Vec<_> = runs[0]
         .moments
         .keys()
@@ -201,52 +230,59 @@ fn compare(sequence: &str, runs: &[Run], twin: &Run, end: f64) -> Agreement {
         })
         .collect();
     let mut differences = Vec::new();
-    differences.extend(held.iter().filter_map(|held| time_difference(held, twin, end)));
-    differences.extend(extras(runs, twin, end));
-    let (orders, wrong) = orders(&held, twin);
+    differences.extend(held.iter().filter_map(|held| time_difference(held, plays, end)));
+    differences.extend(extras(runs, plays, end));
+    let (orders, wrong) = orders(&held, plays);
     differences.extend(wrong);
     Agreement { sequence: sequence.to_owned(), transitions: held.len(), orders, differences }
 }
 
-fn time_difference(held: &Held<'_>, twin: &Run, end: f64) -> Option<Difference> {
+fn time_difference(held: &Held<'_>, plays: &[Run], end: f64) -> Option<Difference> {
     let transition = held.transition.to_string();
     let recorded: Vec<_> = held.recorded.iter().map(|moment| moment.relative).collect();
-    let least = recorded.iter().copied().fold(f64::INFINITY, f64::min);
     let most = recorded.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let is_near = |moment: &Moment| {
-        moment.command == held.recorded[0].command
-            && moment.relative >= least - TOLERANCE.max(SHARE * least)
-            && moment.relative <= most + TOLERANCE.max(SHARE * most)
-    };
-    if twin.of_single(held.transition).iter().any(is_near) {
+    let (from, to) = held.window();
+    let is_meant = |moment: &&Moment| moment.command == held.recorded[0].command;
+    let in_time = |moment: &Moment| is_meant(&moment) && (from..=to).contains(&moment.relative);
+    if plays.iter().any(|play| play.of_single(held.transition).iter().any(in_time)) {
         return None;
     }
-    let Some(moment) = twin.moments.get(held.transition) else {
+    let moments: Vec<_> = plays.iter().filter_map(|play| play.moments.get(held.transition)).collect();
+    let Some(nearest) = moments.iter().min_by(|a, b| distance(a, from, to).total_cmp(&distance(b, from, to))) else {
         // It may still come after the end.
         let latest =
             held.recorded.iter().map(|moment| moment.absolute).fold(0.0, f64::max) + TOLERANCE.max(SHARE * most);
         return (latest < end).then_some(Difference::Missing { transition, recorded });
     };
-    (!is_near(moment)).then_some(Difference::Time { transition, recorded, twin: moment.relative })
+    let meant = || moments.iter().copied().filter(is_meant);
+    let reaches = meant().any(|moment| moment.relative >= from) && meant().any(|moment| moment.relative <= to);
+    (!reaches).then_some(Difference::Time { transition, recorded, twin: nearest.relative })
 }
 
-/// What only the twin does, of fields and reasons on which the runs agree.
-fn extras(runs: &[Run], twin: &Run, end: f64) -> Vec<Difference> {
+/// How far a moment lies outside.
+fn distance(moment: &Moment, from: f64, to: f64) -> f64 {
+    (from - moment.relative).max(moment.relative - to).max(0.0)
+}
+
+/// What the twin does in every play, and Kubernetes never, of fields and reasons on which the runs agree.
+fn extras(runs: &[Run], plays: &[Run], end: f64) -> Vec<Difference> {
     let topics: Vec<BTreeMap<&str, BTreeSet<&Transition>>> = runs.iter().map(Run::topics).collect();
+    let Some((first, others)) = plays.split_first() else { return Vec::new() };
     let extra = |(transition, moment): (&Transition, &Moment)| {
         let all: Vec<_> = topics.iter().map(|topics| topics.get(transition.topic.as_str())).collect();
         let agrees = all.iter().all(|one| *one == all[0]);
         let is_new = runs.iter().all(|run| !run.moments.contains_key(transition));
+        let is_certain = others.iter().all(|play| play.moments.contains_key(transition));
         // In the runs it may come after the end.
         let is_late = moment.absolute + TOLERANCE.max(SHARE * moment.relative) > end;
-        (agrees && is_new && !is_late)
+        (agrees && is_new && is_certain && !is_late)
             .then(|| Difference::Extra { transition: transition.to_string(), twin: moment.relative })
     };
-    twin.moments.iter().filter_map(extra).collect()
+    first.moments.iter().filter_map(extra).collect()
 }
 
-/// How many orders are held, and those that the twin breaks, the largest first.
-fn orders(held: &[Held<'_>], twin: &Run) -> (usize, Vec<Difference>) {
+/// How many orders are held, and those that the twin breaks in every play, the largest first.
+fn orders(held: &[Held<'_>], plays: &[Run]) -> (usize, Vec<Difference>) {
     let (mut count, mut wrong) = (0, Vec::new());
     for first in held {
         for then in held {
@@ -257,16 +293,16 @@ fn orders(held: &[Held<'_>], twin: &Run) -> (usize, Vec<Difference>) {
                 continue;
             }
             count += 1;
-            let moments = (twin.moments.get(first.transition), twin.moments.get(then.transition));
-            if let (Some(a), Some(b)) = moments
-                && b.absolute < a.absolute - RESOLUTION
-            {
-                wrong.push(Difference::Order {
-                    first: first.transition.to_string(),
-                    then: then.transition.to_string(),
-                    recorded: gaps().collect(),
-                    twin: b.absolute - a.absolute,
-                });
+            let in_play = |play: &Run| {
+                let first = first.moments(play).map(|moment| moment.absolute).reduce(f64::min)?;
+                let then = then.moments(play).map(|moment| moment.absolute).reduce(f64::max)?;
+                Some(then - first)
+            };
+            // A play in which one of them does not come at all breaks no order.
+            let best = plays.iter().map(|play| in_play(play).unwrap_or(0.0)).fold(f64::NEG_INFINITY, f64::max);
+            if best < -RESOLUTION {
+                let [first, then] = [first, then].map(|held| held.transition.to_string());
+                wrong.push(Difference::Order { first, then, recorded: gaps().collect(), twin: best });
             }
         }
     }
@@ -302,7 +338,7 @@ mod tests {
             run(&[(1400, "phase", "Running"), (4800, "ready", "true"), (9000, "last", "b")]),
         ];
         let check = |twin: &[(u64, &str, &str)], expected: &[&str]| {
-            let agreement = compare("a", &runs, &run(twin), 60.0);
+            let agreement = compare("a", &runs, &[run(twin)], 60.0);
             assert_eq!((agreement.transitions, agreement.orders), (2, 1));
             let found: Vec<_> = agreement.differences.iter().map(ToString::to_string).collect();
             assert_eq!(found, expected);
@@ -327,6 +363,20 @@ mod tests {
                 "order: pod/web.r1.p* ready = true comes 0.700 s before pod/web.r1.p* phase = Running, not 3.00 to 3.40 s after it",
             ],
         );
+    }
+
+    #[test]
+    fn what_is_chance_in_the_twin_may_be_what_it_was_in_kubernetes() {
+        let ready = |ms| run(&[(ms, "ready", "true")]);
+        let check = |twin: &[u64], differences: usize| {
+            let plays: Vec<_> = twin.iter().map(|ms| ready(*ms)).collect();
+            let agreement = compare("a", &[ready(10_000), ready(10_100)], &plays, 60.0);
+            assert_eq!(agreement.differences.len(), differences, "{twin:?}");
+        };
+        check(&[13_000, 13_100], 1);
+        check(&[7_000, 13_000], 0);
+        check(&[7_000, 7_500], 1);
+        check(&[10_000, 30_000], 0);
     }
 
     #[test]

@@ -19,13 +19,18 @@ pub(crate) struct Blob {
 
 impl Blob {
     fn new(bytes: Vec<u8>) -> Self {
-        let digest = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
+        let digest = format!("sha256:{}", sha256(&bytes));
         Self { bytes, digest }
     }
 
     fn descriptor(&self, kind: &str) -> serde_json::Value {
         json!({"mediaType": kind, "digest": self.digest, "size": self.bytes.len()})
     }
+}
+
+/// The SHA-256 of some bytes, in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Bytes as lower-case hexadecimal digits.

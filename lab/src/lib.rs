@@ -63,6 +63,7 @@ pub use cgroups::Calm;
 pub use deploy::{Application, Deployed};
 pub use directories::Directories;
 pub use error::LabError;
+pub use image::sha256;
 pub use layout::{cluster, nodes};
 pub use record::Recording;
 pub use sequence::{Sequence, Step, names as sequences};

@@ -4,6 +4,8 @@
 //! and goes through its steps, which are kubectl's command lines (a wait for a state is kubectl's too), rests, and
 //! components of the lab that are ended or started.
 
+mod random;
+
 use std::fmt;
 
 use schemars::JsonSchema;

@@ -217,6 +217,7 @@ impl Cluster {
         match event {
             Event::Sync(work) => self.sync(work, host),
             Event::Wake(pod) => self.wake(pod, host),
+            Event::Relisted(pod) => self.relisted(pod, host),
             Event::Resync(pod) => self.resync(pod, host),
             Event::StepDone(pod, step) => self.step_done(pod, step, host),
             Event::Pulled(node) => self.pulled(node, host),
@@ -225,7 +226,7 @@ impl Cluster {
             Event::GraceOver(container) => self.grace_over(container, host),
             Event::TornDown(pod) => self.torn_down(pod, host),
             Event::ProgramProxy(node) => self.program_proxy(node, host),
-            Event::SampleUsage(node) => self.sample_usage(node, host),
+            Event::SampleUsage(container) => self.sample_usage(container, host),
             Event::ScrapeUsage => self.scrape_usage(host),
             Event::RenewLease(node) => self.renew_lease(node, host),
             Event::ReportNode(node) => self.report_node(node, host),

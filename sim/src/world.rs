@@ -100,7 +100,12 @@ impl Model for Parts {
     fn handle(&mut self, now: SimTime, event: Event, queue: &mut Queue<Event>) {
         match event {
             Event::Traffic(event) => self.traffic.handle(now, event, queue),
-            Event::Cluster(event) => self.cluster.handle(now, event, queue, &mut self.traffic),
+            Event::Cluster(event) => {
+                self.cluster.handle(now, event, queue, &mut self.traffic);
+                if let cluster::Event::SampleUsage(container) = event {
+                    self.monitoring.look(now, container, &self.traffic, &self.cluster);
+                }
+            }
             Event::Monitoring(event) => {
                 self.monitoring.handle(now, event, queue, &mut self.traffic, &self.cluster);
             }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use agents::render::Table;
+use anyhow::Context;
 use datasets::apps::AppFiles;
 use indicatif::ProgressBar;
 use lab::{Application, Lab, LabError, Options, Progress, Recording, Sequence, Status};
@@ -57,10 +58,32 @@ fn deploy(options: &LabDeployOptions) -> Result<(), Failed> {
 }
 
 fn record(options: &LabRecordOptions) -> Result<(), Failed> {
-    let sequences = sequences(&options.sequences)?;
+    let mut sequences = match (&options.sequences[..], options.random) {
+        // Whoever asks for chance does not ask for all that ship as well.
+        ([], Some(_)) => Vec::new(),
+        (named, _) => sequences(named)?,
+    };
+    sequences.extend(random(options)?);
     let recording = Recording { runs: options.runs, parallel: options.parallel.into() };
     let lab = Lab::find().map_err(failed)?;
-    watched(|watcher| lab.record(&sequences, recording, &options.to, watcher))
+    watched(|watcher| lab.record(&sequences, recording, &options.to, watcher))?;
+    if options.replay { replay::play(&sequences, &options.to, options.seed, false) } else { Ok(()) }
+}
+
+/// Sequences made by chance, which are written beside their traces.
+fn random(options: &LabRecordOptions) -> Result<Vec<(String, Sequence)>, Failed> {
+    let make = |number| {
+        let name = format!("random-{}-{number}", options.seed);
+        let (text, sequence) = Sequence::random(options.seed, number)?;
+        let path = options.to.join(&name).with_extension("yaml");
+        let write = || {
+            fs::create_dir_all(&options.to)?;
+            fs::write(&path, text)
+        };
+        write().with_context(|| format!("cannot write {}", path.display())).map_err(Failed::Run)?;
+        Ok((name, sequence))
+    };
+    (1..=u64::from(options.random.unwrap_or(0))).map(make).collect()
 }
 
 /// Sequences by name or file, all that ship if there are none, with the names that their traces get.

@@ -9,8 +9,10 @@ use super::ProbeKind;
 pub enum Event {
     /// A controller looks at an object.
     Sync(Work),
-    /// A kubelet looks at a pod: it changed at the API, or its containers did.
+    /// A kubelet looks at a pod that changed at the API.
     Wake(PodIx),
+    /// A kubelet's relist has looked at the containers of a pod.
+    Relisted(PodIx),
     /// The pod's worker has waited long enough since its last sync.
     Resync(PodIx),
     /// The step in which the pod's worker is has ended.
@@ -27,8 +29,8 @@ pub enum Event {
     TornDown(PodIx),
     /// A kube-proxy writes its rules.
     ProgramProxy(NodeIx),
-    /// A kubelet reads its containers' use of resources.
-    SampleUsage(NodeIx),
+    /// A kubelet's cAdvisor reads a container's use of resources.
+    SampleUsage(ContainerIx),
     /// metrics-server asks all kubelets.
     ScrapeUsage,
     /// A kubelet renews the Lease of its node.

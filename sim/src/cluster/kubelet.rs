@@ -3,8 +3,9 @@
 //! A *sync* is one pass of the worker: it shows the pod's status as it is at that moment, decides what
 //! is to be done, and does it in steps that take time (sandbox, kill, pull, start). A sync is started
 //! by a change of the object, by the *relist* that notices a change of a container within a second
-//! (PLEG), by a probe that failed for good, or by the *resync* after a sync that failed. News that
-//! comes during a sync starts the next one right behind it.
+//! (PLEG), by a probe that failed for good, or by the *resync* after a sync that failed. A worker that has
+//! synced waits for the next relist before it syncs again, since it must not act on what it saw before
+//! (`podCache.GetNewerThan`); news that comes meanwhile, or during a sync, makes one more sync after that.
 //!
 //! Invariants:
 //! - The status that the API shows is written at the start of a sync; what a sync does is shown by the
@@ -62,10 +63,16 @@ pub(super) struct PodWorker {
     step: u32,
     /// Whether something in this sync did not work.
     failed: bool,
-    /// Whether something happened during the sync.
+    /// Whether something happened during the sync, or while it waits for a relist.
     has_news: bool,
-    /// When a relist will notice a change.
+    /// When the last sync ended.
+    synced: Option<SimTime>,
+    /// Since when it waits for a relist before it syncs.
+    waits_since: Option<SimTime>,
+    /// When the next relist that matters is.
     relist: Option<SimTime>,
+    /// Whether that will notice a change.
+    has_changed: bool,
     /// When it will look again after a failed sync.
     resync: SimTime,
     /// How many syncs there were.
@@ -117,7 +124,10 @@ impl PodWorker {
             step: 0,
             failed: false,
             has_news: false,
+            synced: None,
+            waits_since: None,
             relist: None,
+            has_changed: false,
             resync: SimTime::NEVER,
             syncs: 0,
             is_admitted: false,
@@ -132,6 +142,9 @@ impl PodWorker {
         self.failed = false;
         self.has_news = false;
         self.relist = None;
+        self.synced = None;
+        self.waits_since = None;
+        self.has_changed = false;
         self.resync = SimTime::NEVER;
     }
 
@@ -158,6 +171,14 @@ impl PodWorker {
         self.containers.iter().map(|c| c.restarts).sum()
     }
 
+    /// Drops the rest of the sync, whose pod is to go.
+    fn cancel(&mut self, now: SimTime) {
+        self.steps.clear();
+        self.current = None;
+        self.step += 1;
+        self.synced = Some(now);
+    }
+
     fn is_anything_running(&self) -> bool {
         self.containers.iter().any(|c| c.running().is_some())
     }
@@ -166,19 +187,58 @@ impl PodWorker {
 impl Cluster {
     /// Something about the pod has changed.
     pub(super) fn wake(&mut self, ix: PodIx, host: &mut dyn Host) {
+        self.rouse(ix, false, host);
+    }
+
+    /// A relist has looked at the pod: its containers have changed, or its worker waits for a look.
+    pub(super) fn relisted(&mut self, ix: PodIx, host: &mut dyn Host) {
+        self.rouse(ix, true, host);
+    }
+
+    fn rouse(&mut self, ix: PodIx, is_relist: bool, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
         };
+        let Some((node, _)) = pod.bound else { return };
+        let phase = self.nodes[node.index()].relist_phase();
         let worker = &mut pod.kubelet;
-        if worker.relist == Some(host.now()) {
-            worker.relist = None;
-        }
-        if pod.deleted.is_some() || pod.failed.is_some() {
-            self.terminate_pod(ix, host);
-        } else if worker.current.is_some() {
+        if is_relist {
+            worker.relist = worker.relist.filter(|relist| *relist > host.now());
+            // The worker that waited goes on as soon as the relist has looked at the pod; the event comes after that.
+            worker.has_news |= std::mem::take(&mut worker.has_changed) && worker.waits_since.is_some();
+        } else if worker.waits_since.is_some() {
             worker.has_news = true;
-        } else {
+            return;
+        }
+        let is_to_end = pod.deleted.is_some() || pod.failed.is_some();
+        if worker.current.is_some() {
+            if !is_to_end {
+                worker.has_news = true;
+                return;
+            }
+            worker.cancel(host.now());
+        }
+        let is_fresh = worker.synced.is_none_or(|synced| next_tick(phase, synced) <= host.now());
+        if !is_relist && !is_fresh {
+            return self.await_relist(ix, host);
+        }
+        let waited_since = worker.waits_since.take();
+        if !is_to_end {
             self.begin_sync(ix, host);
+        } else if waited_since.zip(pod.deleted).is_some_and(|(since, deleted)| since < deleted) {
+            // What it waited to do is cancelled, and counts as a sync all the same.
+            worker.cancel(host.now());
+            self.await_relist(ix, host);
+        } else {
+            self.terminate_pod(ix, host);
+        }
+    }
+
+    /// Lets the pod be synced after the next relist.
+    fn await_relist(&mut self, ix: PodIx, host: &mut dyn Host) {
+        if let Some(pod) = self.pods.get_mut(&ix) {
+            pod.kubelet.waits_since = Some(host.now());
+            self.join_relist(ix, host);
         }
     }
 
@@ -191,6 +251,14 @@ impl Cluster {
 
     /// Lets the next relist notice a change of the pod's containers.
     fn relist(&mut self, ix: PodIx, host: &mut dyn Host) {
+        if let Some(pod) = self.pods.get_mut(&ix) {
+            pod.kubelet.has_changed = true;
+            self.join_relist(ix, host);
+        }
+    }
+
+    /// Lets the next relist wake the pod's worker.
+    fn join_relist(&mut self, ix: PodIx, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
         };
@@ -205,7 +273,7 @@ impl Cluster {
         }
         let at = tick + INSPECT * node.relist.join(tick);
         pod.kubelet.relist = Some(at);
-        host.schedule(at, Event::Wake(ix));
+        host.schedule(at, Event::Relisted(ix));
     }
 
     fn begin_sync(&mut self, ix: PodIx, host: &mut dyn Host) {
@@ -229,7 +297,6 @@ impl Cluster {
         let worker = &mut pod.kubelet;
         worker.syncs += 1;
         worker.failed = false;
-        worker.has_news = false;
         worker.resync = SimTime::NEVER;
         worker.steps = steps;
         self.next_step(ix, host);
@@ -328,11 +395,12 @@ impl Cluster {
             let jitter = pod.key.with_str("resync").with(worker.syncs).draw().uniform();
             let wait = RESYNC + RESYNC.scaled(jitter / 2.0);
             // The kubelet looks for due pods once a second.
-            worker.resync = next_tick(self.nodes[node.index()].relist_phase(), host.now() + wait);
+            worker.resync = next_tick(self.nodes[node.index()].resync_phase(), host.now() + wait);
             host.schedule(worker.resync, Event::Resync(ix));
         }
-        if worker.has_news {
-            self.begin_sync(ix, host);
+        worker.synced = Some(host.now());
+        if std::mem::take(&mut worker.has_news) {
+            self.await_relist(ix, host);
         }
     }
 
@@ -375,6 +443,11 @@ impl Relist {
 impl super::Node {
     fn relist_phase(&self) -> SimDuration {
         SimDuration(self.key.with_str("relist").draw().below(RELIST.0))
+    }
+
+    /// Of the ticker at which it looks for pods that are due (`syncTicker`), once a second as well.
+    fn resync_phase(&self) -> SimDuration {
+        SimDuration(self.key.with_str("resync").draw().below(RELIST.0))
     }
 }
 

@@ -1,12 +1,12 @@
 //! metrics-server: how much CPU and memory pods use, as `kubectl top` and the autoscaler see it.
 //!
-//! Each kubelet reads its containers' counters every 10 to 15 s (cAdvisor's housekeeping). Every 15 s
-//! metrics-server takes what the kubelets have and computes rates from the last two readings, so a
-//! figure is up to half a minute old. A pod has a figure only if all its containers have one.
+//! The kubelet's cAdvisor reads a container's counters as it starts, and then every 10 to 20 s, each container on its own
+//! (*housekeeping*). Every 15 s metrics-server takes what the kubelets have read and computes rates from the last two
+//! readings, so a figure is up to half a minute old. A pod has a figure only if all its containers have one.
 
 use std::collections::BTreeMap;
 
-use crate::ids::{ContainerIx, NodeIx, PodIx};
+use crate::ids::{ContainerIx, PodIx};
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, Millicores};
 
@@ -15,10 +15,11 @@ use super::{Cluster, Event};
 
 /// Between two scrapes (`--metric-resolution=15s` in its manifest).
 pub(super) const RESOLUTION: SimDuration = SimDuration::from_secs(15);
-/// Least time between two readings of a kubelet.
+/// Least time between two readings of a container (`defaultHousekeepingInterval`); up to as much again is added by chance
+/// (`nextHousekeepingInterval` of google/cadvisor, `manager/container.go`).
 const HOUSEKEEPING: SimDuration = SimDuration::from_secs(10);
-/// What is added to it at most (`MaxHousekeepingInterval`).
-const HOUSEKEEPING_SPREAD: SimDuration = SimDuration::from_secs(5);
+/// The same after a reading that found what the one before had found (`maxHousekeepingInterval`).
+const IDLE_HOUSEKEEPING: SimDuration = SimDuration::from_secs(15);
 /// A container of at least this age, and less than a resolution, has a rate since its start
 /// (`freshContainerMinMetricsResolution`).
 const FRESH_CONTAINER: SimDuration = SimDuration::from_secs(10);
@@ -60,8 +61,14 @@ pub(super) struct MetricsServer {
 }
 
 impl MetricsServer {
+    /// The pod is gone.
     pub(super) fn forget(&mut self, pod: PodIx) {
         self.readings.retain(|(of, _), _| *of != pod);
+    }
+
+    /// A container's process has ended, and its control group with it.
+    pub(super) fn forget_container(&mut self, pod: PodIx, index: usize) {
+        self.readings.remove(&(pod, index));
     }
 }
 
@@ -93,35 +100,31 @@ impl Series {
 }
 
 impl Cluster {
-    /// Kubelets begin to read, metrics-server begins to ask, each at its own phase.
+    /// metrics-server begins to ask, at its own phase.
     pub(super) fn start_metrics(&mut self, host: &mut dyn Host) {
-        for index in 0..self.nodes.len() {
-            let wait = self.nodes[index].key.with_str("housekeeping").draw().below(HOUSEKEEPING.0);
-            host.schedule(host.now() + SimDuration(wait), Event::SampleUsage(NodeIx(index as u32)));
-        }
         let wait = self.key.with_str("metrics-server").draw().below(RESOLUTION.0);
         host.schedule(host.now() + SimDuration(wait), Event::ScrapeUsage);
     }
 
-    /// A kubelet reads the counters of its containers.
-    pub(super) fn sample_usage(&mut self, node: NodeIx, host: &mut dyn Host) {
+    /// cAdvisor reads the counters of a container, as long as it lives.
+    pub(super) fn sample_usage(&mut self, process: ContainerIx, host: &mut dyn Host) {
         let now = host.now();
-        self.metrics.readings.retain(|(pod, _), _| self.pods.get(pod).is_some_and(|p| p.node() != Some(node)));
-        let runs = self.kubelet_runs(node);
-        for (process, (ix, index)) in self.containers.iter().filter(|_| runs) {
-            let Some(pod) = self.pods.get(ix).filter(|pod| pod.node() == Some(node)) else {
-                continue;
-            };
-            let Some(started) = pod.kubelet.containers[*index].running_since() else {
-                continue;
-            };
-            let usage = host.usage(*process);
-            let reading = Reading { at: now, process: *process, started, cpu: usage.cpu, memory: usage.working_set };
-            self.metrics.readings.insert((*ix, *index), reading);
+        let Some(&(ix, index)) = self.containers.get(&process) else { return };
+        let Some(pod) = self.pods.get(&ix) else { return };
+        let Some(started) = pod.kubelet.containers[index].running_since() else { return };
+        if !pod.node().is_some_and(|node| self.kubelet_runs(node)) {
+            // A kubelet that starts again begins to read anew; what is asked of it meanwhile gets no answer.
+            host.schedule(now + HOUSEKEEPING, Event::SampleUsage(process));
+            return;
         }
-        let key = self.nodes[node.index()].key.with_str("housekeeping").with(now.0);
-        let wait = HOUSEKEEPING + SimDuration(key.draw().below(HOUSEKEEPING_SPREAD.0));
-        host.schedule(now + wait, Event::SampleUsage(node));
+        let usage = host.usage(process);
+        let reading = Reading { at: now, process, started, cpu: usage.cpu, memory: usage.working_set };
+        let before = self.metrics.readings.insert((ix, index), reading);
+        let is_same =
+            |before: Reading| (before.process, before.cpu, before.memory) == (process, usage.cpu, usage.working_set);
+        let interval = if before.is_some_and(is_same) { IDLE_HOUSEKEEPING } else { HOUSEKEEPING };
+        let key = pod.key.with_str("housekeeping").with(index as u64).with(now.0);
+        host.schedule(now + interval + interval.scaled(key.draw().uniform()), Event::SampleUsage(process));
     }
 
     /// metrics-server takes what the kubelets have.

@@ -143,6 +143,7 @@ impl Cluster {
     pub(super) fn is_missed(&self, event: Event) -> bool {
         match event {
             Event::Wake(pod)
+            | Event::Relisted(pod)
             | Event::Resync(pod)
             | Event::StepDone(pod, _)
             | Event::Probed(pod)

@@ -87,7 +87,7 @@ pub(super) struct Recorder {
     like: BTreeMap<Key, usize>,
     /// Different messages by source, object and reason, and when there was the last.
     similar: BTreeMap<Key, (SimTime, BTreeSet<Key>)>,
-    /// Per source and object: since when its bucket fills, in units of [`REFILL`].
+    /// Per source, object and severity: since when its bucket fills, in units of [`REFILL`].
     buckets: BTreeMap<Key, Bucket>,
     /// Occurrences since they were last drained.
     pub(super) journal: Vec<WorldEvent>,
@@ -112,7 +112,9 @@ impl Recorder {
         mut message: String,
     ) {
         let object = Key::root(source as u64).with_str(&about.object);
-        let bucket = self.buckets.entry(object).or_insert(Bucket { tokens: BURST, filled: now });
+        // Normal events and warnings do not use up each other's (`getSpamKey` has the type in it).
+        let bucket =
+            self.buckets.entry(object.with_str(severity.name())).or_insert(Bucket { tokens: BURST, filled: now });
         let refills = now.since(bucket.filled).0 / REFILL.0;
         bucket.tokens = (bucket.tokens + refills).min(BURST);
         bucket.filled += REFILL * refills;

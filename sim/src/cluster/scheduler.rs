@@ -5,8 +5,9 @@
 //! `LeastAllocated` and `BalancedAllocation`, for which a pod without requests counts as 100m and
 //! 200 MB, and `PodTopologySpread` with twice the weight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::environment::Component;
 use crate::ids::{NodeIx, PodIx};
 use crate::manifest::is_subset;
 use crate::time::{SimDuration, SimTime};
@@ -42,6 +43,8 @@ pub(super) struct SchedulingQueue {
     unschedulable: BTreeMap<PodIx, Attempts>,
     /// When it will look at them again.
     wake: Option<SimTime>,
+    /// Where the next pods of a Deployment go, whatever the scores.
+    placement: BTreeMap<Component, VecDeque<NodeIx>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +105,19 @@ fn assumed_requests(pod: &Pod) -> Requests {
 }
 
 impl Cluster {
+    /// Lets the first pods of Deployments go to these nodes, as far as they fit there.
+    ///
+    /// # Panics
+    /// There is no node of that name; the scenario's check has seen to it.
+    pub fn place(&mut self, placement: &BTreeMap<Component, Vec<String>>) {
+        let node = |name: &String| {
+            let index = self.nodes.iter().position(|node| node.spec.name == *name);
+            NodeIx(index.expect("a checked scenario names its own nodes") as u32)
+        };
+        let places = placement.iter().map(|(component, nodes)| (component.clone(), nodes.iter().map(node).collect()));
+        self.scheduling.placement = places.collect();
+    }
+
     pub(super) fn enqueue_for_scheduling(&mut self, pod: PodIx, host: &mut dyn Host) {
         self.scheduling.active.insert(pod);
         self.touch(Work::Scheduler, host);
@@ -128,7 +144,8 @@ impl Cluster {
             let Some(pod) = self.pods.get(&ix) else {
                 continue;
             };
-            match self.choose_node(pod, &loads) {
+            let place = self.scheduling.placement.get_mut(&pod.component).and_then(VecDeque::pop_front);
+            match self.choose_node(pod, &loads, place) {
                 Ok(node) => {
                     loads[node.index()].add(pod);
                     self.bind(ix, node, host);
@@ -167,8 +184,8 @@ impl Cluster {
         self.loads().iter().map(|load| load.requests).collect()
     }
 
-    /// The best node, or why there is none.
-    fn choose_node(&self, pod: &Pod, loads: &[Load]) -> Result<NodeIx, String> {
+    /// The best node, or `place` if it fits there, or why there is none.
+    fn choose_node(&self, pod: &Pod, loads: &[Load], place: Option<NodeIx>) -> Result<NodeIx, String> {
         let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
         let mut fitting = Vec::new();
         for (index, (node, load)) in self.nodes.iter().zip(loads).enumerate() {
@@ -182,6 +199,9 @@ impl Cluster {
         }
         if fitting.is_empty() {
             return Err(self.refusal(pod, &refusals));
+        }
+        if let Some(place) = place.filter(|place| fitting.contains(&place.index())) {
+            return Ok(place);
         }
         let scores = self.scores(pod, &fitting, loads);
         let best = scores.iter().copied().max().unwrap_or(0);

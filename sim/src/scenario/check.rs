@@ -227,6 +227,14 @@ impl<'s> Checker<'s> {
         for (i, component) in file.start.absent.iter().enumerate() {
             self.component(&format!("start.absent[{i}]"), component, words);
         }
+        for (component, nodes) in &file.start.placement {
+            let field = format!("start.placement.{component}");
+            self.component(&field, component, words);
+            for (i, node) in nodes.iter().enumerate() {
+                let known = file.cluster.nodes.iter().map(|node| node.name.as_str());
+                self.known(&format!("{field}[{i}]"), "node", node, known);
+            }
+        }
         for (i, premise) in file.start.premises.iter().enumerate() {
             let field = format!("start.premises[{i}]");
             self.component(&format!("{field}.component"), &premise.component, words);

@@ -17,6 +17,9 @@ pub struct StartState {
     pub absent: Vec<Component>,
     /// Changes to Deployments: the premise under which a target is missed.
     pub premises: Vec<Premise>,
+    /// The nodes on which the first pods of Deployments lie, in the order of their creation, if they fit there. Among
+    /// nodes that score the same the scheduler chooses by chance; a world that is to be like a given cluster is not.
+    pub placement: BTreeMap<Component, Vec<String>>,
 }
 
 /// What is different in one Deployment; what is not named stays as in its manifest.

@@ -3,7 +3,7 @@
 //!
 //! Two jobs, as in Sock Shop's own configuration: the endpoints of each Service whose program has
 //! metrics (the scrape is a request that travels to the pod and costs CPU there), and each kubelet's
-//! cAdvisor, whose figures are 10 to 15 s apart whatever the scrape interval. Each target has its own
+//! cAdvisor, whose figures are 10 to 20 s apart whatever the scrape interval. Each target has its own
 //! phase within the interval; a target that goes leaves stale markers.
 
 mod cadvisor;
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::chance::Key;
 use crate::cluster::Cluster;
 use crate::engine::Queue;
-use crate::ids::{KubeServiceIx, NodeIx, PodIx, ServiceIx};
+use crate::ids::{ContainerIx, KubeServiceIx, NodeIx, PodIx, ServiceIx};
 use crate::scenario::Node;
 use crate::telemetry::Store;
 use crate::time::{SimDuration, SimTime};
@@ -44,8 +44,6 @@ pub enum Event {
     Discover,
     /// The target with this number is due.
     Scrape(u32),
-    /// cAdvisor looks at the containers of a node.
-    Housekeeping(NodeIx),
     /// The kubelet of a node is scraped.
     ScrapeKubelet(NodeIx),
 }
@@ -91,7 +89,6 @@ impl Monitoring {
         for node in 0..self.kubelets.len() as u32 {
             let phase = self.phase("kubelet", node);
             queue.schedule(now + phase, Event::ScrapeKubelet(NodeIx(node)).into());
-            queue.schedule(now + SimDuration::SECOND, Event::Housekeeping(NodeIx(node)).into());
         }
     }
 
@@ -124,18 +121,18 @@ impl Monitoring {
                 queue.schedule(now + DISCOVER_EVERY, event.into());
             }
             Event::Scrape(target) => self.scrape(now, target, queue, traffic),
-            Event::Housekeeping(node) => {
-                let kubelet = &mut self.kubelets[node.index()];
-                kubelet.look(now, node, &mut self.store, traffic, cluster);
-                let draw = self.key.with_str("housekeeping").with(node.0.into()).with(now.0);
-                let gap = SimDuration::from_secs_f64(draw.draw().between(10.0, 15.0));
-                queue.schedule(now + gap, event.into());
-            }
             Event::ScrapeKubelet(node) => {
                 let answers = cluster.kubelet_answers(node);
-                self.kubelets[node.index()].scrape(now, answers, &mut self.store, &mut self.row);
+                self.kubelets[node.index()].scrape(now, answers, &mut self.store, &mut self.row, cluster);
                 queue.schedule(now + SCRAPE_EVERY, event.into());
             }
+        }
+    }
+
+    /// cAdvisor has read a container's control group, for metrics-server and for whoever scrapes the kubelet.
+    pub(super) fn look(&mut self, now: SimTime, process: ContainerIx, traffic: &Traffic, cluster: &Cluster) {
+        if let Some(container) = cluster.running_container(process) {
+            self.kubelets[container.node.index()].look(now, &container, &mut self.store, traffic);
         }
     }
 

@@ -89,6 +89,7 @@ impl Stage for Twin {
 
     async fn prepare(&mut self) -> Result<(), Unavailable> {
         let parts = &mut self.parts;
+        parts.cluster.place(&self.scenario.start.placement);
         parts.cluster.bootstrap(self.now, &self.scenario.start.absent, &mut self.queue, &mut parts.traffic);
         parts.deliver_notices(self.now, &mut self.queue);
         parts.monitoring.start(self.now, &mut self.queue);

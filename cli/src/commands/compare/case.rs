@@ -1,10 +1,12 @@
 //! What is compared: a scenario without anybody who operates it, and a list of actions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datasets::comparisons::{self, ComparisonFiles};
+use serde::{Deserialize, Serialize};
 use sim::app::App;
-use sim::environment::{Action, ResourceChange, Write};
+use sim::environment::{Action, Component, ResourceChange, Write};
 use sim::program::Programs;
 use sim::scenario::{AppWords, Cluster, Premise, Scenario, Script, StartState};
 use sim::time::{SimDuration, SimTime};
@@ -43,7 +45,7 @@ pub(super) struct Case {
 }
 
 /// How old the application was, since its manifests were applied.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Ages {
     /// When the changes that make the start were made.
     pub(super) before: SimTime,
@@ -94,9 +96,10 @@ impl Case {
         faults.chain(self.actions.iter().map(|(at, _)| *at)).min()
     }
 
-    /// The same for the twin, on these nodes, as old as the lab was.
-    pub(super) fn plan(&self, ages: &Ages, cluster: Cluster) -> Plan {
+    /// The same for the twin, on these nodes, with its pods where the lab's were, as old as the lab was.
+    pub(super) fn plan(&self, ages: &Ages, cluster: Cluster, placement: &BTreeMap<Component, Vec<String>>) -> Plan {
         let mut scenario = self.scenario.clone();
+        scenario.start.placement.clone_from(placement);
         let later = SimDuration(ages.load.0) - self.begins;
         for load in &mut scenario.workloads {
             load.start += later;
@@ -177,7 +180,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::commands::compare) fn options() -> CompareOptions {
-        CompareOptions { what: Vec::new(), warm_up: None, duration: None, seed: 1, json: false, markdown: false }
+        CompareOptions { seed: 1, ..CompareOptions::default() }
     }
 
     #[test]
@@ -188,7 +191,7 @@ pub(super) mod tests {
             let case = Case::load(&name, &options()).unwrap_or_else(|failed| panic!("{name}: {failed:?}"));
             let age = SimTime::ZERO + case.begins + SimDuration::from_secs(500);
             let ages = Ages { before: SimTime::ZERO + case.begins, load: age };
-            let plan = case.plan(&ages, Cluster::default());
+            let plan = case.plan(&ages, Cluster::default(), &BTreeMap::new());
             for load in &plan.scenario.workloads {
                 assert!(SimTime::ZERO + load.start >= age, "{name}");
             }
@@ -205,7 +208,7 @@ pub(super) mod tests {
     fn a_pod_is_deleted_by_the_beginning_of_its_name() {
         let case = Case::load("killed-pod", &options()).unwrap_or_else(|failed| panic!("{failed:?}"));
         let ages = Ages { before: SimTime::ZERO + case.begins, load: SimTime::ZERO + case.begins };
-        let plan = case.plan(&ages, Cluster::default());
+        let plan = case.plan(&ages, Cluster::default(), &BTreeMap::new());
         let played = crate::commands::simulate::play::play(&plan, 1).unwrap_or_else(|failed| panic!("{failed:?}"));
         let ready = |window: &crate::commands::simulate::play::Window| {
             window.components.iter().find(|c| c.component == "catalogue").map(|c| c.ready)

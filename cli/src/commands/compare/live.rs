@@ -4,6 +4,7 @@ mod disturb;
 mod network;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
@@ -11,6 +12,8 @@ use bridge::{Cluster, Prometheus, Recording};
 use datasets::apps::AppFiles;
 use lab::Lab;
 use load::{BaseUrl, Options, Plan, Report, Targets};
+use serde::{Deserialize, Serialize};
+use sim::environment::Component;
 use sim::scenario::AppChoice;
 use sim::time::{SimDuration, SimTime};
 use sim::workload::Workload;
@@ -36,11 +39,14 @@ const LEAST_IDLE: f64 = 0.15;
 const STEP: Duration = Duration::from_secs(5);
 
 /// What the lab did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Live {
     pub(super) side: Side,
     pub(super) record: Record,
     pub(super) ages: Ages,
     pub(super) network: Network,
+    /// The nodes of each Deployment's pods before the load.
+    pub(super) placement: BTreeMap<Component, Vec<String>>,
     /// Share of its time that the busiest processor was idle.
     pub(super) idle: f64,
     pub(super) void: Option<String>,
@@ -81,8 +87,9 @@ impl Stage {
         };
         deployed.is_as_applied = case.leaves_no_trace();
         let (before, network) = self.prepare(case, &deployed)?;
+        let placement = self.runtime.block_on(placement(&deployed.cluster))?;
         let load = SimTime(since(deployed.applied).0);
-        let live = self.measure(case, &deployed, Ages { before, load }, network);
+        let live = self.measure(case, &deployed, Ages { before, load }, network, placement);
         self.deployed = Some(deployed);
         live
     }
@@ -116,7 +123,14 @@ impl Stage {
         Ok((SimTime(before.0), network))
     }
 
-    fn measure(&self, case: &Case, deployed: &Deployed, ages: Ages, network: Network) -> Result<Live> {
+    fn measure(
+        &self,
+        case: &Case,
+        deployed: &Deployed,
+        ages: Ages,
+        network: Network,
+        placement: BTreeMap<Component, Vec<String>>,
+    ) -> Result<Live> {
         let (warm_up, duration) = (case.warm_up, case.duration);
         let plan = self.load(case, deployed)?;
         let calm = self.lab.calm()?;
@@ -134,7 +148,7 @@ impl Stage {
         let mut side = Side { components: seen.components(duration), ready: record.ready(), ..Side::default() };
         side.requests = report.iter().flat_map(|report| &report.requests).map(request).collect();
         self.ask_prometheus(case, &mut side, SystemTime::now() - Duration::from_nanos(duration.0))?;
-        Ok(Live { side, record, ages, network, idle: seen.idle, void })
+        Ok(Live { side, record, ages, network, placement, idle: seen.idle, void })
     }
 
     /// Disturbs and watches until the measured time is over; what was seen, and when it was disturbed first.
@@ -207,6 +221,17 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// Where the pods lie.
+async fn placement(cluster: &Cluster) -> Result<BTreeMap<Component, Vec<String>>> {
+    let mut placement: BTreeMap<Component, Vec<String>> = BTreeMap::new();
+    for pod in cluster.pods().await? {
+        if let (Some(component), Some(node)) = (pod.component, pod.node) {
+            placement.entry(component).or_default().push(node);
+        }
+    }
+    Ok(placement)
 }
 
 fn request(request: &load::RequestReport) -> (String, RequestSide) {

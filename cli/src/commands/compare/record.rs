@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use sim::environment::Component;
 use sim::time::{SimDuration, SimTime};
 use sim::transition::{Change, ReplicaCounts, Transition};
@@ -10,7 +11,7 @@ use sim::transition::{Change, ReplicaCounts, Transition};
 use crate::commands::simulate::play::{Played, Window};
 
 /// One side. All times are since the load began.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Record {
     /// The pods of each Deployment when the load began.
     pub(super) before: BTreeMap<Component, ReplicaCounts>,
@@ -23,7 +24,7 @@ pub(super) struct Record {
 }
 
 /// A second of the measured time, as the client saw it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Second {
     /// When it ended, in seconds.
     pub(super) to_s: f64,

@@ -49,10 +49,12 @@ struct DisturbedAt {
 }
 
 impl Compared {
-    pub(super) fn new(case: &Case, live: Live, twin: Side, twin_record: &Record) -> Self {
+    /// `plays` are the twin's; what happened to objects is told of the first.
+    pub(super) fn new(case: &Case, live: Live, twin: Side, plays: &[Record]) -> Self {
         let (lab, lab_record) = (live.side, live.record);
-        let disturbed = twin_record.disturbed_at.zip(lab_record.disturbed_at);
-        let times = times::side_by_side(twin_record, &lab_record);
+        let first = plays.first().cloned().unwrap_or_default();
+        let disturbed = first.disturbed_at.zip(lab_record.disturbed_at);
+        let times = times::side_by_side(plays, &lab_record);
         Self {
             name: case.name.clone(),
             description: case.description.clone(),
@@ -64,7 +66,7 @@ impl Compared {
             network: live.network,
             disturbed_s: disturbed.map(|(twin, lab)| DisturbedAt { twin: twin.as_secs_f64(), lab: lab.as_secs_f64() }),
             differences: differences(&twin, &lab, &times),
-            happened: story::side_by_side(twin_record, &lab_record),
+            happened: story::side_by_side(&first, &lab_record),
             times,
             twin,
             lab,

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::record::Record;
 use crate::commands::simulate::figures::Figures;
 
 /// One play. Null where a side cannot say.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Side {
     /// By kind of user request, as `SERVICE METHOD PATH`.
     pub(super) requests: BTreeMap<String, RequestSide>,
@@ -19,7 +19,7 @@ pub(super) struct Side {
 }
 
 /// One kind of user request, as the load generator sees it.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct RequestSide {
     pub(super) rps: f64,
     /// Share without an answer below 500.
@@ -30,7 +30,7 @@ pub(super) struct RequestSide {
 }
 
 /// One component, all pods together.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ComponentSide {
     /// As Prometheus counts requests, probes and scrapes among them.
     pub(super) rps_all: Option<f64>,

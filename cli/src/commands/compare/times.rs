@@ -19,8 +19,26 @@ const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Time {
     pub(super) what: Quantity,
-    pub(super) twin: Lapse,
+    /// The twin's plays, the shortest first: chance decides where in a probe's period a container starts, and the lab's
+    /// time is one draw of it.
+    pub(super) twin: Vec<Lapse>,
     pub(super) lab: Lapse,
+}
+
+impl Time {
+    /// The middle one of the twin's.
+    pub(super) fn middle(&self) -> &Lapse {
+        &self.twin[self.twin.len() / 2]
+    }
+
+    /// The twin's time that the lab's is set against: the lab's own if it lies among those of the plays, or else the
+    /// nearest of them.
+    pub(super) fn nearest(&self) -> Option<f64> {
+        let lab = self.lab.seconds?;
+        let of_plays = || self.twin.iter().filter_map(|lapse| lapse.seconds);
+        let [shortest, longest] = [of_plays().reduce(f64::min)?, of_plays().reduce(f64::max)?];
+        Some(lab.clamp(shortest, longest))
+    }
 }
 
 /// A time since the disturbance, in seconds.
@@ -43,12 +61,13 @@ impl Lapse {
 }
 
 /// The times of both sides; empty if nothing was disturbed.
-pub(super) fn side_by_side(twin: &Record, lab: &Record) -> Vec<Time> {
-    let Some((twin_disturbed, lab_disturbed)) = twin.disturbed_at.zip(lab.disturbed_at) else { return Vec::new() };
-    let time = |what, lapse: fn(&Record, SimDuration) -> Lapse| Time {
-        what,
-        twin: lapse(twin, twin_disturbed),
-        lab: lapse(lab, lab_disturbed),
+pub(super) fn side_by_side(twin: &[Record], lab: &Record) -> Vec<Time> {
+    let Some(lab_disturbed) = lab.disturbed_at else { return Vec::new() };
+    let time = |what, lapse: fn(&Record, SimDuration) -> Lapse| {
+        let of_play = |play: &Record| Some(lapse(play, play.disturbed_at?));
+        let mut twin: Vec<_> = twin.iter().filter_map(of_play).collect();
+        twin.sort_by(|a, b| a.seconds.unwrap_or(f64::INFINITY).total_cmp(&b.seconds.unwrap_or(f64::INFINITY)));
+        Time { what, twin, lab: lapse(lab, lab_disturbed) }
     };
     vec![time(Quantity::ToDetect, to_detect), time(Quantity::ToReady, to_ready), time(Quantity::ToRecover, to_recover)]
 }
@@ -188,6 +207,23 @@ mod tests {
             let sign = happened(10_750, "pod/catalogue-1", what);
             check(&to_detect(&of([harmless.clone(), vec![sign]].concat()), DISTURBED), Some(0.75), why);
         }
+    }
+
+    #[test]
+    fn the_lab_is_set_against_what_the_twin_can_do() {
+        let deployment = |ms, ready| happened(ms, "deployment/catalogue", replicas(1, 1, ready));
+        let play = |ready_ms: u64| Record {
+            disturbed_at: Some(DISTURBED),
+            ..of(vec![deployment(10_010, 0), deployment(ready_ms, 1)])
+        };
+        let plays = [play(20_000), play(22_500), play(21_000)];
+        for (lab, nearest) in [(20_500, 10.5), (18_000, 10.0), (30_000, 12.5)] {
+            let ready = side_by_side(&plays, &play(lab)).remove(1);
+            assert_eq!((ready.middle().seconds, ready.nearest()), (Some(11.0), Some(nearest)), "{lab}");
+        }
+        let never = Record { disturbed_at: Some(DISTURBED), ..of(vec![deployment(10_010, 0)]) };
+        let ready = side_by_side(&[never.clone(), play(20_000)], &never).remove(1);
+        assert_eq!((ready.middle().seconds, ready.nearest()), (None, None));
     }
 
     #[test]

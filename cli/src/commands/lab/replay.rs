@@ -1,7 +1,9 @@
 //! `sockpit lab replay`: recorded sequences played in the twin, and what it does otherwise.
 
+use std::path::Path;
+
 use agents::render::Table;
-use lab::{Agreement, Difference, Traces};
+use lab::{Agreement, Difference, Sequence, Traces};
 use rayon::prelude::*;
 
 use super::sequences;
@@ -9,24 +11,28 @@ use crate::arguments::LabReplayOptions;
 use crate::output::{self, Failed};
 
 pub(super) fn run(options: &LabReplayOptions) -> Result<(), Failed> {
-    let sequences = sequences(&options.sequences)?;
-    let replay = |(name, sequence): &(String, lab::Sequence)| {
-        let traces = Traces::find(&options.traces, name)?;
-        let replayed = traces.map(|traces| traces.replay(name, sequence, options.seed)).transpose()?;
+    play(&sequences(&options.sequences)?, &options.traces, options.seed, options.json)
+}
+
+/// Plays sequences in the twin, sets them beside the traces of a folder, and prints how far they agree.
+pub(super) fn play(sequences: &[(String, Sequence)], folder: &Path, seed: u64, as_json: bool) -> Result<(), Failed> {
+    let replay = |(name, sequence): &(String, Sequence)| {
+        let traces = Traces::find(folder, name)?;
+        let replayed = traces.map(|traces| traces.replay(name, sequence, seed)).transpose()?;
         Ok::<_, Failed>((name.clone(), replayed))
     };
     let replayed = sequences.par_iter().map(replay).collect::<Result<Vec<_>, _>>()?;
     for (name, _) in replayed.iter().filter(|(_, replayed)| replayed.is_none()) {
-        output::talk(&format!("{name}: not recorded twice in {}", options.traces.display()));
+        output::talk(&format!("{name}: not recorded twice in {}", folder.display()));
     }
     let agreements: Vec<_> = replayed.into_iter().filter_map(|(_, replayed)| replayed).collect();
     if agreements.is_empty() {
         return Err(output::usage(format!(
             "no traces in {}\n  help: name the folder with `--traces`, or record them with `sockpit lab record --to FOLDER`",
-            options.traces.display()
+            folder.display()
         )));
     }
-    if options.json { output::json(&agreements) } else { output::data(&text(&agreements)) }
+    if as_json { output::json(&agreements) } else { output::data(&text(&agreements)) }
 }
 
 fn text(agreements: &[Agreement]) -> String {

@@ -75,6 +75,7 @@ impl Cluster {
         }
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
+        host.schedule(host.now(), Event::SampleUsage(process));
         self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
         self.processes_changed(ix, host);
         self.relist(ix, host);
@@ -128,6 +129,7 @@ impl Cluster {
         let exit = Exit { container: process, code, out_of_memory, is_unknown: false, finished: host.now() };
         container.process = Process::Exited(exit);
         self.probes.forget(&mut container.probes);
+        self.metrics.forget_container(ix, index);
         if !self.is_tended(ix) {
             return;
         }

@@ -5,11 +5,15 @@ use crate::time::{SimDuration, SimTime};
 
 use super::super::recorder::Severity;
 use super::super::runtime::{Chore, Host};
-use super::super::{Cluster, Event};
+use super::super::{Cluster, Event, REQUEST};
 use super::{Container, Stage, next_tick};
 
-/// From the relist that finds nothing left to the removal of the object.
-const REMOVAL: SimDuration = SimDuration::from_millis(300);
+/// The loops that find a volume that nobody needs any more, and unmount it (`desiredStateOfWorldPopulatorLoopSleepPeriod`,
+/// `reconcilerLoopSleepPeriod`): each sleeps so long between two turns.
+const VOLUME_LOOP: SimDuration = SimDuration::from_millis(100);
+/// How often a worker looks whether the volumes of its pod are unmounted (`podAttachAndMountRetryInterval`). Every pod has
+/// one, with the token of its service account.
+const UNMOUNT_POLL: SimDuration = SimDuration::from_millis(300);
 
 impl Cluster {
     /// The kubelet has heard that the pod is to go, or has so decided.
@@ -24,15 +28,13 @@ impl Cluster {
             Stage::Stopped => {
                 // It had failed before, and now its object goes.
                 if pod.failed.is_some() && pod.deleted.is_some() {
-                    host.schedule(host.now() + REMOVAL, Event::TornDown(ix));
+                    host.schedule(host.now() + REQUEST * 2, Event::TornDown(ix));
                 }
                 return;
             }
         }
         worker.stage = Stage::Ending;
-        worker.steps.clear();
-        worker.current = None;
-        worker.step += 1;
+        worker.cancel(host.now());
         worker.resync = SimTime::NEVER;
         for container in &mut worker.containers {
             // What could not be started is forgotten, and with it the reason (`reasonCache`).
@@ -103,11 +105,16 @@ impl Cluster {
             for process in pod.kubelet.containers.iter().filter_map(Container::newest_process) {
                 host.remove_address(process);
             }
+            let loops = pod.key.with_str("unmount");
             self.show_status(ix, host);
             let Some(pod) = self.pods.get(&ix) else { return };
             if pod.deleted.is_some() {
-                let at = next_tick(self.nodes[node.index()].relist_phase(), host.now()) + REMOVAL;
-                host.schedule(at, Event::TornDown(ix));
+                let turns = [0, 1].map(|turn| VOLUME_LOOP.scaled(loops.with(turn).draw().uniform()));
+                let unmounted = host.now() + turns[0] + turns[1];
+                let relist = next_tick(self.nodes[node.index()].relist_phase(), host.now());
+                let seen = if unmounted <= relist { relist } else { relist + UNMOUNT_POLL };
+                // The status of a pod that has ended is written, and then it is deleted.
+                host.schedule(seen + REQUEST * 2, Event::TornDown(ix));
             } else {
                 // Its object stays, as that of a pod that has failed; the room that it took is free.
                 self.resources_freed(host);

@@ -98,22 +98,26 @@ impl Cluster {
 
     /// All live containers, in the order of their start.
     pub fn running_containers(&self) -> impl Iterator<Item = RunningContainer<'_>> {
-        self.containers.iter().filter_map(|(process, (ix, index))| {
-            let pod = self.pods.get(ix)?;
-            let spec = &pod.template.containers[*index];
-            Some(RunningContainer {
-                process: *process,
-                name: &spec.name,
-                pod: *ix,
-                pod_name: &pod.name,
-                namespace: &pod.namespace,
-                component: &pod.component,
-                address: pod.address?.to_string(),
-                node: pod.node()?,
-                image: &pod.kubelet.containers[*index].image,
-                resources: spec.resources,
-                is_terminating: pod.deleted.is_some(),
-            })
+        self.containers.keys().filter_map(|process| self.running_container(*process))
+    }
+
+    /// A container, as long as it lives and its pod has an address.
+    pub fn running_container(&self, process: ContainerIx) -> Option<RunningContainer<'_>> {
+        let (ix, index) = *self.containers.get(&process)?;
+        let pod = self.pods.get(&ix)?;
+        let spec = &pod.template.containers[index];
+        Some(RunningContainer {
+            process,
+            name: &spec.name,
+            pod: ix,
+            pod_name: &pod.name,
+            namespace: &pod.namespace,
+            component: &pod.component,
+            address: pod.address?.to_string(),
+            node: pod.node()?,
+            image: &pod.kubelet.containers[index].image,
+            resources: spec.resources,
+            is_terminating: pod.deleted.is_some(),
         })
     }
 

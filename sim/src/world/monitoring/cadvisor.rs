@@ -1,8 +1,10 @@
-//! A kubelet's `/metrics/cadvisor`: CPU, throttling and memory of the containers of its node, as of
-//! its last look at their control groups (`google/cadvisor`, `manager/container.go`: housekeeping).
+//! A kubelet's `/metrics/cadvisor`: CPU, throttling and memory of the containers of its node, each as of the last look at
+//! its control group (`google/cadvisor`, `manager/container.go`: housekeeping).
+
+use std::collections::BTreeMap;
 
 use crate::cluster::{Cluster, RunningContainer};
-use crate::ids::{ContainerIx, NodeIx};
+use crate::ids::ContainerIx;
 use crate::telemetry::{ABSENT, Store, TargetIx};
 use crate::time::SimTime;
 use crate::traffic::Traffic;
@@ -30,8 +32,8 @@ pub(super) struct Kubelet {
     columns: usize,
     /// First column of each container that was ever seen alive, oldest first.
     containers: Vec<(ContainerIx, usize)>,
-    /// What the last look saw.
-    seen: Vec<(usize, [f64; FIGURES.len()])>,
+    /// First column, and what the last look saw.
+    seen: BTreeMap<ContainerIx, (usize, [f64; FIGURES.len()])>,
 }
 
 impl Kubelet {
@@ -39,16 +41,19 @@ impl Kubelet {
         let labels = [("job", "kubernetes-cadvisor"), ("instance", node)];
         let target = store.add_target(&labels);
         store.add_series(target, "up", &[]);
-        Self { target, columns: 1, containers: Vec::new(), seen: Vec::new() }
+        Self { target, columns: 1, containers: Vec::new(), seen: BTreeMap::new() }
     }
 
-    /// Looks at the control groups of the node.
-    pub(super) fn look(&mut self, now: SimTime, node: NodeIx, store: &mut Store, traffic: &Traffic, cluster: &Cluster) {
-        self.seen.clear();
-        for container in cluster.running_containers().filter(|c| c.node == node) {
-            let column = self.column_of(&container, store);
-            self.seen.push((column, figures(now, &container, traffic)));
-        }
+    /// Looks at a container's control group.
+    pub(super) fn look(
+        &mut self,
+        now: SimTime,
+        container: &RunningContainer<'_>,
+        store: &mut Store,
+        traffic: &Traffic,
+    ) {
+        let column = self.column_of(container, store);
+        self.seen.insert(container.process, (column, figures(now, container, traffic)));
     }
 
     fn column_of(&mut self, container: &RunningContainer<'_>, store: &mut Store) -> usize {
@@ -69,12 +74,20 @@ impl Kubelet {
         first
     }
 
-    /// Prometheus takes what the last look saw, if the kubelet answers.
-    pub(super) fn scrape(&self, now: SimTime, answers: bool, store: &mut Store, row: &mut Vec<f64>) {
+    /// Prometheus takes what the last looks saw of the containers that still live, if the kubelet answers.
+    pub(super) fn scrape(
+        &mut self,
+        now: SimTime,
+        answers: bool,
+        store: &mut Store,
+        row: &mut Vec<f64>,
+        cluster: &Cluster,
+    ) {
+        self.seen.retain(|process, _| cluster.running_container(*process).is_some());
         row.clear();
         row.resize(self.columns, ABSENT);
         row[0] = f64::from(answers);
-        for (column, figures) in self.seen.iter().filter(|_| answers) {
+        for (column, figures) in self.seen.values().filter(|_| answers) {
             row[*column..column + FIGURES.len()].copy_from_slice(figures);
         }
         store.append(self.target, now.as_millis(), row);

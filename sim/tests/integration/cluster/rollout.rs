@@ -11,12 +11,12 @@ fn one_replica_surges_by_one() {
     rig.boot_ready();
     rig.do_write(&set_image("web", "web:2"));
     rig.run(30.0);
-    insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
-     5.0 $ deployment.apps/web image updated
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-    10.4 pod2 is 1/1 Running
-    10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
-    11.7 pod1 is gone
+    insta::assert_snapshot!(rig.lines(&ROLLOUT), @r"
+    3.0 $ deployment.apps/web image updated
+    3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+    6.4 pod2 is 1/1 Running
+    6.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    7.4 pod1 is gone
     ");
     assert_eq!(rig.pods(), ["1/1 Running"]);
     assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
@@ -28,14 +28,14 @@ fn three_replicas_are_replaced_one_by_one() {
     rig.boot_ready();
     rig.do_write(&set_image("web", "web:2"));
     rig.run(60.0);
-    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
-     5.0 $ deployment.apps/web image updated
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-    10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
-    10.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
-    14.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    14.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
-    18.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @r"
+     3.0 $ deployment.apps/web image updated
+     3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+     6.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
+     6.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+     8.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+     8.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
+    10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
 
@@ -45,16 +45,16 @@ fn four_replicas_may_have_one_more_and_one_less() {
     rig.boot_ready();
     rig.do_write(&set_image("web", "web:2"));
     rig.run(60.0);
-    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
-     5.0 $ deployment.apps/web image updated
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-     5.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 4 to 3
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
-    10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
-    10.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
-    11.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    11.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
-    14.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @r"
+    3.0 $ deployment.apps/web image updated
+    3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+    3.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 4 to 3
+    3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    6.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
+    6.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
+    8.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    8.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
+    8.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
 
@@ -64,14 +64,14 @@ fn recreate_waits_until_the_old_pods_are_gone() {
     rig.boot_ready();
     rig.do_write(&set_image("web", "web:2"));
     rig.run(20.0);
-    insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
-     5.0 $ deployment.apps/web image updated
-     5.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 0
-     6.7 pod1 is gone
-     6.7 pod2 is gone
-     6.7 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 2
-    12.4 pod3 is 1/1 Running
-    13.4 pod4 is 1/1 Running
+    insta::assert_snapshot!(rig.lines(&ROLLOUT), @r"
+     3.0 $ deployment.apps/web image updated
+     3.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 0
+     5.4 pod1 is gone
+     5.4 pod2 is gone
+     5.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 2
+     9.4 pod3 is 1/1 Running
+    10.4 pod4 is 1/1 Running
     ");
 }
 
@@ -85,15 +85,15 @@ fn a_bad_tag_leaves_the_old_pod_serving_and_undo_mends_it() {
     assert_eq!(rig.pods().iter().filter(|pod| *pod == "1/1 Running").count(), 1);
     rig.do_write(&undo("web", None));
     rig.run(30.0);
-    insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
-     5.0 $ deployment.apps/web image updated
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-     6.4 pod2 is 0/1 ErrImagePull
-    34.4 pod2 is 0/1 ErrImagePull
-    60.4 pod2 is 0/1 ErrImagePull
-    65.0 $ deployment.apps/web rolled back
-    65.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 1 to 0
-    65.7 pod2 is gone
+    insta::assert_snapshot!(rig.lines(&ROLLOUT), @r"
+     3.0 $ deployment.apps/web image updated
+     3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+     4.4 pod2 is 0/1 ErrImagePull
+    31.6 pod2 is 0/1 ErrImagePull
+    57.6 pod2 is 0/1 ErrImagePull
+    63.0 $ deployment.apps/web rolled back
+    63.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 1 to 0
+    63.7 pod2 is gone
     ");
     assert_eq!(rig.backends(0), 1);
     let history = rig.cluster.rollout_history("web").unwrap();
@@ -124,12 +124,12 @@ fn restart_makes_a_new_revision_of_the_same_image() {
     let again = rig.write(&Write::Restart { component: "web".into() }).unwrap_err();
     assert!(again.0.contains("within the past second"), "{again}");
     rig.run(30.0);
-    insta::assert_snapshot!(rig.lines(&ROLLOUT), @"
-     5.0 $ deployment.apps/web restarted
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-     9.4 pod2 is 1/1 Running
-     9.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
-    10.7 pod1 is gone
+    insta::assert_snapshot!(rig.lines(&ROLLOUT), @r"
+    3.0 $ deployment.apps/web restarted
+    3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+    5.4 pod2 is 1/1 Running
+    5.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    6.4 pod1 is gone
     ");
     let history = rig.cluster.rollout_history("web").unwrap();
     assert_eq!(history.iter().map(|set| &*set.change).collect::<Vec<_>>(), ["", "restarted"]);
@@ -162,19 +162,19 @@ fn a_change_of_size_during_a_rollout_is_spread_over_both() {
     rig.run(20.0);
     rig.do_write(&undo("web", None));
     rig.run(30.0);
-    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
-     5.0 $ deployment.apps/web image updated
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-     5.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 4 to 3
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
-    25.0 $ deployment.apps/web scaled
-    25.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 3 to 6
-    25.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 4
-    45.0 $ deployment.apps/web scaled
-    45.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 6 to 2
-    45.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 4 to 1
-    65.0 $ deployment.apps/web rolled back
-    65.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 1 to 0
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @r"
+     3.0 $ deployment.apps/web image updated
+     3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+     3.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 4 to 3
+     3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    23.0 $ deployment.apps/web scaled
+    23.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 3 to 6
+    23.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 4
+    43.0 $ deployment.apps/web scaled
+    43.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 6 to 2
+    43.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 4 to 1
+    63.0 $ deployment.apps/web rolled back
+    63.0 deployment/web ScalingReplicaSet: Scaled down replica set rs2 from 1 to 0
     ");
     assert_eq!(rig.pods(), ["1/1 Running"; 2]);
 }
@@ -190,14 +190,14 @@ fn a_paused_deployment_scales_but_does_not_roll_out() {
     assert_eq!(rig.condition("web", "Progressing"), "Unknown DeploymentPaused");
     rig.pause("web", false);
     rig.run(40.0);
-    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @"
-     5.0 $ deployment.apps/web image updated
-     5.0 $ deployment.apps/web scaled
-     5.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 1 to 2
-    25.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-    30.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    30.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
-    34.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$"]), @r"
+     3.0 $ deployment.apps/web image updated
+     3.0 $ deployment.apps/web scaled
+     3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 1 to 2
+    23.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
+    26.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    26.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    28.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
     assert_eq!(rig.condition("web", "Progressing"), "True NewReplicaSetAvailable");
 }
@@ -208,14 +208,14 @@ fn min_ready_seconds_hold_the_rollout_back() {
     rig.boot_ready();
     rig.do_write(&set_image("web", "web:2"));
     rig.run(60.0);
-    insta::assert_snapshot!(rig.lines(&["Scaled", "$", "is 1/1 Running"]), @"
+    insta::assert_snapshot!(rig.lines(&["Scaled", "$", "is 1/1 Running"]), @r"
     12.0 $ deployment.apps/web image updated
     12.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
-    13.9 pod3 is 1/1 Running
-    23.9 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    23.9 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
-    24.4 pod4 is 1/1 Running
-    34.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    14.4 pod3 is 1/1 Running
+    24.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    24.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    25.4 pod4 is 1/1 Running
+    35.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
 
@@ -242,30 +242,31 @@ fn a_deleted_pod_is_replaced_and_a_deleted_deployment_takes_its_pods_along() {
     rig.do_write(&Write::DeleteDeployment { component: "web".into() });
     rig.run(20.0);
     insta::assert_snapshot!(rig.timeline, @r#"
-     5.0 pod2 is 1/1 Terminating
-     5.0 $ pod "pod2" deleted
-     5.0 pod2 Killing: Stopping container web
-     5.0 rs1 SuccessfulCreate: Created pod: pod3
-     5.0 pod3 is 0/1 Pending
-     5.0 pod3 Scheduled: Successfully assigned pod3 to node1
-     5.0 pod3 is 0/1 ContainerCreating
-     5.5 pod2 is 0/1 Terminating
-     5.5 pod3 Pulled: Container image "web:1" already present on machine
-     5.5 pod3 Created: Created container: web
-     5.5 pod3 Started: Started container web
-     6.4 pod3 is 0/1 Running
-     6.7 pod2 is gone
-     9.4 pod3 is 1/1 Running
-    25.0 pod3 is 1/1 Terminating
-    25.0 pod1 is 1/1 Terminating
-    25.0 $ deployment.apps "web" deleted
-    25.0 pod1 Killing: Stopping container web
-    25.0 pod3 Killing: Stopping container web
-    25.4 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
-    25.5 pod1 is 0/1 Terminating
-    25.5 pod3 is 0/1 Terminating
-    26.7 pod1 is gone
-    26.7 pod3 is gone
+     3.0 pod2 is 1/1 Terminating
+     3.0 $ pod "pod2" deleted
+     3.0 rs1 SuccessfulCreate: Created pod: pod3
+     3.0 pod3 is 0/1 Pending
+     3.0 pod3 Scheduled: Successfully assigned pod3 to node1
+     3.0 pod3 is 0/1 ContainerCreating
+     3.5 pod3 Pulled: Container image "web:1" already present on machine
+     3.5 pod3 Created: Created container: web
+     3.5 pod3 Started: Started container web
+     4.4 pod2 Killing: Stopping container web
+     4.4 pod3 is 0/1 Running
+     4.9 pod2 is 0/1 Terminating
+     5.4 pod2 is gone
+     5.4 pod3 is 1/1 Running
+    23.0 pod3 is 1/1 Terminating
+    23.0 pod1 is 1/1 Terminating
+    23.0 $ deployment.apps "web" deleted
+    23.0 pod1 Killing: Stopping container web
+    23.0 pod3 Killing: Stopping container web
+    23.4 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
+    23.4 pod3 Unhealthy: Readiness probe failed: Get "http://10.244.0.4:80/health": dial tcp 10.244.0.4:80: connect: connection refused
+    23.5 pod1 is 0/1 Terminating
+    23.5 pod3 is 0/1 Terminating
+    24.4 pod1 is gone
+    24.4 pod3 is gone
     "#);
     assert_eq!(rig.backends(0), 0);
     rig.do_write(&Write::CreateDeployment { component: "web".into() });

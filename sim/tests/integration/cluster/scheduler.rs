@@ -12,13 +12,13 @@ fn a_pod_that_does_not_fit_waits_until_something_is_freed() {
     rig.run(5.0);
     rig.do_write(&scale("job", 0));
     rig.run(10.0);
-    insta::assert_snapshot!(rig.lines(&["Schedul", "$", "gone", "Running"]), @"
+    insta::assert_snapshot!(rig.lines(&["Schedul", "$", "gone", "Running"]), @r"
     0.0 pod1 Scheduled: Successfully assigned pod1 to node1
     0.0 pod2 FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.
     1.4 pod1 is 1/1 Running
     5.0 $ deployment.apps/job scaled
-    6.7 pod1 is gone
-    6.7 pod2 Scheduled: Successfully assigned pod2 to node1
+    6.4 pod1 is gone
+    6.4 pod2 Scheduled: Successfully assigned pod2 to node1
     7.4 pod2 is 1/1 Running
     ");
 }

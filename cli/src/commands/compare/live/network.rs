@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use bridge::{Cluster, PodView};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sim::scenario;
 use sim::time::SimDuration;
 
@@ -14,7 +14,7 @@ const PORT: &str = "7007";
 const ECHO_SECONDS: &str = "20";
 
 /// One way, from one process' `write` until the other runs.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(in crate::commands::compare) struct Network {
     /// Between two pods of one node.
     pub(in crate::commands::compare) within_node: SimDuration,

@@ -10,12 +10,13 @@ use crate::commands::figures::none;
 /// The times, what they were read off, and everything that happened.
 pub(super) fn text(at: DisturbedAt, times: &[Time], happened: &[Row]) -> [String; 2] {
     let mut summary = Table::new(["TIME", "WHAT WAS SEEN THEN", "TWIN s", "LAB s"]).numbers_from(2);
-    for Time { what, twin, lab } in times {
+    for time in times {
+        let (name, twin, lab) = (time.what.name().to_owned(), time.middle(), &time.lab);
         if twin.why == lab.why {
-            summary.row([what.name().to_owned(), twin.why.clone(), lapse(twin), lapse(lab)]);
+            summary.row([name, twin.why.clone(), plays(time), lapse(lab)]);
         } else {
-            summary.row([what.name().to_owned(), twin.why.clone(), lapse(twin), String::new()]);
-            summary.row([what.name().to_owned(), lab.why.clone(), String::new(), lapse(lab)]);
+            summary.row([name.clone(), twin.why.clone(), plays(time), String::new()]);
+            summary.row([name, lab.why.clone(), String::new(), lapse(lab)]);
         }
     }
     let mut story = Table::new(["COMPONENT", "WHAT HAPPENED", "TWIN s", "LAB s"]).numbers_from(2);
@@ -27,6 +28,15 @@ pub(super) fn text(at: DisturbedAt, times: &[Time], happened: &[Row]) -> [String
         at.twin, at.lab
     );
     [format!("{intro}\n\n{}", summary.text("")), story.text("nothing happened to the objects")]
+}
+
+/// The middle one of the twin's, and from where to where they lie.
+fn plays(time: &Time) -> String {
+    let [middle, shortest, longest] =
+        [Some(time.middle()), time.twin.first(), time.twin.last()].map(|of| of.map(lapse));
+    let ends = shortest.zip(longest).filter(|(shortest, longest)| shortest != longest);
+    let range = ends.map(|(shortest, longest)| format!(" ({shortest} to {longest})"));
+    middle.unwrap_or_default() + &range.unwrap_or_default()
 }
 
 fn lapse(lapse: &Lapse) -> String {
