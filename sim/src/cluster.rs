@@ -33,6 +33,7 @@ mod metrics_server;
 mod names;
 mod node;
 mod objects;
+mod policies;
 mod printer;
 mod read;
 mod recorder;
@@ -112,6 +113,7 @@ pub struct Cluster {
     containers: BTreeMap<ContainerIx, (PodIx, usize)>,
     /// Probes on their way.
     probes: kubelet::ProbesInFlight,
+    policies: policies::Policies,
 }
 
 /// How many objects of each kind were ever created.
@@ -148,6 +150,7 @@ impl Cluster {
             recorder: Recorder::default(),
             containers: BTreeMap::new(),
             probes: kubelet::ProbesInFlight::default(),
+            policies: policies::Policies::default(),
         }
     }
 
@@ -175,6 +178,9 @@ impl Cluster {
         }
         for deployment in manifests.deployments.iter().filter(|d| !absent.contains(&d.meta.name)) {
             self.add_deployment(deployment.clone(), host);
+        }
+        for policy in &manifests.network_policies {
+            self.put_network_policy(policy.clone(), host);
         }
         for autoscaler in &manifests.autoscalers {
             self.add_autoscaler(autoscaler.clone(), host);

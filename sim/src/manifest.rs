@@ -17,6 +17,7 @@ mod autoscaler;
 mod check;
 mod config;
 mod meta;
+mod network_policy;
 mod overlay;
 mod read;
 mod service;
@@ -36,6 +37,7 @@ pub use autoscaler::{
 };
 pub use config::{ConfigMap, Secret};
 pub use meta::{LabelSelector, Labels, Namespace, ObjectMeta, Requirement, SelectorOperator, is_subset};
+pub use network_policy::{NetworkPolicy, PolicyEnd, PolicyPeer, PolicyRule, policies_allow};
 pub use service::{PortRef, Service, ServicePort, ServiceType};
 pub use workload::{
     Container, ContainerPort, Deployment, EnvValue, EnvVar, ImagePullPolicy, IntOrPercent, PodTemplate, Probe,
@@ -58,6 +60,9 @@ pub struct ObjectSet {
     pub config_maps: Vec<ConfigMap>,
     /// Configuration whose values are hidden.
     pub secrets: Vec<Secret>,
+    /// Who may connect to whom.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub network_policies: Vec<NetworkPolicy>,
     /// Where each object was read.
     #[serde(skip)]
     documents: BTreeMap<Identity, Document>,
@@ -83,6 +88,7 @@ impl ObjectSet {
                 Object::Autoscaler(autoscaler) => set.autoscalers.push(autoscaler),
                 Object::ConfigMap(config_map) => set.config_maps.push(config_map),
                 Object::Secret(secret) => set.secrets.push(secret),
+                Object::NetworkPolicy(policy) => set.network_policies.push(policy),
                 Object::Workload { .. } | Object::Other => continue,
             }
             set.documents.insert(identity, document);

@@ -184,6 +184,11 @@ impl Cluster {
         match object.read()? {
             Applied::Service(service) => Ok(self.put_service(service, host)),
             Applied::Autoscaler(autoscaler) => self.put_autoscaler(autoscaler, host),
+            Applied::NetworkPolicy(mut policy) => {
+                policy.meta.namespace = self.namespace_of(policy.meta.namespace);
+                let name = policy.meta.name.clone();
+                Ok(format!("networkpolicy.networking.k8s.io/{name} {}", self.put_network_policy(policy, host)))
+            }
         }
     }
 

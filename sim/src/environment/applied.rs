@@ -1,7 +1,7 @@
 //! What a manifest that an agent applies is.
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::manifest::{self, HorizontalPodAutoscaler, ObjectSet, Service};
+use crate::manifest::{self, HorizontalPodAutoscaler, NetworkPolicy, ObjectSet, Service};
 
 use super::{AppliedObject, Rejected};
 
@@ -12,6 +12,8 @@ pub enum Applied {
     Service(Service),
     /// An autoscaler.
     Autoscaler(HorizontalPodAutoscaler),
+    /// A network policy.
+    NetworkPolicy(NetworkPolicy),
 }
 
 impl AppliedObject {
@@ -30,12 +32,17 @@ impl AppliedObject {
             let errors: Vec<_> = mistakes.0.iter().filter(|d| d.severity == Severity::Error).map(each).collect();
             Rejected(format!("error validating data: {}", errors.join("; ")))
         })?;
-        let ObjectSet { services, autoscalers, deployments, config_maps, secrets, namespaces, .. } = objects;
+        let ObjectSet {
+            services, autoscalers, network_policies, deployments, config_maps, secrets, namespaces, ..
+        } = objects;
         let others = deployments.len() + config_maps.len() + secrets.len() + namespaces.len();
-        match (services.as_slice(), autoscalers.as_slice(), others) {
-            ([service], [], 0) => Ok(Applied::Service(service.clone())),
-            ([], [autoscaler], 0) => Ok(Applied::Autoscaler(autoscaler.clone())),
-            _ => Err(Rejected("only one object of kind Service or HorizontalPodAutoscaler can be applied".to_owned())),
+        match (services.as_slice(), autoscalers.as_slice(), network_policies.as_slice(), others) {
+            ([service], [], [], 0) => Ok(Applied::Service(service.clone())),
+            ([], [autoscaler], [], 0) => Ok(Applied::Autoscaler(autoscaler.clone())),
+            ([], [], [policy], 0) => Ok(Applied::NetworkPolicy(policy.clone())),
+            _ => Err(Rejected(
+                "only one object of kind Service, HorizontalPodAutoscaler or NetworkPolicy can be applied".to_owned(),
+            )),
         }
     }
 }

@@ -5,13 +5,14 @@ mod config;
 mod container;
 mod deployment;
 mod names;
+mod network_policy;
 mod pod;
 mod probe;
 mod schema;
 mod service;
 
 use super::meta::{Labels, Namespace};
-use super::{ConfigMap, Deployment, HorizontalPodAutoscaler, Secret, Service};
+use super::{ConfigMap, Deployment, HorizontalPodAutoscaler, NetworkPolicy, Secret, Service};
 use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::input::Document;
 use schema::Findings;
@@ -40,6 +41,7 @@ pub(super) enum Object {
     Autoscaler(HorizontalPodAutoscaler),
     ConfigMap(ConfigMap),
     Secret(Secret),
+    NetworkPolicy(NetworkPolicy),
     /// A workload whose pods, with these labels, the twin does not run, or one that is broken.
     Workload {
         pod_labels: Labels,
@@ -50,13 +52,14 @@ pub(super) enum Object {
 }
 
 /// Kinds that are read, with the versions in which they are.
-const READ: [(&str, &[&str]); 6] = [
+const READ: [(&str, &[&str]); 7] = [
     ("Namespace", &["v1"]),
     ("ConfigMap", &["v1"]),
     ("Secret", &["v1"]),
     ("Service", &["v1"]),
     ("Deployment", &["apps/v1", "apps/v1beta2", "apps/v1beta1", "extensions/v1beta1"]),
     ("HorizontalPodAutoscaler", &["autoscaling/v2", "autoscaling/v1", "autoscaling/v2beta2"]),
+    ("NetworkPolicy", &["networking.k8s.io/v1"]),
 ];
 
 /// Versions that Kubernetes no longer serves (1.16 and 1.26), with the one to write instead.
@@ -79,7 +82,7 @@ const WORKLOADS: [(&str, &str); 7] = [
 ];
 
 /// Other kinds of Kubernetes itself, which have no effect in the twin.
-const WITHOUT_EFFECT: [&str; 38] = [
+const WITHOUT_EFFECT: [&str; 37] = [
     "APIService",
     "Binding",
     "CSIDriver",
@@ -98,7 +101,6 @@ const WITHOUT_EFFECT: [&str; 38] = [
     "Lease",
     "LimitRange",
     "MutatingWebhookConfiguration",
-    "NetworkPolicy",
     "Node",
     "PersistentVolume",
     "PersistentVolumeClaim",
@@ -186,6 +188,7 @@ fn object(document: &Document, findings: &mut Findings) -> Option<Object> {
         ("Secret", _) => Object::Secret(config::secret(findings.typed()?, findings)),
         ("Service", _) => Object::Service(service::service(findings.typed()?, findings)),
         ("Deployment", _) => Object::Deployment(deployment::deployment(findings.typed()?, findings)),
+        ("NetworkPolicy", _) => Object::NetworkPolicy(network_policy::network_policy(findings.typed()?, findings)),
         (_, "autoscaling/v1") => Object::Autoscaler(autoscaler::autoscaler_v1(findings.typed()?, findings)),
         _ => Object::Autoscaler(autoscaler::autoscaler_v2(findings.typed()?, findings)),
     })

@@ -56,6 +56,7 @@ impl Cluster {
             replaces: pod.kubelet.containers[index].newest_process(),
         };
         let process = host.start(&process, spec);
+        let port = program.map(|program| program.port);
         let container = &mut pod.kubelet.containers[index];
         let running = Process::Running { container: process, since: host.now(), out_of_memory: false };
         if let Process::Exited(exit) = std::mem::replace(&mut container.process, running) {
@@ -71,6 +72,7 @@ impl Cluster {
         }
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
+        self.join_network(ix, process, port, host);
         self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
         self.processes_changed(ix, host);
         self.relist(ix, host);
