@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     Pod,
     Service,
     Autoscaler,
+    NetworkPolicy,
 }
 
 /// One request to the API server.
@@ -291,6 +292,7 @@ fn apply(object: &AppliedObject, namespace: &str) -> Result<Plan, Rejected> {
         Applied::Autoscaler(autoscaler) => {
             (Kind::Autoscaler, autoscaler.meta.name, "horizontalpodautoscaler.autoscaling")
         }
+        Applied::NetworkPolicy(policy) => (Kind::NetworkPolicy, policy.meta.name, "networkpolicy.networking.k8s.io"),
     };
     let manifest: Value = serde_saphyr::from_str(&object.manifest)
         .map_err(|error| Rejected(format!("error validating data: {error}")))?;

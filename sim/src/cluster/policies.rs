@@ -3,11 +3,13 @@
 //! Pods of one namespace with the same labels and the same port are treated alike, so they are a group. Group 0 is what is
 //! no pod. A plug-in writes its rules some time after the API has changed; here it does so at once.
 
+use crate::engine::Queue;
 use crate::ids::{ContainerIx, PodIx};
 use crate::manifest::{Labels, NetworkPolicy, PolicyEnd, policies_allow};
+use crate::time::SimTime;
 
-use super::Cluster;
-use super::runtime::Host;
+use super::runtime::{ContainerRuntime, Host, Machines};
+use super::{Cluster, Event};
 
 /// The policies of a cluster and the groups of its pods.
 #[derive(Clone, Debug, Default)]
@@ -61,11 +63,21 @@ impl Cluster {
         outcome
     }
 
-    /// Deletes the policy of that name; says whether there was one.
-    pub(super) fn remove_network_policy(&mut self, name: &str, host: &mut dyn Host) -> bool {
+    /// Deletes the network policy of that name. Returns whether there was one.
+    pub fn delete_network_policy<E, R>(
+        &mut self,
+        now: SimTime,
+        name: &str,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> bool
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
         let before = self.policies.objects.len();
         self.policies.objects.retain(|policy| policy.meta.name != name);
-        self.enforce_policies(host);
+        self.enforce_policies(&mut Machines { now, queue, runtime });
         self.policies.objects.len() < before
     }
 

@@ -239,7 +239,7 @@ pub struct AutoscalerSpec {
 /// A manifest to apply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedObject {
-    /// YAML of one object of kind Service or `HorizontalPodAutoscaler`.
+    /// YAML of one object of kind Service, `HorizontalPodAutoscaler` or `NetworkPolicy`.
     pub manifest: String,
 }
 

@@ -65,8 +65,8 @@ impl Leaking {
     }
 }
 
-/// Between two looks at a leak at least.
-const SHORTEST_LOOK: SimDuration = SimDuration::MILLISECOND;
+/// Between two looks at a leak at least, and at most: what else the process occupies changes too.
+const LOOKS: (SimDuration, SimDuration) = (SimDuration::MILLISECOND, SimDuration::from_millis(100));
 
 impl Traffic {
     /// Makes every burst of a container cost `factor` times as much from now on: a slow database, a bad disk under it.
@@ -107,7 +107,7 @@ impl Traffic {
         };
         let room = limit - self.working_set(self.now, ix);
         let time = u128::from(room.0) * 1_000_000_000 / u128::from(rate) + 1;
-        let due = self.now + SimDuration(u64::try_from(time).unwrap_or(u64::MAX)).max(SHORTEST_LOOK);
+        let due = self.now + SimDuration(u64::try_from(time).unwrap_or(u64::MAX)).clamp(LOOKS.0, LOOKS.1);
         self.containers[ix as usize].leaking.due = due;
         queue.schedule(due, Event::Process(ProcessEvent::Leak, ContainerIx(ix)).into());
     }

@@ -7,6 +7,7 @@ mod environment;
 mod http;
 mod metastable;
 mod network;
+mod policy;
 mod wear;
 
 use sim::ids::ContainerIx;

@@ -60,10 +60,10 @@ fn several_faults_add_up_unless_each_has_a_target() {
 #[test]
 fn jitter_spreads_the_delay_and_never_sends_before_now() {
     for (delay, jitter, expected, within) in [(50, 50, 110.0, 1.0), (0, 100, 10.0 + 2.0 * 25.0, 1.0)] {
-        let mut world = pair_world("", 512, "eager", 4);
+        let mut world = pair_world("", 512, "eager", 2);
         let effect = netem(MS * delay, MS * jitter, 0.0);
         world.traffic.impair_network(world.now, &fault(&[BACK], &[], Direction::To, effect));
-        world.run(at(600_000));
+        world.run(at(1_200_000));
         check_close(mean(&world), expected, within, &format!("{delay} ± {jitter}"));
     }
 }

@@ -71,14 +71,14 @@ fn a_defect_is_in_every_container_that_runs_the_program() {
     let leak = Leak { per_second: Bytes(5 << 20), ..Leak::default() };
     world.traffic.set_defect(world.now, &mut world.queue, service, Defect { cost_factor: 4.0, leak });
     world.traffic.reset_statistics();
-    world.run_with_kills(at(3_000));
+    world.run_with_kills(at(2_900));
     assert_eq!(killed_at(&world), Some(2_500));
     check_close(mean(&world), 40.0, 0.001, "four times as much");
     // The next one has it from its first second on.
     let spec = ProcessSpec { replaces: Some(sim::ids::ContainerIx(0)), memory_limit: None, ..world.spec("store") };
     let next = world.traffic.start(world.now, &mut world.queue, spec);
     world.traffic.reset_statistics();
-    world.run(at(4_000 - 1));
+    world.run(at(3_899));
     check_close(world.stats(next.0).working_set.mebibytes(), 15.0, 0.01, "after a second");
     check_close(mean(&world), 40.0, 0.001, "it too");
     world.traffic.set_defect(world.now, &mut world.queue, service, Defect::default());
