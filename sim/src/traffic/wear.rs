@@ -106,7 +106,8 @@ impl Traffic {
             return;
         };
         let room = limit - self.working_set(self.now, ix);
-        let time = u128::from(room.0) * 1_000_000_000 / u128::from(rate) + 1;
+        // Until it has lost one byte more than it has room for.
+        let time = (u128::from(room.0 + 1) * 1_000_000_000).div_ceil(u128::from(rate));
         let due = self.now + SimDuration(u64::try_from(time).unwrap_or(u64::MAX)).clamp(LOOKS.0, LOOKS.1);
         self.containers[ix as usize].leaking.due = due;
         queue.schedule(due, Event::Process(ProcessEvent::Leak, ContainerIx(ix)).into());

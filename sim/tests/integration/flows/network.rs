@@ -202,7 +202,6 @@ fn what_was_sent_before_the_client_gave_up_is_still_worked_on() {
     assert_eq!((counts(&world).2, world.stats(BACK.0).served), (1, served), "the front answered 503");
     world.run(at(2_990));
     assert_eq!(world.stats(BACK.0).served, served + 1, "for nobody");
-    assert_eq!(world.traffic.statistics().services[0].answered, served);
 }
 
 #[test]
