@@ -3,7 +3,7 @@
 //! The policy is the program's, so it holds in every container of the caller, now and later, from the next call on. Calls
 //! under way keep the timers that they have. Retries whose calls take longer than their timeout multiply the load: a
 //! server goes on with requests for which nobody waits any more, and so may stay overloaded when what overloaded it is over
-//! (Bronson et al., "Metastable failures in distributed systems", HotOS 2021; Huang et al., "Metastable failures in the
+//! (Bronson et al., "Metastable failures in distributed systems", `HotOS` 2021; Huang et al., "Metastable failures in the
 //! wild", OSDI 2022).
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! An overload that stays after what caused it is gone, by nothing but timeouts and retries (Bronson et al., HotOS 2021;
+//! An overload that stays after what caused it is gone, by nothing but timeouts and retries (Bronson et al., `HotOS` 2021;
 //! Huang et al., OSDI 2022).
 
 use sim::time::SimDuration;
