@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     Autoscaler,
     ResourceQuota,
     DisruptionBudget,
+    NetworkPolicy,
 }
 
 /// One request to the API server.
@@ -320,6 +321,7 @@ fn apply(object: &AppliedObject, namespace: &str) -> Result<Plan, Rejected> {
         }
         Applied::ResourceQuota(quota) => (Kind::ResourceQuota, quota.meta.name, "resourcequota"),
         Applied::DisruptionBudget(budget) => (Kind::DisruptionBudget, budget.meta.name, "poddisruptionbudget.policy"),
+        Applied::NetworkPolicy(policy) => (Kind::NetworkPolicy, policy.meta.name, "networkpolicy.networking.k8s.io"),
     };
     let manifest: Value = serde_saphyr::from_str(&object.manifest)
         .map_err(|error| Rejected(format!("error validating data: {error}")))?;

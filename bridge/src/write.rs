@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Node, Pod, ResourceQuota, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
@@ -172,6 +173,7 @@ impl Cluster {
             Kind::Deployment => ApiResource::erase::<Deployment>(&()),
             Kind::Pod => ApiResource::erase::<Pod>(&()),
             Kind::Service => ApiResource::erase::<Service>(&()),
+            Kind::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
             Kind::Autoscaler => ApiResource::erase::<HorizontalPodAutoscaler>(&()),
             Kind::ResourceQuota => ApiResource::erase::<ResourceQuota>(&()),
             Kind::DisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),

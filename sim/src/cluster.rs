@@ -37,6 +37,7 @@ mod node;
 mod node_lifecycle;
 mod objects;
 mod outage;
+mod policies;
 mod printer;
 mod quota;
 mod read;
@@ -123,6 +124,7 @@ pub struct Cluster {
     containers: BTreeMap<ContainerIx, (PodIx, usize)>,
     /// Probes on their way.
     probes: kubelet::ProbesInFlight,
+    policies: policies::Policies,
 }
 
 /// How many objects of each kind were ever created.
@@ -162,6 +164,7 @@ impl Cluster {
             recorder: Recorder::default(),
             containers: BTreeMap::new(),
             probes: kubelet::ProbesInFlight::default(),
+            policies: policies::Policies::default(),
         }
     }
 
@@ -195,6 +198,9 @@ impl Cluster {
         }
         for deployment in manifests.deployments.iter().filter(|d| !absent.contains(&d.meta.name)) {
             self.add_deployment(deployment.clone(), host);
+        }
+        for policy in &manifests.network_policies {
+            self.put_network_policy(policy.clone(), host);
         }
         for autoscaler in &manifests.autoscalers {
             self.add_autoscaler(autoscaler.clone(), host);

@@ -17,6 +17,7 @@ mod autoscaler;
 mod check;
 mod config;
 mod meta;
+mod network_policy;
 mod overlay;
 mod policy;
 mod read;
@@ -37,6 +38,7 @@ pub use autoscaler::{
 };
 pub use config::{ConfigMap, Secret};
 pub use meta::{LabelSelector, Labels, Namespace, ObjectMeta, Requirement, SelectorOperator, is_subset};
+pub use network_policy::{NetworkPolicy, PolicyEnd, PolicyPeer, PolicyRule, policies_allow};
 pub use policy::{DisruptionBound, PodDisruptionBudget, QuotaAmounts, QuotaResource, QuotaUnit, ResourceQuota};
 pub use service::{PortRef, Service, ServicePort, ServiceType};
 pub use workload::{
@@ -66,6 +68,9 @@ pub struct ObjectSet {
     /// What the pods of a namespace may ask for together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resource_quotas: Vec<ResourceQuota>,
+    /// Who may connect to whom.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub network_policies: Vec<NetworkPolicy>,
     /// Where each object was read.
     #[serde(skip)]
     documents: BTreeMap<Identity, Document>,
@@ -98,6 +103,7 @@ impl ObjectSet {
                 Object::Secret(secret) => set.secrets.push(secret),
                 Object::DisruptionBudget(budget) => set.disruption_budgets.push(budget),
                 Object::ResourceQuota(quota) => set.resource_quotas.push(quota),
+                Object::NetworkPolicy(policy) => set.network_policies.push(policy),
                 Object::Workload { .. } | Object::Other => continue,
             }
             set.documents.insert(identity, document);

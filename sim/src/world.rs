@@ -142,6 +142,7 @@ impl Twin {
         let config = TrafficConfig {
             nodes: nodes.iter().map(|node| traffic_node(node, scenario)).collect(),
             kube_services: app.addresses.iter().map(|address| address.kube_service).collect(),
+            hosts: app.addresses.iter().map(|address| app.host_names(address)).collect(),
             // The load generator runs beside the pods of the first node.
             load_node: NodeIx(0),
             seed,

@@ -190,6 +190,13 @@ pub trait ContainerRuntime<E> {
     fn takes(&mut self, chore: Chore) -> SimDuration {
         chore.usual()
     }
+
+    /// The pod of a container is in this group for network policies. Machines whose network enforces none do nothing.
+    fn set_policy_group(&mut self, _now: SimTime, _container: ContainerIx, _group: u32) {}
+
+    /// Between so many groups, which client may connect to which server from now on. Group 0 is what is no pod; with no
+    /// groups everything may.
+    fn set_policies(&mut self, _now: SimTime, _groups: u32, _allows: &dyn Fn(u32, u32) -> bool) {}
 }
 
 /// The world as the control plane sees it at one moment: the clock, the queue and the machines in
@@ -206,6 +213,8 @@ pub(crate) trait Host {
     fn probe(&mut self, token: u32, container: ContainerIx, target: ProbeTarget<'_>, timeout: SimDuration);
     fn usage(&mut self, container: ContainerIx) -> ContainerUsage;
     fn takes(&mut self, chore: Chore) -> SimDuration;
+    fn set_policy_group(&mut self, container: ContainerIx, group: u32);
+    fn set_policies(&mut self, groups: u32, allows: &dyn Fn(u32, u32) -> bool);
 }
 
 /// The one [`Host`].
@@ -258,5 +267,13 @@ impl<E: Copy + From<Event>, R: ContainerRuntime<E>> Host for Machines<'_, E, R> 
 
     fn takes(&mut self, chore: Chore) -> SimDuration {
         self.runtime.takes(chore)
+    }
+
+    fn set_policy_group(&mut self, container: ContainerIx, group: u32) {
+        self.runtime.set_policy_group(self.now, container, group);
+    }
+
+    fn set_policies(&mut self, groups: u32, allows: &dyn Fn(u32, u32) -> bool) {
+        self.runtime.set_policies(self.now, groups, allows);
     }
 }

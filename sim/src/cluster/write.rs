@@ -219,6 +219,11 @@ impl Cluster {
                 let name = budget.meta.name.clone();
                 Ok(format!("poddisruptionbudget.policy/{name} {}", self.put_budget(budget)))
             }
+            Applied::NetworkPolicy(mut policy) => {
+                policy.meta.namespace = self.namespace_of(policy.meta.namespace);
+                let name = policy.meta.name.clone();
+                Ok(format!("networkpolicy.networking.k8s.io/{name} {}", self.put_network_policy(policy, host)))
+            }
         }
     }
 

@@ -287,7 +287,8 @@ pub struct AutoscalerSpec {
 /// A manifest to apply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedObject {
-    /// YAML of one object of kind Service, `HorizontalPodAutoscaler`, `ResourceQuota` or `PodDisruptionBudget`.
+    /// YAML of one object of kind Service, `HorizontalPodAutoscaler`, `NetworkPolicy`, `ResourceQuota` or
+    /// `PodDisruptionBudget`.
     pub manifest: String,
 }
 

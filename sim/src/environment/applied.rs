@@ -1,7 +1,9 @@
 //! What a manifest that an agent applies is.
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::manifest::{self, HorizontalPodAutoscaler, ObjectSet, PodDisruptionBudget, ResourceQuota, Service};
+use crate::manifest::{
+    self, HorizontalPodAutoscaler, NetworkPolicy, ObjectSet, PodDisruptionBudget, ResourceQuota, Service,
+};
 
 use super::{AppliedObject, Rejected};
 
@@ -16,6 +18,8 @@ pub enum Applied {
     ResourceQuota(ResourceQuota),
     /// A disruption budget.
     DisruptionBudget(PodDisruptionBudget),
+    /// A network policy.
+    NetworkPolicy(NetworkPolicy),
 }
 
 impl AppliedObject {
@@ -35,16 +39,17 @@ impl AppliedObject {
             Rejected(format!("error validating data: {}", errors.join("; ")))
         })?;
         let count = objects.count();
-        let ObjectSet { services, autoscalers, resource_quotas, disruption_budgets, .. } = objects;
+        let ObjectSet { services, autoscalers, network_policies, resource_quotas, disruption_budgets, .. } = objects;
         let mut allowed: Vec<_> = services.into_iter().map(Applied::Service).collect();
         allowed.extend(autoscalers.into_iter().map(Applied::Autoscaler));
+        allowed.extend(network_policies.into_iter().map(Applied::NetworkPolicy));
         allowed.extend(resource_quotas.into_iter().map(Applied::ResourceQuota));
         allowed.extend(disruption_budgets.into_iter().map(Applied::DisruptionBudget));
         match (allowed.pop(), count) {
             (Some(only), 1) => Ok(only),
             _ => Err(Rejected(
-                "only one object of kind Service, HorizontalPodAutoscaler, ResourceQuota or PodDisruptionBudget can be \
-                 applied"
+                "only one object of kind Service, HorizontalPodAutoscaler, NetworkPolicy, ResourceQuota or \
+                 PodDisruptionBudget can be applied"
                     .to_owned(),
             )),
         }

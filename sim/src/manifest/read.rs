@@ -5,6 +5,7 @@ mod config;
 mod container;
 mod deployment;
 mod names;
+mod network_policy;
 mod pod;
 mod policy;
 mod probe;
@@ -12,7 +13,9 @@ mod schema;
 mod service;
 
 use super::meta::{Labels, Namespace};
-use super::{ConfigMap, Deployment, HorizontalPodAutoscaler, PodDisruptionBudget, ResourceQuota, Secret, Service};
+use super::{
+    ConfigMap, Deployment, HorizontalPodAutoscaler, NetworkPolicy, PodDisruptionBudget, ResourceQuota, Secret, Service,
+};
 use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::input::Document;
 use schema::Findings;
@@ -43,6 +46,7 @@ pub(super) enum Object {
     Secret(Secret),
     DisruptionBudget(PodDisruptionBudget),
     ResourceQuota(ResourceQuota),
+    NetworkPolicy(NetworkPolicy),
     /// A workload whose pods, with these labels, the twin does not run, or one that is broken.
     Workload {
         pod_labels: Labels,
@@ -53,7 +57,7 @@ pub(super) enum Object {
 }
 
 /// Kinds that are read, with the versions in which they are.
-const READ: [(&str, &[&str]); 8] = [
+const READ: [(&str, &[&str]); 9] = [
     ("Namespace", &["v1"]),
     ("ConfigMap", &["v1"]),
     ("Secret", &["v1"]),
@@ -62,6 +66,7 @@ const READ: [(&str, &[&str]); 8] = [
     ("HorizontalPodAutoscaler", &["autoscaling/v2", "autoscaling/v1", "autoscaling/v2beta2"]),
     ("PodDisruptionBudget", &["policy/v1", "policy/v1beta1"]),
     ("ResourceQuota", &["v1"]),
+    ("NetworkPolicy", &["networking.k8s.io/v1"]),
 ];
 
 /// Versions that Kubernetes no longer serves (1.16, 1.25 and 1.26), with the one to write instead.
@@ -85,7 +90,7 @@ const WORKLOADS: [(&str, &str); 7] = [
 ];
 
 /// Other kinds of Kubernetes itself, which have no effect in the twin.
-const WITHOUT_EFFECT: [&str; 36] = [
+const WITHOUT_EFFECT: [&str; 35] = [
     "APIService",
     "Binding",
     "CSIDriver",
@@ -104,7 +109,6 @@ const WITHOUT_EFFECT: [&str; 36] = [
     "Lease",
     "LimitRange",
     "MutatingWebhookConfiguration",
-    "NetworkPolicy",
     "Node",
     "PersistentVolume",
     "PersistentVolumeClaim",
@@ -192,6 +196,7 @@ fn object(document: &Document, findings: &mut Findings) -> Option<Object> {
         ("PodDisruptionBudget", _) => Object::DisruptionBudget(policy::budget(findings.typed()?, findings)),
         ("ResourceQuota", _) => Object::ResourceQuota(policy::quota(findings.typed()?, findings)),
         ("Deployment", _) => Object::Deployment(deployment::deployment(findings.typed()?, findings)),
+        ("NetworkPolicy", _) => Object::NetworkPolicy(network_policy::network_policy(findings.typed()?, findings)),
         (_, "autoscaling/v1") => Object::Autoscaler(autoscaler::autoscaler_v1(findings.typed()?, findings)),
         _ => Object::Autoscaler(autoscaler::autoscaler_v2(findings.typed()?, findings)),
     })

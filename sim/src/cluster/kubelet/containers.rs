@@ -60,6 +60,7 @@ impl Cluster {
             spins: registry::stress_workers(spec).unwrap_or(0),
         };
         let process = host.start(&process, spec);
+        let port = program.map(|program| program.port);
         let container = &mut pod.kubelet.containers[index];
         let running = Process::Running { container: process, since: host.now(), out_of_memory: false };
         if let Process::Exited(exit) = std::mem::replace(&mut container.process, running) {
@@ -76,6 +77,7 @@ impl Cluster {
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
         host.schedule(host.now(), Event::SampleUsage(process));
+        self.join_network(ix, process, port, host);
         self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
         self.processes_changed(ix, host);
         self.relist(ix, host);

@@ -85,7 +85,7 @@ pub(super) fn budget(file: BudgetFile, findings: &mut Findings) -> PodDisruption
         findings.warning("spec", "a budget without a selector is about no pods", help);
     }
     PodDisruptionBudget {
-        selector: spec.selector.map(|selector| label_selector(selector, findings)),
+        selector: spec.selector.map(|selector| label_selector(selector, "spec.selector", findings)),
         bound,
         always_evict_unhealthy: spec.unhealthy_pod_eviction_policy == Some(UnhealthyPolicy::AlwaysAllow),
         meta: meta(findings, file.metadata, NameKind::Subdomain),

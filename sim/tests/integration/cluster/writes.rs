@@ -105,7 +105,7 @@ fn writes_are_answered_in_kubernetes_words() {
     service/web unchanged
     service/other created
     refused: error validating data: spec.ports[0].port: `70000` is not a port (write a number from 1 to 65535)
-    refused: only one object of kind Service, HorizontalPodAutoscaler, ResourceQuota or PodDisruptionBudget can be applied
+    refused: only one object of kind Service, HorizontalPodAutoscaler, NetworkPolicy, ResourceQuota or PodDisruptionBudget can be applied
     refused: error validating data: line 1: not valid YAML: unclosed bracket '[' (check indentation, quotes and brackets here and on the line above)
     deployment.apps "web" deleted
     refused: deployments.apps "web" not found

@@ -340,7 +340,7 @@ fn broken_files_and_other_kinds() {
         "ns.yaml",
         &[
             ("kind: Namespace", "kind: DaemonSet"),
-            ("kind: Namespace", "kind: NetworkPolicy"),
+            ("kind: Namespace", "kind: Ingress"),
             ("apiVersion: v1\nkind: Namespace", "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos"),
             ("kind: Namespace", "kind: ConfigMap\ndata: {a b: x, c: 3}"),
             ("kind: Namespace", "kind: Secret\ndata: {password: secret!}"),
