@@ -279,10 +279,8 @@ fn apply_premise(deployment: &mut manifest::Deployment, premise: &Premise) {
     if let Some(strategy) = premise.strategy {
         deployment.strategy = strategy.strategy();
     }
-    let name = deployment.meta.name.clone();
-    let containers = &mut deployment.template.containers;
-    let main = containers.iter().position(|c| c.name == name).unwrap_or(0);
-    let Some(container) = containers.get_mut(main) else { return };
+    let main = deployment.main_container();
+    let Some(container) = deployment.template.containers.get_mut(main) else { return };
     if let Some(image) = &premise.image {
         container.image.clone_from(image);
     }
