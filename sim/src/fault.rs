@@ -7,11 +7,18 @@
 //! | kind | how it is written | bound to | what it does | a new container | a deleted pod | a rollout | a scale-out |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | `pod-failure` | `PodChaos, action: pod-failure` | pod | The image of a running pod becomes `pause`: it runs and serves nothing. | stays | mends | mends | adds good pods beside it |
-//! | `fake-image` | `fake-image` | template | The Deployment's image starts and serves nothing. | stays | stays | undo mends | stays |
-//! | `bad-tag` | `bad-tag` | template | The Deployment's image cannot be pulled; in a rolling update the old pod goes on serving. | stays | stays | undo mends | stays |
+//! | `pod-kill` | `PodChaos, action: pod-kill` | nothing | A pod is deleted, without a grace period unless one is written. | is over | is over | is over | is over |
+//! | `container-kill` | `PodChaos, action: container-kill` | nothing | The first container's process is killed; the kubelet starts another one. | is over | is over | is over | is over |
 //! | `cpu-stress` | `StressChaos, stressors.cpu` | container | Busy loops in the container's control group use up its CPU. | mends | mends | mends | stays in the old pod |
 //! | `memory-stress` | `StressChaos, stressors.memory` | container | Processes in the container's control group occupy its memory. | mends | mends | mends | stays in the old pod |
+//! | `fake-image` | `fake-image` | template | The Deployment's image starts and serves nothing. | stays | stays | undo mends | stays |
+//! | `bad-tag` | `bad-tag` | template | The Deployment's image cannot be pulled; in a rolling update the old pod goes on serving. | stays | stays | undo mends | stays |
+//! | `wrong-probe` | `wrong-probe` | template | A probe asks for a path or a port that the process does not have. | stays | stays | undo mends | stays |
+//! | `too-small-limit` | `too-small-limit` | template | CPU or memory is limited to less than the process needs. | stays | stays | undo mends | stays |
+//! | `wrong-port` | `wrong-port` | object | The Service leads to a port on which nobody listens. | stays | stays | stays | stays |
+//! | `wrong-selector` | `wrong-selector` | object | The Service selects other pods, or none. | stays | stays | stays | stays |
 //! | `rising-traffic` | `rising-traffic` | workload | More and more load. | stays | stays | stays | shares it |
+//! | `traffic-burst` | `traffic-burst` | workload | Much load at once, for a while. | stays | stays | stays | shares it |
 //!
 //! A bad image is an outage only where nothing keeps the old pod until the new one is ready: with the
 //! strategy `Recreate`, or without a readiness probe. A rolling update of one replica keeps it.
@@ -48,7 +55,9 @@ pub use chaos_mesh::{
 pub use effect::{Choice, Effect, ObjectChange, PodEffect, Targets};
 pub use injection::Injection;
 pub use kind::{Binding, Facts, FaultKind, RootCause, Survival};
-pub use object::ImageChange;
+pub use object::{
+    ImageChange, LimitChange, PortChange, ProbeChange, ProbeName, SelectorChange,
+};
 
 use crate::time::{SimDuration, SimTime};
 
@@ -63,7 +72,7 @@ pub struct Fault {
     #[serde(default)]
     pub end: Option<SimDuration>,
     /// Strength, above 0 and up to 1 as written: scales the load of `cpu-stress`, the size of `memory-stress` and the
-    /// number of users or the rate of `rising-traffic`. The other kinds are all or nothing.
+    /// number of users or the rate of `rising-traffic` and `traffic-burst`. The other kinds are all or nothing.
     #[serde(default = "full")]
     pub severity: f64,
     /// What goes wrong.

@@ -197,6 +197,11 @@ impl Twin {
         self.parts.monitoring.store()
     }
 
+    /// What is played.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
     /// The application that runs.
     pub fn app(&self) -> &App {
         &self.app

@@ -35,7 +35,7 @@ pub struct ChaosManifest {
 /// The kinds that are played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ChaosKind {
-    /// Pods fail.
+    /// Pods fail, or are killed.
     PodChaos,
     /// Stress in a container's cgroup.
     StressChaos,
@@ -56,9 +56,12 @@ pub struct ChaosMetadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChaosSpec {
-    /// `PodChaos`: what happens to the pods. `pod-failure` is played.
+    /// `PodChaos`: what happens to the pods: `pod-failure`, `pod-kill` or `container-kill`.
     #[serde(default)]
     pub action: Option<String>,
+    /// `PodChaos`, `pod-kill`: how many seconds a pod has to end. Default: none.
+    #[serde(default)]
+    pub grace_period: Option<u64>,
     /// How many of the selected pods.
     pub mode: ChaosMode,
     /// The number or percentage of the modes that need one, in quotes.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::environment::Component;
+use crate::time::SimDuration;
 use crate::units::Bytes;
 use crate::workload::Workload;
 
@@ -24,6 +25,13 @@ pub enum Effect {
 pub enum PodEffect {
     /// The image becomes `pause`.
     Fail,
+    /// It is deleted.
+    Kill {
+        /// How long it has to end.
+        grace: SimDuration,
+    },
+    /// The first container's process is killed.
+    KillContainer,
     /// Busy loops in the first container.
     StressCpu {
         /// Threads.
@@ -50,6 +58,13 @@ pub enum ObjectChange {
         /// The fields, as in a strategic merge patch.
         fields: Value,
     },
+    /// Fields of a Service.
+    Service {
+        /// Its name.
+        name: String,
+        /// The fields of its `spec`, as in a strategic merge patch.
+        fields: Value,
+    },
 }
 
 impl ObjectChange {
@@ -57,6 +72,7 @@ impl ObjectChange {
     pub fn object(&self) -> (&'static str, &str) {
         match self {
             Self::Container { component, .. } => ("Deployment", component),
+            Self::Service { name, .. } => ("Service", name),
         }
     }
 
@@ -70,6 +86,7 @@ impl ObjectChange {
                 }
                 json!({ "spec": { "template": { "spec": { "containers": [container] } } } })
             }
+            Self::Service { fields, .. } => json!({ "spec": fields }),
         }
     }
 }

@@ -62,16 +62,30 @@ enum Strength {
 kinds! {
     /// The image of a running pod becomes `pause`: it runs and serves nothing.
     PodFailure { "pod-failure", "PodChaos, action: pod-failure", Pod, Whole }
-    /// The Deployment's image starts and serves nothing.
-    FakeImage { "fake-image", "fake-image", Template, Whole }
-    /// The Deployment's image cannot be pulled; in a rolling update the old pod goes on serving.
-    BadTag { "bad-tag", "bad-tag", Template, Whole }
+    /// A pod is deleted, without a grace period unless one is written.
+    PodKill { "pod-kill", "PodChaos, action: pod-kill", Moment, Whole }
+    /// The first container's process is killed; the kubelet starts another one.
+    ContainerKill { "container-kill", "PodChaos, action: container-kill", Moment, Whole }
     /// Busy loops in the container's control group use up its CPU.
     CpuStress { "cpu-stress", "StressChaos, stressors.cpu", Container, Gradual }
     /// Processes in the container's control group occupy its memory.
     MemoryStress { "memory-stress", "StressChaos, stressors.memory", Container, Gradual }
+    /// The Deployment's image starts and serves nothing.
+    FakeImage { "fake-image", "fake-image", Template, Whole }
+    /// The Deployment's image cannot be pulled; in a rolling update the old pod goes on serving.
+    BadTag { "bad-tag", "bad-tag", Template, Whole }
+    /// A probe asks for a path or a port that the process does not have.
+    WrongProbe { "wrong-probe", "wrong-probe", Template, Whole }
+    /// CPU or memory is limited to less than the process needs.
+    TooSmallLimit { "too-small-limit", "too-small-limit", Template, Whole }
+    /// The Service leads to a port on which nobody listens.
+    WrongPort { "wrong-port", "wrong-port", Object, Whole }
+    /// The Service selects other pods, or none.
+    WrongSelector { "wrong-selector", "wrong-selector", Object, Whole }
     /// More and more load.
     RisingTraffic { "rising-traffic", "rising-traffic", Workload, Gradual }
+    /// Much load at once, for a while.
+    TrafficBurst { "traffic-burst", "traffic-burst", Workload, Gradual }
 }
 
 /// What a fault is attached to, and so what it survives.
@@ -84,8 +98,12 @@ pub enum Binding {
     Pod,
     /// Ends when the template changes back.
     Template,
+    /// Ends when the object, such as a Service, is put right.
+    Object,
     /// Ends with the load.
     Workload,
+    /// Nothing: it is a blow, and over at once. What it broke is repaired or not.
+    Moment,
 }
 
 /// What becomes of a fault when something is done about it.
@@ -108,7 +126,9 @@ impl Binding {
             Self::Container => "container",
             Self::Pod => "pod",
             Self::Template => "template",
+            Self::Object => "object",
             Self::Workload => "workload",
+            Self::Moment => "nothing",
         }
     }
 
@@ -118,7 +138,9 @@ impl Binding {
             Self::Container => ["mends", "mends", "mends", "stays in the old pod"],
             Self::Pod => ["stays", "mends", "mends", "adds good pods beside it"],
             Self::Template => ["stays", "stays", "undo mends", "stays"],
+            Self::Object => ["stays", "stays", "stays", "stays"],
             Self::Workload => ["stays", "stays", "stays", "shares it"],
+            Self::Moment => ["is over", "is over", "is over", "is over"],
         };
         Survival { new_container, deleted_pod, rollout, scale_out }
     }

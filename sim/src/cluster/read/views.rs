@@ -70,6 +70,8 @@ pub(super) fn deployment_view(deployment: &Deployment) -> DeploymentView {
         cpu_limit: main.resources.limits.cpu,
         memory_request: main.resources.requests.memory,
         memory_limit: main.resources.limits.memory,
+        command: main.command.clone(),
+        args: main.args.clone(),
         env: main.env.iter().map(|v| (v.name.clone(), printer::env_value(&v.value))).collect(),
         probes: probes.iter().filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?))).collect(),
         conditions,

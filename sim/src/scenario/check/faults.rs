@@ -34,6 +34,9 @@ impl Checker<'_> {
                 "a Chaos Mesh manifest says its end itself",
                 "write `duration` in its `spec` instead",
             ),
+            (Injection::TrafficBurst(_), None) => {
+                self.refuse(field, "a burst must have an end", "write `end`, or inject rising-traffic");
+            }
             (_, Some(end)) if end <= fault.start => {
                 self.refuse(
                     &format!("{field}.end"),

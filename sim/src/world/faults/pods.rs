@@ -6,6 +6,7 @@ use crate::chance::Key;
 use crate::engine::Queue;
 use crate::fault::{PodEffect, Targets};
 use crate::ids::PodIx;
+use crate::kubectl::Command;
 use crate::time::SimTime;
 use crate::traffic::MemoryStressIx;
 
@@ -54,6 +55,19 @@ fn hit_one(now: SimTime, pod: PodIx, effect: PodEffect, parts: &mut Parts, queue
         PodEffect::Fail => {
             cluster.patch_pod_image(now, pod, PAUSE_IMAGE, queue, traffic);
             Some(Hit::Paused(pod))
+        }
+        PodEffect::Kill { grace } => {
+            let pods = Some(vec![cluster.pod_name(pod)?.to_owned()]);
+            let seconds = grace.as_secs_f64() as u64;
+            let command = Command::DeletePods { pods, grace_seconds: Some(seconds), wait: false };
+            // The pod was there a moment ago; who deletes it twice has deleted it.
+            drop(cluster.run(now, &command, queue, traffic));
+            None
+        }
+        PodEffect::KillContainer => {
+            let process = cluster.first_process(pod)?;
+            traffic.kill(now, queue, process);
+            None
         }
         PodEffect::StressCpu { workers, load } => {
             let process = cluster.first_process(pod)?;

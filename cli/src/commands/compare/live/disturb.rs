@@ -111,6 +111,18 @@ impl Place<'_> {
                 let mebibytes = size.mebibytes().round();
                 self.burn(targets, &["--memory", &mebibytes.to_string()]).await
             }
+            PodEffect::Kill { grace } => {
+                // `--force` goes with no grace at all only.
+                let force = format!("--force={}", grace == SimDuration::ZERO);
+                let grace = format!("--grace-period={}", grace.as_secs_f64());
+                for pod in self.chosen(targets).await? {
+                    let namespace = self.cluster.namespace();
+                    let delete = ["delete", "pod", &pod.name, &grace, &force, "--wait=false"];
+                    self.lab.kubectl(&[&["--namespace", namespace], &delete[..]].concat())?;
+                }
+                Ok(Vec::new())
+            }
+            PodEffect::KillContainer => bail!("only Chaos Mesh's daemon can kill a container's process from outside"),
             PodEffect::Fail => {
                 for pod in self.chosen(targets).await? {
                     let image = format!("{}={PAUSE_IMAGE}", container(&pod)?);
