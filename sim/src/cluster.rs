@@ -78,7 +78,7 @@ pub use node::NodeSpec;
 pub use read::{ComponentState, RunningContainer};
 pub use registry::{Image, Program, Registry};
 pub use runtime::{Backend, Chore, ContainerRuntime, ContainerUsage, Notice, ProbeOutcome, ProbeTarget, ProcessSpec};
-pub use write::RolloutProgress;
+pub use write::{Object, RolloutProgress};
 
 /// From a change of an object to the controller that watches it. Five such steps lie between the
 /// creation of a Deployment and its pods' binding, which Kubernetes 1.34 was seen to do in some tens
@@ -315,6 +315,24 @@ impl Cluster {
         R: ContainerRuntime<E>,
     {
         self.put_deployment(spec, &mut Machines { now, queue, runtime })
+    }
+
+    /// Puts an object in the place of the one of its kind and name, as `kubectl replace` does.
+    ///
+    /// # Errors
+    /// There is no such object.
+    pub fn replace<E, R>(
+        &mut self,
+        now: SimTime,
+        object: Object,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<String, Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.replace_object(object, &mut Machines { now, queue, runtime })
     }
 
     /// Lets every node have an image, as after a long life.

@@ -204,6 +204,11 @@ impl Twin {
         self.parts.monitoring.store()
     }
 
+    /// What is played.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
     /// The application that runs.
     pub fn app(&self) -> &App {
         &self.app
@@ -286,10 +291,8 @@ fn apply_premise(deployment: &mut manifest::Deployment, premise: &Premise) {
     if let Some(strategy) = premise.strategy {
         deployment.strategy = strategy.strategy();
     }
-    let name = deployment.meta.name.clone();
-    let containers = &mut deployment.template.containers;
-    let main = containers.iter().position(|c| c.name == name).unwrap_or(0);
-    let Some(container) = containers.get_mut(main) else { return };
+    let main = deployment.main_container();
+    let Some(container) = deployment.template.containers.get_mut(main) else { return };
     if let Some(image) = &premise.image {
         container.image.clone_from(image);
     }

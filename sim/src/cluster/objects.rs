@@ -88,13 +88,6 @@ impl Deployment {
         self.spec.replicas.saturating_add(self.fenceposts().0)
     }
 
-    /// The container that `image` and `resources` of the component mean: the one that is called as the
-    /// Deployment, or else the first.
-    pub(super) fn main_container(&self) -> usize {
-        let containers = &self.spec.template.containers;
-        containers.iter().position(|c| c.name == self.name()).unwrap_or(0)
-    }
-
     pub(super) fn subject(&self) -> Subject {
         Subject { object: format!("deployment/{}", self.name()), component: Some(self.name().to_owned()) }
     }

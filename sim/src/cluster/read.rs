@@ -46,12 +46,16 @@ impl Cluster {
         let leads_here = |s: &&Service| {
             s.spec.meta.namespace == *namespace && !s.spec.selector.is_empty() && is_subset(&s.spec.selector, labels)
         };
+        // One of its name that leads elsewhere, or nowhere, is what one looks at next.
+        let by_name = || {
+            self.services.iter().find(|s| s.spec.meta.namespace == *namespace && s.spec.meta.name == component)
+        };
         Ok(Description {
             deployment: deployment_view(deployment),
             replica_sets,
             containers: pods.iter().map(|pod| container_views(pod)).collect(),
             pods: pods.iter().map(|pod| self.pod_view(pod, now)).collect(),
-            service: self.services.iter().find(leads_here).map(service_view),
+            service: self.services.iter().find(leads_here).or_else(|| by_name()).map(service_view),
             autoscaler: self.autoscalers.values().find(|a| a.spec.target.name == component).map(autoscaler_view),
             events: self.list_events(now, Some(component)),
         })

@@ -2,9 +2,11 @@
 
 mod command;
 mod patch;
+mod replace;
 mod validation;
 
 pub use command::RolloutProgress;
+pub use replace::Object;
 
 use crate::environment::{Applied, AppliedObject, AutoscalerSpec, DeletableKind, Rejected, ResourceChange, Write};
 use crate::ids::DeploymentIx;
@@ -272,7 +274,7 @@ impl Cluster {
     /// A copy of a Deployment's template, and which of its containers is meant by the component.
     fn template(&self, index: DeploymentIx) -> (PodTemplate, usize) {
         let deployment = &self.deployments[&index];
-        (deployment.spec.template.clone(), deployment.main_container())
+        (deployment.spec.template.clone(), deployment.spec.main_container())
     }
 
     /// The namespace that an object goes to: one without goes to that of the context, which is the

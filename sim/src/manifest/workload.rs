@@ -32,6 +32,14 @@ pub struct Deployment {
     pub paused: bool,
 }
 
+impl Deployment {
+    /// The position of the container that the image and the resources of the component mean: the one that is called as
+    /// the Deployment, or else the first.
+    pub fn main_container(&self) -> usize {
+        self.template.containers.iter().position(|c| c.name == self.meta.name).unwrap_or(0)
+    }
+}
+
 /// How a Deployment replaces pods.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

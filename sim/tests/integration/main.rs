@@ -8,6 +8,7 @@ mod cpu_reference;
 mod cpu_sharing;
 mod cpu_theory;
 mod engine;
+mod faults;
 mod flows;
 mod loads;
 mod manifest;

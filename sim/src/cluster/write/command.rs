@@ -7,7 +7,7 @@ use crate::time::SimDuration;
 
 use super::super::runtime::Host;
 use super::super::{Cluster, Work};
-use super::{patch, validation};
+use super::{Object, patch, validation};
 
 /// How far a rollout is, as `kubectl rollout status` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ impl Cluster {
             Command::DeleteObject { kind, name } => self.perform(&Write::Delete { kind, name }, host),
             Command::Patch { kind: "Deployment", name, patch } => self.patch_deployment(&name, &patch, host),
             Command::Patch { kind: "ResourceQuota", name, patch } => self.patch_quota(&name, &patch, host),
+            Command::Patch { kind: "Service", name, patch } => self.patch_service(&name, &patch, host),
             Command::Patch { kind, .. } => Err(missing(kind)),
             Command::LabelPod { pod, labels, overwrite } => self.label_pod(&pod, &labels, overwrite, host),
             Command::Exec { .. } => Err(Rejected("the control plane has no processes to exec in".to_owned())),
@@ -180,6 +181,10 @@ impl Cluster {
         let index = self.deployment(name)?;
         let mut spec = self.deployments[&index].spec.clone();
         patch::deployment(&mut spec, patch)?;
+        for (at, container) in spec.template.containers.iter().enumerate() {
+            validation::image(name, at, &container.image)?;
+            validation::resources(name, at, &container.resources)?;
+        }
         let deployment = self.deployments.get_mut(&index).filter(|deployment| deployment.spec != spec);
         let Some(deployment) = deployment else {
             return Ok(format!("deployment.apps/{name} patched (no change)"));
@@ -187,6 +192,22 @@ impl Cluster {
         deployment.spec = spec;
         self.touch(Work::Deployment(index), host);
         Ok(format!("deployment.apps/{name} patched"))
+    }
+
+    fn patch_service(
+        &mut self,
+        name: &str,
+        patch: &serde_json::Value,
+        host: &mut dyn Host,
+    ) -> Result<String, Rejected> {
+        let Object::Service(before) = self.object("Service", name)? else { return Err(missing("Service")) };
+        let mut spec = before.clone();
+        patch::service(&mut spec, patch)?;
+        if spec == before {
+            return Ok(format!("service/{name} patched (no change)"));
+        }
+        self.replace_object(Object::Service(spec), host)?;
+        Ok(format!("service/{name} patched"))
     }
 
     fn label_pod(

@@ -1,10 +1,14 @@
-//! Strategic merge patches of a Deployment or quota, as far as the twin keeps its fields. A field that it does not know is
-//! refused by its path, never passed over.
+//! Strategic merge patches of a Deployment, a Service or a quota, as far as the twin keeps their fields. A field that it does
+//! not know is refused by its path, never passed over.
+
+mod container;
 
 use serde_json::{Map, Value};
 
 use crate::environment::Rejected;
-use crate::manifest::{Deployment, Labels, PodTemplate, QuotaResource, QuotaUnit, ResourceQuota};
+use crate::manifest::{
+    Deployment, Labels, PodTemplate, PortRef, Protocol, QuotaResource, QuotaUnit, ResourceQuota, Service, ServicePort,
+};
 use crate::units::{parse_bytes, parse_millicores};
 
 /// Lays a patch over a Deployment.
@@ -112,12 +116,57 @@ fn container(template: &mut PodTemplate, path: &str, patch: &Value) -> Result<()
     let found = template.containers.iter_mut().find(|container| container.name == name);
     let container = found.ok_or_else(|| Rejected(format!("the twin adds no container by a patch, such as {name}")))?;
     for (field, value) in mapping(path, patch)? {
-        let path = format!("{path}[{name}].{field}");
+        container::field(container, &format!("{path}[{name}].{field}"), field, value)?;
+    }
+    Ok(())
+}
+
+/// Lays a patch over a Service.
+pub(super) fn service(service: &mut Service, patch: &Value) -> Result<(), Rejected> {
+    for (field, value) in mapping("", patch)? {
+        if field != "spec" {
+            return Err(unknown(field));
+        }
+        for (field, value) in mapping("spec", value)? {
+            let path = format!("spec.{field}");
+            match field.as_str() {
+                "selector" => labels(&path, &mut service.selector, value)?,
+                "ports" => {
+                    for item in value.as_array().ok_or_else(|| wrong(&path, value))? {
+                        service_port(&mut service.ports, &path, item)?;
+                    }
+                }
+                _ => return Err(unknown(&path)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ports of a Service are merged by their numbers (`patchMergeKey=port` in `core/v1/types.go`).
+fn service_port(ports: &mut Vec<ServicePort>, path: &str, patch: &Value) -> Result<(), Rejected> {
+    let port: u16 = read(&format!("{path}.port"), &patch["port"])?;
+    let path = format!("{path}[{port}]");
+    if patch["$patch"] == "delete" {
+        ports.retain(|known| known.port != port);
+        return Ok(());
+    }
+    let at = ports.iter().position(|known| known.port == port).unwrap_or_else(|| {
+        let (target_port, protocol) = (PortRef::Number(port), Protocol::default());
+        ports.push(ServicePort { name: None, port, target_port, node_port: None, protocol });
+        ports.len() - 1
+    });
+    for (field, value) in mapping(&path, patch)? {
+        let path = format!("{path}.{field}");
         match field.as_str() {
-            "name" => {}
-            "image" => container.image = read(&path, value)?,
-            "command" => container.command = read(&path, value)?,
-            "args" => container.args = read(&path, value)?,
+            "port" => {}
+            "name" => ports[at].name = read(&path, value)?,
+            "targetPort" => {
+                ports[at].target_port = match value.as_str() {
+                    Some(name) => PortRef::Name(name.to_owned()),
+                    None => PortRef::Number(read(&path, value)?),
+                }
+            }
             _ => return Err(unknown(&path)),
         }
     }
@@ -137,7 +186,7 @@ fn wrong(path: &str, value: &Value) -> Rejected {
 }
 
 fn unknown(path: &str) -> Rejected {
-    unknown_of("Deployment", path)
+    Rejected(format!("the twin cannot patch {path} yet"))
 }
 
 fn unknown_of(kind: &str, path: &str) -> Rejected {
