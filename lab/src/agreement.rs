@@ -197,13 +197,15 @@ impl Held<'_> {
         (least - TOLERANCE.max(SHARE * least), most + TOLERANCE.max(SHARE * most))
     }
 
-    /// When it is in a play: what lasts, and where the runs have it, what does not last too.
-    fn moments<'a>(&'a self, play: &'a Run) -> impl Iterator<Item = &'a Moment> {
+    /// When it is in a play, at the earliest and at the latest: what lasts, and where the runs have it, what does not too.
+    fn span(&self, play: &Run) -> Option<(f64, f64)> {
         let (from, to) = self.window();
-        let is_there = move |moment: &&Moment| {
-            moment.command == self.recorded[0].command && (from..=to).contains(&moment.relative)
-        };
-        play.moments.get(self.transition).into_iter().chain(play.of_single(self.transition).iter().filter(is_there))
+        let is_there =
+            |moment: &&Moment| moment.command == self.recorded[0].command && (from..=to).contains(&moment.relative);
+        let brief = play.of_single(self.transition).iter().filter(is_there);
+        let moments = play.moments.get(self.transition).into_iter().chain(brief);
+        let ends = moments.map(|moment| (moment.absolute, moment.absolute));
+        ends.reduce(|(first, last), (earlier, later)| (first.min(earlier), last.max(later)))
     }
 }
 
@@ -284,8 +286,10 @@ fn extras(runs: &[Run], plays: &[Run], end: f64) -> Vec<Difference> {
 /// How many orders are held, and those that the twin breaks in every play, the largest first.
 fn orders(held: &[Held<'_>], plays: &[Run]) -> (usize, Vec<Difference>) {
     let (mut count, mut wrong) = (0, Vec::new());
-    for first in held {
-        for then in held {
+    let spans = |held: &Held<'_>| plays.iter().map(|play| held.span(play)).collect::<Vec<_>>();
+    let spans: Vec<_> = held.iter().map(spans).collect();
+    for (first, first_spans) in held.iter().zip(&spans) {
+        for (then, then_spans) in held.iter().zip(&spans) {
             let gaps = || first.recorded.iter().zip(&then.recorded).map(|(a, b)| b.absolute - a.absolute);
             let least = gaps().fold(f64::INFINITY, f64::min);
             let most = gaps().fold(f64::NEG_INFINITY, f64::max);
@@ -293,13 +297,11 @@ fn orders(held: &[Held<'_>], plays: &[Run]) -> (usize, Vec<Difference>) {
                 continue;
             }
             count += 1;
-            let in_play = |play: &Run| {
-                let first = first.moments(play).map(|moment| moment.absolute).reduce(f64::min)?;
-                let then = then.moments(play).map(|moment| moment.absolute).reduce(f64::max)?;
-                Some(then - first)
-            };
             // A play in which one of them does not come at all breaks no order.
-            let best = plays.iter().map(|play| in_play(play).unwrap_or(0.0)).fold(f64::NEG_INFINITY, f64::max);
+            let gap = |play: usize| {
+                first_spans[play].zip(then_spans[play]).map_or(0.0, |((earliest, _), (_, latest))| latest - earliest)
+            };
+            let best = (0..plays.len()).map(gap).fold(f64::NEG_INFINITY, f64::max);
             if best < -RESOLUTION {
                 let [first, then] = [first, then].map(|held| held.transition.to_string());
                 wrong.push(Difference::Order { first, then, recorded: gaps().collect(), twin: best });
