@@ -1,4 +1,4 @@
-//! Embeds the shipped files: writes a table of all YAML files below `apps`, `comparisons`, `scenarios` and `scripts`.
+//! Embeds the shipped files: writes a table of all YAML files below `apps`, `comparisons`, `faults`, `scenarios` and `scripts`.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let mut table = String::from("&[\n");
-    for folder in ["apps", "comparisons", "scenarios", "scripts"] {
+    for folder in ["apps", "comparisons", "faults", "scenarios", "scripts"] {
         println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
         collect(&root.join(folder), &mut files)?;

@@ -118,7 +118,7 @@ fn nodes_text(nodes: &[NodeView]) -> String {
     for n in nodes {
         table.row([
             n.name.clone(),
-            if n.ready { "Ready" } else { "NotReady" }.into(),
+            node_status(n),
             n.allocatable_cpu.to_string(),
             n.requested_cpu.to_string(),
             or_none(n.cpu),
@@ -128,6 +128,14 @@ fn nodes_text(nodes: &[NodeView]) -> String {
         ]);
     }
     table.text("No resources found")
+}
+
+/// As `kubectl get nodes` prints it, with what the node is short of.
+fn node_status(node: &NodeView) -> String {
+    let ready = if node.ready { "Ready" } else { "NotReady" };
+    let cordoned = node.unschedulable.then_some("SchedulingDisabled");
+    let each: Vec<_> = [ready].into_iter().chain(cordoned).chain(node.pressure.iter().map(String::as_str)).collect();
+    each.join(",")
 }
 
 fn history_text(revisions: &[ReplicaSetView]) -> String {

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sim::environment::{
-    Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, LogQuery, MetricQuery, Query,
-    ResourceChange, Write,
+    Action, AppliedObject, AutoscalerSpec, Component, Conclusion, Declaration, DeletableKind, LogQuery, MetricQuery,
+    Query, ResourceChange, Write,
 };
 use sim::time::SimDuration;
 
@@ -256,10 +256,32 @@ tools! {
         pod: String
     } => |a| Action::Write(Write::DeletePod { pod: a.pod });
 
-    Apply = "apply": "Apply the manifest of one Service or HorizontalPodAutoscaler, as `kubectl apply`." {
+    Apply = "apply": "Apply the manifest of one Service, HorizontalPodAutoscaler, ResourceQuota or PodDisruptionBudget, as `kubectl apply`." {
         /// Its YAML.
         manifest: String
     } => |a| Action::Write(Write::Apply(AppliedObject { manifest: a.manifest }));
+
+    Delete = "delete": "Delete a ResourceQuota or PodDisruptionBudget, as `kubectl delete`." {
+        /// Its kind.
+        kind: DeletableKind,
+        /// Its name.
+        name: String
+    } => |a| Action::Write(Write::Delete { kind: a.kind, name: a.name });
+
+    Cordon = "cordon": "Let no more pods come to a node, as `kubectl cordon`; those that are there stay." {
+        /// The node's name.
+        node: String
+    } => |a| Action::Write(Write::Cordon { node: a.node });
+
+    Uncordon = "uncordon": "Let pods come to a node again, as `kubectl uncordon`." {
+        /// The node's name.
+        node: String
+    } => |a| Action::Write(Write::Uncordon { node: a.node });
+
+    Drain = "drain": "Cordon a node and evict its pods, as far as their disruption budgets allow, as one round of `kubectl drain`. The answer says which pods stay; drain again for them." {
+        /// The node's name.
+        node: String
+    } => |a| Action::Write(Write::Drain { node: a.node });
 
     Wait = "wait": "Let time pass." {
         /// How long, such as `30s`.

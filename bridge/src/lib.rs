@@ -9,13 +9,16 @@
 //!
 //! Invariants:
 //! - A [`Write`](sim::environment::Write) means what it means in the twin: what `kubectl` would do, with its answer.
-//! - Every write is first tried as a server dry run, so that what the API server refuses changes nothing.
+//! - Every write is first tried as a server dry run, so that what the API server refuses changes nothing; the evictions of
+//!   a drain are not, since each is an answer by itself.
 //! - What the asker did wrong ([`Rejected`](sim::environment::Rejected)) and what the cluster failed to do
 //!   ([`Unavailable`](sim::environment::Unavailable)) are never mixed: [`Error::into_failure`] is the one place that
 //!   decides.
-//! - One [`Cluster`] touches one namespace; of the rest it reads nodes and what their pods request.
+//! - One [`Cluster`] touches one namespace, and nodes; of the rest it reads what pods request. A drain evicts whatever runs
+//!   on its node, as it does everywhere.
 
 mod cluster;
+mod drain;
 mod error;
 mod exec;
 mod http;

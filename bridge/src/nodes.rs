@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
@@ -67,6 +67,8 @@ fn view(node: &Node, pods: &[Pod], usage: &BTreeMap<String, Resources>) -> Resul
     let used = usage.get(&name);
     Ok(NodeView {
         ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
+        unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
+        pressure: pressure(&conditions),
         allocatable_cpu: cpu(&allocatable)?.unwrap_or_default(),
         allocatable_memory: memory(&allocatable)?.unwrap_or_default(),
         requested_cpu,
@@ -75,6 +77,11 @@ fn view(node: &Node, pods: &[Pod], usage: &BTreeMap<String, Resources>) -> Resul
         memory: used.map(memory).transpose()?.flatten(),
         name,
     })
+}
+
+/// The conditions that hold and should not.
+fn pressure(conditions: &[NodeCondition]) -> Vec<String> {
+    conditions.iter().filter(|c| c.type_ != "Ready" && c.status == "True").map(|c| c.type_.clone()).collect()
 }
 
 fn cpu(of: &Resources) -> Result<Option<Millicores>, Error> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use sim::environment::{AppliedObject, AutoscalerSpec, Component, Rejected, ResourceChange, Write};
+use sim::environment::{AppliedObject, AutoscalerSpec, Component, DeletableKind, Rejected, ResourceChange, Write};
 
 /// The annotation that `kubectl rollout restart` sets on the template.
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
@@ -32,6 +32,9 @@ pub(crate) enum Kind {
     Pod,
     Service,
     Autoscaler,
+    ResourceQuota,
+    DisruptionBudget,
+    NetworkPolicy,
 }
 
 /// One request to the API server.
@@ -49,6 +52,8 @@ pub(crate) enum Call {
     Create { object: Value },
     /// A deletion, with its dependents in the background.
     Delete { kind: Kind, name: String },
+    /// A merge patch of a node.
+    Cordon { node: String, patch: Value },
 }
 
 /// A call, if one is needed, and what `kubectl` answers when it is done. An apply's answer is only the object's name:
@@ -68,6 +73,8 @@ pub(crate) struct Current {
     pub(crate) replica_sets: Vec<Value>,
     /// All autoscalers.
     pub(crate) autoscalers: Vec<Value>,
+    /// The node that is cordoned.
+    pub(crate) node: Value,
 }
 
 /// What a plan is made for.
@@ -102,7 +109,28 @@ pub(crate) fn plan(write: &Write, current: &Current, context: &Context<'_>) -> R
             Ok(done(Call::Delete { kind: Kind::Pod, name: pod.clone() }, format!("pod \"{pod}\" deleted")))
         }
         Write::Apply(object) => apply(object, context.namespace),
+        Write::Delete { kind, name } => {
+            let answer = format!("{} \"{name}\" deleted", kind.resource());
+            let kind = match kind {
+                DeletableKind::ResourceQuota => Kind::ResourceQuota,
+                DeletableKind::PodDisruptionBudget => Kind::DisruptionBudget,
+            };
+            Ok(done(Call::Delete { kind, name: name.clone() }, answer))
+        }
+        // A drain begins with it; the evictions follow.
+        Write::Cordon { node } | Write::Drain { node } => Ok(cordon(node, true, current)),
+        Write::Uncordon { node } => Ok(cordon(node, false, current)),
     }
+}
+
+/// `kubectl cordon` and `kubectl uncordon`.
+fn cordon(node: &str, unschedulable: bool, current: &Current) -> Plan {
+    let verb = if unschedulable { "cordoned" } else { "uncordoned" };
+    if current.node["spec"]["unschedulable"].as_bool().unwrap_or(false) == unschedulable {
+        return Plan { call: None, answer: format!("node/{node} already {verb}") };
+    }
+    let patch = json!({ "spec": { "unschedulable": unschedulable } });
+    done(Call::Cordon { node: node.to_owned(), patch }, format!("node/{node} {verb}"))
 }
 
 fn done(call: Call, answer: String) -> Plan {
@@ -291,6 +319,9 @@ fn apply(object: &AppliedObject, namespace: &str) -> Result<Plan, Rejected> {
         Applied::Autoscaler(autoscaler) => {
             (Kind::Autoscaler, autoscaler.meta.name, "horizontalpodautoscaler.autoscaling")
         }
+        Applied::ResourceQuota(quota) => (Kind::ResourceQuota, quota.meta.name, "resourcequota"),
+        Applied::DisruptionBudget(budget) => (Kind::DisruptionBudget, budget.meta.name, "poddisruptionbudget.policy"),
+        Applied::NetworkPolicy(policy) => (Kind::NetworkPolicy, policy.meta.name, "networkpolicy.networking.k8s.io"),
     };
     let manifest: Value = serde_saphyr::from_str(&object.manifest)
         .map_err(|error| Rejected(format!("error validating data: {error}")))?;

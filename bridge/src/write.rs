@@ -2,7 +2,9 @@
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Node, Pod, ResourceQuota, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -46,11 +48,22 @@ impl Cluster {
         let current = self.current(write).await?;
         let context = Context { namespace: &self.namespace, manifests: &self.manifests, now: Timestamp::now() };
         let Plan { call, answer } = plan(write, &current, &context).map_err(|Rejected(why)| Error::Refused(why))?;
-        let Some(call) = call else { return Ok(answer) };
-        let before = self.version(&call).await?;
-        self.send(&call, Mode::DryRun).await?;
-        let after = self.send(&call, Mode::ForGood).await?;
-        Ok(match &call {
+        let answer = match call {
+            Some(call) => self.make(&call, answer).await?,
+            None => answer,
+        };
+        match write {
+            Write::Drain { node } => Ok(format!("{answer}\n{}", self.evict_pods_of(node).await?)),
+            _ => Ok(answer),
+        }
+    }
+
+    /// Makes a call that has worked as a dry run. Returns the answer, with what an apply did.
+    async fn make(&self, call: &Call, answer: String) -> Result<String, Error> {
+        let before = self.version(call).await?;
+        self.send(call, Mode::DryRun).await?;
+        let after = self.send(call, Mode::ForGood).await?;
+        Ok(match call {
             Call::Apply { .. } => format!("{answer} {}", outcome(before.as_deref(), after.as_deref())),
             _ => answer,
         })
@@ -72,10 +85,14 @@ impl Cluster {
                 let list = self.bounded("list autoscalers", list.list(&ListParams::default())).await?;
                 current.autoscalers = list.items.iter().map(value).collect::<Result<_, _>>()?;
             }
+            Write::Cordon { node } | Write::Uncordon { node } | Write::Drain { node } => {
+                current.node = value(&self.bounded("read a node", self.nodes_api().get(node)).await?)?;
+            }
             Write::Scale { .. }
             | Write::CreateDeployment { .. }
             | Write::DeleteDeployment { .. }
             | Write::DeletePod { .. }
+            | Write::Delete { .. }
             | Write::Apply(_) => {}
         }
         Ok(current)
@@ -134,6 +151,9 @@ impl Cluster {
                 let params = PostParams { dry_run, field_manager: manager };
                 self.bounded(what, deployments.create(&params, &object)).await?
             }
+            Call::Cordon { node, patch } => {
+                self.bounded(what, self.nodes_api().patch(node, &patching, &Patch::Strategic(patch))).await?
+            }
             Call::Delete { kind, name } => {
                 let params = DeleteParams { dry_run, ..DeleteParams::background() };
                 self.bounded(what, self.objects(*kind).delete(name, &params)).await?;
@@ -143,13 +163,20 @@ impl Cluster {
         Ok(object.metadata.resource_version)
     }
 
+    fn nodes_api(&self) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &ApiResource::erase::<Node>(&()))
+    }
+
     /// Objects with all their fields, those that this program does not know included.
     fn objects(&self, kind: Kind) -> Api<DynamicObject> {
         let resource = match kind {
             Kind::Deployment => ApiResource::erase::<Deployment>(&()),
             Kind::Pod => ApiResource::erase::<Pod>(&()),
             Kind::Service => ApiResource::erase::<Service>(&()),
+            Kind::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
             Kind::Autoscaler => ApiResource::erase::<HorizontalPodAutoscaler>(&()),
+            Kind::ResourceQuota => ApiResource::erase::<ResourceQuota>(&()),
+            Kind::DisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
         };
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }

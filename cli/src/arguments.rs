@@ -17,6 +17,7 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   sockpit scenarios                                   what ships
+  sockpit faults                                      what can go wrong, and how it shows
   sockpit run acv/low/pod-failure --model runbook --trials 20
   sockpit simulate --level heavy --target front-end   the twin alone, without an agent
   sockpit simulate acv/low/cpu-stress --every 15s     watch a fault, window by window
@@ -29,6 +30,8 @@ Exit codes: 0 done, 1 the run failed, 2 usage or invalid input.";
 pub(crate) enum Command {
     /// List the scenarios that ship, by suite and level
     Scenarios(ScenariosOptions),
+    /// List the kinds of fault: how each is written, how it shows, what mends it and what does not
+    Faults(FaultsOptions),
     /// Simulate an application or a scenario without an agent
     Simulate(SimulateOptions),
     /// Send an application's load to a real system over HTTP
@@ -203,6 +206,16 @@ pub(crate) struct LabDeployOptions {
     /// Apply an overlay of the app, such as `acv`
     #[arg(long, value_name = "NAME")]
     pub(crate) overlay: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FaultsOptions {
+    /// Print one JSON array
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Print a table for a document
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 mod compare;
+pub(crate) mod faults;
 mod figures;
 pub(crate) mod lab;
 pub(crate) mod load;

@@ -3,4 +3,5 @@
 pub mod apps;
 pub mod comparisons;
 pub mod embedded;
+pub mod faults;
 pub mod scenarios;

@@ -45,6 +45,10 @@ const PATIENCE: SimDuration = SimDuration::from_secs(180);
 const KUBECTL: SimDuration = SimDuration::from_millis(100);
 /// From the answer to its last request to the end of kubectl.
 const KUBECTL_END: SimDuration = SimDuration::from_millis(30);
+/// Between two requests of `kubectl drain` for a pod that its budget holds.
+const DRAIN_RETRY: SimDuration = SimDuration::from_secs(5);
+/// Between two looks of it whether a pod is gone.
+const DRAIN_POLL: SimDuration = SimDuration::SECOND;
 /// The namespace of a sequence in the twin.
 const NAMESPACE: &str = "sequence";
 
@@ -97,7 +101,16 @@ pub(crate) fn play(
 
 /// Kinds of objects that a sequence begins with and the twin does not know.
 pub(crate) fn unknown_kinds(sequence: &Sequence) -> Result<BTreeSet<String>, Diagnostics> {
-    let known = ["Namespace", "Deployment", "Service", "HorizontalPodAutoscaler", "ConfigMap", "Secret"];
+    let known = [
+        "Namespace",
+        "Deployment",
+        "Service",
+        "HorizontalPodAutoscaler",
+        "ConfigMap",
+        "Secret",
+        "PodDisruptionBudget",
+        "ResourceQuota",
+    ];
     let kinds = sequence.objects()?;
     let kinds = kinds.iter().map(|object| text(object, "/kind").to_owned());
     Ok(kinds.filter(|kind| !known.contains(&kind.as_str())).collect())
@@ -218,13 +231,34 @@ impl Play {
                 let failed = self.kubectl(line, duration).err();
                 self.note(|at| Line::Done { at, failed });
             }
-            Step::Stop(name) | Step::Start(name) | Step::Press(name) | Step::Relieve(name) => {
+            Step::Stop(name) | Step::Start(name) => {
+                self.note(|at| Line::Step { at, step: step.to_string() });
+                let failed = self.switch(name, matches!(step, Step::Start(_))).err();
+                self.look();
+                self.run_for(duration());
+                self.note(|at| Line::Done { at, failed });
+            }
+            Step::Press(name) | Step::Relieve(name) => {
                 self.note(|at| Line::Step { at, step: step.to_string() });
                 self.run_for(duration());
                 let failed = Some(format!("the twin has no {name} that could {} yet", step.verb()));
                 self.note(|at| Line::Done { at, failed });
             }
         }
+    }
+
+    /// Stops or starts a component of a node, such as `node-2/kubelet`.
+    fn switch(&mut self, component: &str, starts: bool) -> Result<(), String> {
+        let (name, program) = component.split_once('/').unwrap_or((component, ""));
+        let node = self.cluster.node_named(name).ok_or_else(|| format!("the twin has no node {name}"))?;
+        let (cluster, now) = (&mut self.cluster, self.now);
+        match (program, starts) {
+            ("kubelet" | "containerd", true) => cluster.restore_node(now, node, &mut self.queue, &mut self.actors),
+            ("kubelet", false) => cluster.silence_node(now, node, &mut self.queue, &mut self.actors),
+            ("containerd", false) => cluster.lose_runtime(now, node, &mut self.queue, &mut self.actors),
+            _ => return Err(format!("the twin has no {component}")),
+        }
+        Ok(())
     }
 
     /// One command line. It acts near its end, since kubectl first reads and writes last,
@@ -236,8 +270,11 @@ impl Play {
         if let Command::RolloutStatus { deployment, .. } = &command {
             return self.wait_for_rollout(deployment, duration);
         }
+        if let Command::Drain { node, timeout } = &command {
+            return self.drain(&command, node, *timeout);
+        }
         let end = self.now + duration;
-        let waits = matches!(command, Command::Drain { .. } | Command::DeletePods { wait: true, .. });
+        let waits = matches!(command, Command::DeletePods { wait: true, .. });
         let acts_after =
             if waits { duration.min(KUBECTL) } else { SimDuration(duration.0.saturating_sub(KUBECTL_END.0)) };
         self.run_for(acts_after);
@@ -251,6 +288,30 @@ impl Play {
         self.look();
         self.run_until(end, |_| false);
         done
+    }
+
+    /// `kubectl drain` asks again every five seconds for pods that their budgets hold, and looks every second whether all
+    /// are gone (`kubectl/pkg/drain/drain.go`).
+    fn drain(&mut self, command: &Command, node: &str, timeout: Option<SimDuration>) -> Result<(), String> {
+        self.run_for(KUBECTL);
+        let end = timeout.map_or(SimTime::NEVER, |timeout| self.now + timeout);
+        loop {
+            let done = self.cluster.run(self.now, command, &mut self.queue, &mut self.actors);
+            self.look();
+            let again = match done {
+                Ok(_) => SimTime::NEVER,
+                Err(_) => self.now + DRAIN_RETRY,
+            };
+            while self.now < again {
+                if self.now >= end {
+                    return Err("error: global timeout reached".into());
+                }
+                self.run_for(DRAIN_POLL);
+                if again == SimTime::NEVER && !self.cluster.has_pods(node) {
+                    return Ok(());
+                }
+            }
+        }
     }
 
     fn wait_for_rollout(&mut self, deployment: &str, recorded: SimDuration) -> Result<(), String> {

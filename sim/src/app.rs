@@ -144,6 +144,16 @@ impl App {
         found.map(|ix| KubeServiceIx(ix as u32))
     }
 
+    /// The names under which pods find a service: that of its Kubernetes Service, alone and with its namespace.
+    pub(crate) fn host_names(&self, address: &Address) -> Vec<String> {
+        let Some(ix) = address.kube_service else {
+            return Vec::new();
+        };
+        let KubeService { namespace, name, .. } = &self.kube_services[ix.index()];
+        let full = format!("{name}.{namespace}");
+        vec![name.clone(), full.clone(), format!("{full}.svc"), format!("{full}.svc.cluster.local")]
+    }
+
     /// The service of the profile with this name.
     pub fn service(&self, name: &str) -> Option<ServiceIx> {
         self.programs.service(name)

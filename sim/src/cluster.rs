@@ -1,7 +1,7 @@
 //! The control plane: Kubernetes as far as agents can see and touch it.
 //!
-//! It holds the API objects and runs what acts on them: the Deployment, `ReplicaSet` and
-//! `EndpointSlice` controllers, the scheduler, a kubelet and a kube-proxy per node, metrics-server
+//! It holds the API objects and runs what acts on them: the Deployment, `ReplicaSet`,
+//! `EndpointSlice` and node controllers, the scheduler, a kubelet and a kube-proxy per node, metrics-server
 //! and the horizontal pod autoscaler. It knows no requests: processes live in the data plane, behind
 //! [`ContainerRuntime`].
 //!
@@ -18,28 +18,35 @@
 //! - A controller reads and writes objects only, and is run again when one of its objects changed:
 //!   `Cluster::touch` puts it into the work queue, where it waits for
 //!   the latency of a watch. Running it once too often changes nothing.
-//! - Nothing polls, except where the real thing does: probes, metrics-server, the autoscaler and the
-//!   kubelet's own resync.
+//! - Nothing polls, except where the real thing does: probes, metrics-server, the autoscaler, heartbeats of nodes and
+//!   the kubelet's own resync.
 //! - All chance is keyed by names (`ReplicaSet`, ordinal of the pod in it, attempt), so that an action
 //!   on one component shifts no draw of another.
 //! - Where a constant or a wording has no comment of its own, it is that of Kubernetes 1.34.
 
 mod autoscaler;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod event;
+mod heartbeat;
 mod kubelet;
 mod metrics_server;
 mod names;
 mod node;
+mod node_lifecycle;
 mod objects;
+mod outage;
+mod policies;
 mod printer;
+mod quota;
 mod read;
 mod recorder;
 mod registry;
 mod replica_set;
 mod runtime;
 mod scheduler;
+mod taint_eviction;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,13 +58,15 @@ use crate::environment::{Rejected, Write};
 use crate::episode::WorldEvent;
 use crate::ids::{AutoscalerIx, ContainerIx, DeploymentIx, KubeServiceIx, PodIx, ReplicaSetIx};
 use crate::kubectl::Command;
-use crate::manifest::{self, ObjectSet};
+use crate::manifest::{self, ObjectSet, PodDisruptionBudget};
 use crate::time::{SimDuration, SimTime};
 
 use autoscaler::Autoscaler;
 use metrics_server::MetricsServer;
 use node::Node;
+use node_lifecycle::NodeLifecycle;
 use objects::{Deployment, Pod, ReplicaSet, Service};
+use quota::Quota;
 use recorder::{Recorder, Severity, Source, Subject};
 use replica_set::ClientRate;
 use runtime::{Host, Machines};
@@ -69,7 +78,7 @@ pub use node::NodeSpec;
 pub use read::{ComponentState, RunningContainer};
 pub use registry::{Image, Program, Registry};
 pub use runtime::{Backend, Chore, ContainerRuntime, ContainerUsage, Notice, ProbeOutcome, ProbeTarget, ProcessSpec};
-pub use write::RolloutProgress;
+pub use write::{Object, RolloutProgress};
 
 /// From a change of an object to the controller that watches it. Five such steps lie between the
 /// creation of a Deployment and its pods' binding, which Kubernetes 1.34 was seen to do in some tens
@@ -97,6 +106,8 @@ pub struct Cluster {
     replica_sets: BTreeMap<ReplicaSetIx, ReplicaSet>,
     pods: BTreeMap<PodIx, Pod>,
     services: Vec<Service>,
+    budgets: Vec<PodDisruptionBudget>,
+    quotas: Vec<Quota>,
     autoscalers: BTreeMap<AutoscalerIx, Autoscaler>,
     /// Numbers given so far.
     created: Created,
@@ -105,6 +116,7 @@ pub struct Cluster {
     /// Until when the requests of an object's last sync take.
     busy: BTreeMap<Work, SimTime>,
     scheduling: SchedulingQueue,
+    node_lifecycle: NodeLifecycle,
     creation_rate: ClientRate,
     metrics: MetricsServer,
     recorder: Recorder,
@@ -112,6 +124,7 @@ pub struct Cluster {
     containers: BTreeMap<ContainerIx, (PodIx, usize)>,
     /// Probes on their way.
     probes: kubelet::ProbesInFlight,
+    policies: policies::Policies,
 }
 
 /// How many objects of each kind were ever created.
@@ -138,16 +151,20 @@ impl Cluster {
             replica_sets: BTreeMap::new(),
             pods: BTreeMap::new(),
             services: Vec::new(),
+            budgets: Vec::new(),
+            quotas: Vec::new(),
             autoscalers: BTreeMap::new(),
             created: Created::default(),
             work: BTreeSet::new(),
             busy: BTreeMap::new(),
             scheduling: SchedulingQueue::default(),
+            node_lifecycle: NodeLifecycle::default(),
             creation_rate: ClientRate::default(),
             metrics: MetricsServer::default(),
             recorder: Recorder::default(),
             containers: BTreeMap::new(),
             probes: kubelet::ProbesInFlight::default(),
+            policies: policies::Policies::default(),
         }
     }
 
@@ -170,16 +187,27 @@ impl Cluster {
         for node in &mut self.nodes {
             node.images.extend(images.iter().cloned());
         }
+        for budget in &manifests.disruption_budgets {
+            self.put_budget(budget.clone());
+        }
+        for quota in &manifests.resource_quotas {
+            self.put_quota(quota.clone(), now);
+        }
         for (index, service) in manifests.services.iter().enumerate() {
             self.add_service(service.clone(), Some(KubeServiceIx(index as u32)), host);
         }
         for deployment in manifests.deployments.iter().filter(|d| !absent.contains(&d.meta.name)) {
             self.add_deployment(deployment.clone(), host);
         }
+        for policy in &manifests.network_policies {
+            self.put_network_policy(policy.clone(), host);
+        }
         for autoscaler in &manifests.autoscalers {
             self.add_autoscaler(autoscaler.clone(), host);
         }
         self.start_metrics(host);
+        self.start_heartbeats(host);
+        self.start_eviction_managers(host);
     }
 
     /// Lets an event happen.
@@ -189,6 +217,9 @@ impl Cluster {
         R: ContainerRuntime<E>,
     {
         let host = &mut Machines { now, queue, runtime };
+        if self.is_missed(event) {
+            return;
+        }
         match event {
             Event::Sync(work) => self.sync(work, host),
             Event::Wake(pod) => self.wake(pod, host),
@@ -203,6 +234,14 @@ impl Cluster {
             Event::ProgramProxy(node) => self.program_proxy(node, host),
             Event::SampleUsage(container) => self.sample_usage(container, host),
             Event::ScrapeUsage => self.scrape_usage(host),
+            Event::RenewLease(node) => self.renew_lease(node, host),
+            Event::ReportNode(node) => self.report_node(node, host),
+            Event::KubeletGoesOn(node) => self.kubelet_goes_on(node, host),
+            Event::LookForPressure(node) => self.look_for_pressure(node, host),
+            Event::MonitorNodes => self.monitor_nodes(host),
+            Event::MarkNotReady(pod) => self.mark_not_ready(pod, host),
+            Event::TaintNodes => self.taint_nodes(host),
+            Event::EvictTainted(pod) => self.evict_tainted(pod, host),
             Event::Autoscale(autoscaler) => self.autoscale(autoscaler, host),
         }
     }
@@ -257,6 +296,43 @@ impl Cluster {
         R: ContainerRuntime<E>,
     {
         self.obey(command, &mut Machines { now, queue, runtime })
+    }
+
+    /// Applies a Deployment beside those of the application, such as a neighbour in another namespace: it is created, or
+    /// gets another specification. A container of the image `polinux/stress` burns CPU.
+    ///
+    /// # Errors
+    /// There is a Deployment of that name in another namespace, or its containers do what the twin cannot play.
+    pub fn apply_deployment<E, R>(
+        &mut self,
+        now: SimTime,
+        spec: manifest::Deployment,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<(), Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.put_deployment(spec, &mut Machines { now, queue, runtime })
+    }
+
+    /// Puts an object in the place of the one of its kind and name, as `kubectl replace` does.
+    ///
+    /// # Errors
+    /// There is no such object.
+    pub fn replace<E, R>(
+        &mut self,
+        now: SimTime,
+        object: Object,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<String, Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.replace_object(object, &mut Machines { now, queue, runtime })
     }
 
     /// Lets every node have an image, as after a long life.
@@ -333,6 +409,7 @@ impl Cluster {
             Work::Deployment(deployment) => self.sync_deployment(deployment, host),
             Work::ReplicaSet(replica_set) => self.sync_replica_set(replica_set, host),
             Work::Endpoints(service) => self.sync_endpoints(service as usize, host),
+            Work::Node(node) => self.sync_node(node, host),
             Work::Scheduler => self.schedule_pods(host),
         }
     }

@@ -12,7 +12,7 @@ mod changes;
 mod removals;
 mod rollout;
 
-use crate::environment::Rejected;
+use crate::environment::{DeletableKind, Rejected};
 use crate::manifest::ResourceList;
 use crate::time::SimDuration;
 
@@ -90,6 +90,13 @@ pub enum Command {
     DeleteDeployment {
         /// Which.
         deployment: String,
+    },
+    /// `delete KIND NAME` of an object of another kind.
+    DeleteObject {
+        /// Its kind.
+        kind: DeletableKind,
+        /// Its name.
+        name: String,
     },
     /// `patch KIND NAME --patch=JSON`, a strategic merge.
     Patch {
@@ -226,6 +233,8 @@ mod tests {
             "exec web-1 -- /actor set ready",
             Command::Exec { pod: "web-1".into(), command: vec!["/actor".into(), "set".into(), "ready".into()] },
         );
+        let kind = DeletableKind::PodDisruptionBudget;
+        check("delete pdb web", Command::DeleteObject { kind, name: web() });
         check("cordon node-2", Command::Cordon { node: "node-2".into(), unschedulable: true });
         let timeout = Some(SimDuration::from_secs(60));
         check("drain node-2 --ignore-daemonsets --timeout=60s", Command::Drain { node: "node-2".into(), timeout });

@@ -17,7 +17,9 @@ mod autoscaler;
 mod check;
 mod config;
 mod meta;
+mod network_policy;
 mod overlay;
+mod policy;
 mod read;
 mod service;
 mod workload;
@@ -36,10 +38,12 @@ pub use autoscaler::{
 };
 pub use config::{ConfigMap, Secret};
 pub use meta::{LabelSelector, Labels, Namespace, ObjectMeta, Requirement, SelectorOperator, is_subset};
+pub use network_policy::{NetworkPolicy, PolicyEnd, PolicyPeer, PolicyRule, policies_allow};
+pub use policy::{DisruptionBound, PodDisruptionBudget, QuotaAmounts, QuotaResource, QuotaUnit, ResourceQuota};
 pub use service::{PortRef, Service, ServicePort, ServiceType};
 pub use workload::{
     Container, ContainerPort, Deployment, EnvValue, EnvVar, ImagePullPolicy, IntOrPercent, PodTemplate, Probe,
-    ProbeAction, Protocol, ResourceList, ResourceRequirements, Strategy, image_tag,
+    ProbeAction, Protocol, ResourceList, ResourceRequirements, Strategy, TaintEffect, Toleration, image_tag,
 };
 
 /// The objects of an application, each kind in the order of namespace and name.
@@ -58,6 +62,15 @@ pub struct ObjectSet {
     pub config_maps: Vec<ConfigMap>,
     /// Configuration whose values are hidden.
     pub secrets: Vec<Secret>,
+    /// What evictions must leave.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disruption_budgets: Vec<PodDisruptionBudget>,
+    /// What the pods of a namespace may ask for together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resource_quotas: Vec<ResourceQuota>,
+    /// Who may connect to whom.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub network_policies: Vec<NetworkPolicy>,
     /// Where each object was read.
     #[serde(skip)]
     documents: BTreeMap<Identity, Document>,
@@ -69,6 +82,11 @@ impl ObjectSet {
     pub fn document(&self, kind: &str, meta: &ObjectMeta) -> Option<&Document> {
         let ObjectMeta { namespace, name, .. } = meta.clone();
         self.documents.get(&Identity { kind: kind.to_owned(), namespace, name })
+    }
+
+    /// How many objects there are.
+    pub(crate) fn count(&self) -> usize {
+        self.documents.len()
     }
 
     /// Takes the objects in, in any order.
@@ -83,6 +101,9 @@ impl ObjectSet {
                 Object::Autoscaler(autoscaler) => set.autoscalers.push(autoscaler),
                 Object::ConfigMap(config_map) => set.config_maps.push(config_map),
                 Object::Secret(secret) => set.secrets.push(secret),
+                Object::DisruptionBudget(budget) => set.disruption_budgets.push(budget),
+                Object::ResourceQuota(quota) => set.resource_quotas.push(quota),
+                Object::NetworkPolicy(policy) => set.network_policies.push(policy),
                 Object::Workload { .. } | Object::Other => continue,
             }
             set.documents.insert(identity, document);

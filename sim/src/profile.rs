@@ -16,9 +16,11 @@
 
 mod check;
 mod client;
+mod environment;
 mod images;
 mod service;
 mod steps;
+mod storage;
 mod users;
 
 use std::collections::BTreeMap;
@@ -30,11 +32,14 @@ use crate::time::SimDuration;
 use crate::units::Bytes;
 
 pub use client::{Breaker, Client, Connections, Trips};
+pub use environment::Variable;
 pub use images::MissingImage;
 pub use service::{Background, Concurrency, Memory, Metrics, Runtime, ServiceProfile, StartUp, WarmUp};
+pub(crate) use steps::default_answer_size;
 pub use steps::{
     Burst, Call, Condition, Consumer, Distribution, Endpoint, Parallel, Publish, Reaction, Repeat, Respond, Step, Wait,
 };
+pub use storage::{Disk, DiskUse, Growth, WhenFull};
 pub use users::{Assignment, UserClass, UserRequest, UserTask, UserWait};
 
 /// A whole profile file.

@@ -13,16 +13,20 @@
 //! that stands for all requests it does not know (404) and, if it has metrics, one that is scraped.
 //!
 //! Invariants: every index in these tables is valid, every program ends, and nothing changes after
-//! [`Programs::compile`], so worlds and their forks share one copy. The lab's stand-in plays the same
-//! instructions for real.
+//! [`Programs::compile`], so worlds and their forks share one copy; a world in which a fault changes how clients behave
+//! has its own. The lab's stand-in plays the same instructions for real.
 
 mod compile;
+mod environment;
+
+pub use environment::{Environment, HostAndPort, Setting};
 
 use crate::chance::{Draw, LogNormal};
 use crate::ids::{EndpointIx, ServiceIx};
-use crate::profile::{Breaker, MAX_ATTRIBUTES};
+use crate::profile::{Breaker, Disk, DiskUse, Growth, MAX_ATTRIBUTES, Variable};
 use crate::profile::{Concurrency, Connections, Level, Memory, Metrics, Reaction, Runtime, UserClass};
 use crate::time::SimDuration;
+use crate::units::Bytes;
 
 /// "None" in tables of plain indices.
 pub const NONE: u32 = u32::MAX;
@@ -85,6 +89,10 @@ pub struct Service {
     pub memory: Memory,
     /// Its metrics.
     pub metrics: Option<Metrics>,
+    /// What its environment variables do, by name.
+    pub environment: Vec<(String, Variable)>,
+    /// What it keeps on disk.
+    pub disk: Option<Disk>,
     /// The endpoint that answers whatever no other does.
     pub not_found: EndpointIx,
     /// The endpoint that Prometheus scrapes.
@@ -131,6 +139,12 @@ pub struct Endpoint {
     pub guard: u32,
     /// Extra CPU time of the first requests in a process's life, as a range of [`Programs::bursts`].
     pub first: (u32, u32),
+    /// Size of its answer.
+    pub answer_size: Bytes,
+    /// What it does on disk.
+    pub disk: DiskUse,
+    /// How its cost grows with the data.
+    pub growth: Growth,
 }
 
 /// Why an endpoint exists.

@@ -28,6 +28,7 @@ mod words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check::Checker;
 pub use cluster::{Cgroup, Cluster, Node, SynRetries};
 pub use pricing::{Budget, Prices, Thinking, TokenRates};
 pub use script::{Script, ScriptStep};

@@ -24,35 +24,60 @@
 //! - What takes no simulated time happens at once, in the order in which it came about: a list of
 //!   pending work is emptied before the next event.
 //! - Plain data in vectors: a clone continues exactly as the original would.
+//!
+//! Faults of the data plane are methods of [`Traffic`], each with one that takes it back:
+//!
+//! | what | method | module |
+//! | --- | --- | --- |
+//! | `NetworkChaos`: delay, loss, bandwidth, partition | [`Traffic::impair_network`] | `network::rules`, `network::transmission` |
+//! | `NetworkPolicy` | [`Traffic::set_policies`] | `policy` |
+//! | `HTTPChaos`: abort, delay | [`Traffic::impair_http`] | `http` |
+//! | `IOChaos`: latency, disk full | [`Traffic::impair_disk`] | `disk` |
+//! | `StressChaos` | [`Traffic::stress`], [`Traffic::stress_memory`] | `stress`, `memory` |
+//! | leak, slow program, data that grows | [`Traffic::set_leak`], [`Traffic::set_defect`], [`Traffic::age`] | `wear` |
+//! | retries and timeouts of a caller | [`Traffic::set_client_policy`] | `client_policy` |
+//! | wrong environment | [`Traffic::start_with_environment`] | `environment` |
 
 mod backends;
 mod breaker;
 mod broker;
 mod calls;
+mod client_policy;
 mod connection;
 mod container;
+mod disk;
+mod environment;
 mod handler;
+mod http;
 mod job;
 mod memory;
 mod metrics;
 mod network;
+mod policy;
 mod process;
 mod runtime;
 mod statistics;
 mod stress;
 mod users;
+mod wear;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use backends::Backend;
 pub use breaker::{Admission, Breaker};
-pub use container::{ContainerStats, NetworkImpairment, Phase, ProcessSpec};
+pub use client_policy::ClientPolicy;
+pub use container::{ContainerStats, Phase, ProcessSpec};
+pub use disk::DiskFault;
+pub use http::{HttpAction, HttpFault, HttpFaultIx, HttpTarget};
 pub use memory::MemoryStressIx;
 pub use metrics::SeriesView;
+pub use network::{Bandwidth, Direction, Netem, NetworkEffect, NetworkFault, NetworkFaultIx};
+pub use policy::PolicyMatrix;
 pub use statistics::{Latency, RequestStatistics, ServiceStatistics, Statistics};
 pub use stress::StressIx;
 pub use users::WorkloadIx;
+pub use wear::{Defect, Leak};
 
 use crate::chance::Key;
 use crate::cpu::{Kernel, NodeCpu};
@@ -92,6 +117,14 @@ pub enum Event {
 pub enum JobEvent {
     /// Its next SYN is due, or connecting has taken too long.
     Connect,
+    /// The answer to its SYN is there.
+    Connected,
+    /// More of its message goes out, for the first time or again.
+    Transmit,
+    /// The proxy of an HTTP fault lets it go on.
+    Released,
+    /// It looks again whether its disk has space.
+    Disk,
     /// The request reaches the server.
     Arrive,
     /// A wait or a back-off is over.
@@ -113,6 +146,10 @@ pub enum ProcessEvent {
     Background,
     /// It exits after a SIGTERM.
     Exit,
+    /// It exits with this code.
+    Fail(u8),
+    /// It may have leaked too much.
+    Leak,
 }
 
 /// What the rest of the world must know.
@@ -235,6 +272,8 @@ pub struct TrafficConfig {
     pub nodes: Vec<NodeSpec>,
     /// By `ServiceIx`: the Kubernetes Service with its address; none where the manifests have none.
     pub kube_services: Vec<Option<KubeServiceIx>>,
+    /// By `ServiceIx`: the names under which the DNS knows that Kubernetes Service.
+    pub hosts: Vec<Vec<String>>,
     /// The node whose kube-proxy the users' connections go through.
     pub load_node: NodeIx,
     /// Of the run.
@@ -293,6 +332,7 @@ enum Work {
 pub struct Traffic {
     programs: Arc<Programs>,
     kube_services: Arc<[Option<KubeServiceIx>]>,
+    hosts: Arc<[Vec<String>]>,
     load_node: NodeIx,
     keys: Keys,
     now: SimTime,
@@ -301,6 +341,10 @@ pub struct Traffic {
     containers: Vec<Container>,
     addresses: Vec<Address>,
     network: network::Network,
+    http: http::HttpFaults,
+    policies: policy::Policies,
+    /// By service: what is wrong with its program.
+    defects: Vec<Defect>,
     /// Of what the users ask for, who are one client.
     user_refusals: network::RefusalAllowance,
     /// By service: how many containers were started, which numbers them for chance.
@@ -336,6 +380,7 @@ impl Traffic {
         let services = programs.services.len();
         let mut traffic = Self {
             kube_services: config.kube_services.clone().into(),
+            hosts: config.hosts.clone().into(),
             load_node: config.load_node,
             keys: Keys::new(root),
             now: SimTime::ZERO,
@@ -344,6 +389,9 @@ impl Traffic {
             containers: Vec::new(),
             addresses: Vec::new(),
             network: network::Network::default(),
+            http: http::HttpFaults::default(),
+            policies: policy::Policies::default(),
+            defects: vec![Defect::default(); services],
             user_refusals: network::RefusalAllowance::default(),
             started: vec![0; services + 1],
             jobs: Jobs::default(),
@@ -401,6 +449,10 @@ impl Traffic {
     fn job_event<E: Host>(&mut self, queue: &mut Queue<E>, what: JobEvent, ix: u32) {
         match what {
             JobEvent::Connect => self.connect_again(queue, ix),
+            JobEvent::Connected => self.connected(queue, ix),
+            JobEvent::Transmit => self.transmit(queue, ix),
+            JobEvent::Released => self.released(queue, ix),
+            JobEvent::Disk => self.try_disk_again(queue, ix),
             JobEvent::Arrive => self.arrive(queue, ix),
             JobEvent::Wake => self.step(queue, ix),
             JobEvent::Answer => self.answer(queue, ix),

@@ -17,6 +17,7 @@
 mod faults;
 mod machines;
 mod monitoring;
+mod nodes;
 mod ports;
 mod truth;
 
@@ -141,6 +142,7 @@ impl Twin {
         let config = TrafficConfig {
             nodes: nodes.iter().map(|node| traffic_node(node, scenario)).collect(),
             kube_services: app.addresses.iter().map(|address| address.kube_service).collect(),
+            hosts: app.addresses.iter().map(|address| app.host_names(address)).collect(),
             // The load generator runs beside the pods of the first node.
             load_node: NodeIx(0),
             seed,
@@ -200,6 +202,11 @@ impl Twin {
     /// Everything that Prometheus has scraped.
     pub fn store(&self) -> &Store {
         self.parts.monitoring.store()
+    }
+
+    /// What is played.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
     }
 
     /// The application that runs.
@@ -284,10 +291,8 @@ fn apply_premise(deployment: &mut manifest::Deployment, premise: &Premise) {
     if let Some(strategy) = premise.strategy {
         deployment.strategy = strategy.strategy();
     }
-    let name = deployment.meta.name.clone();
-    let containers = &mut deployment.template.containers;
-    let main = containers.iter().position(|c| c.name == name).unwrap_or(0);
-    let Some(container) = containers.get_mut(main) else { return };
+    let main = deployment.main_container();
+    let Some(container) = deployment.template.containers.get_mut(main) else { return };
     if let Some(image) = &premise.image {
         container.image.clone_from(image);
     }

@@ -62,6 +62,11 @@ fn deployment(out: &mut Sheet, d: &DeploymentView) {
     out.line("Image", &d.image);
     out.line("Limits", format!("cpu {}, memory {}", or_none(d.cpu_limit), or_none(d.memory_limit)));
     out.line("Requests", format!("cpu {}, memory {}", or_none(d.cpu_request), or_none(d.memory_request)));
+    for (name, words) in [("Command", &d.command), ("Args", &d.args)] {
+        if !words.is_empty() {
+            out.line(name, words.join(" "));
+        }
+    }
     for probe in &d.probes {
         out.line("Probe", probe);
     }

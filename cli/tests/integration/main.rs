@@ -4,6 +4,7 @@
 
 mod check;
 mod compare;
+mod faults;
 mod load;
 mod messages;
 mod record;

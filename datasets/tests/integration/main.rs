@@ -1,3 +1,4 @@
 //! One integration binary; one file per part of the data.
 mod scripts;
+mod signatures;
 mod sock_shop;

@@ -66,7 +66,7 @@ fn played(loaded: &Loaded, policy: &mut dyn Policy<AutonomicAgent>, seed: u64) -
 }
 
 /// The twin's futures are always ready.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("the twin never waits"),

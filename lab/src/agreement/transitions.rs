@@ -6,6 +6,10 @@ use std::fmt;
 use super::{Moment, RESOLUTION};
 use crate::trace::Line;
 
+/// Events in which a kubelet complains about the machine of the lab, and not about what is played: control groups of version
+/// 1 in which it may not write all, paths of sockets, and volumes that it forgets before it has unmounted them.
+const OF_THE_LAB: [&str; 4] = ["CgroupV1", "FailedNodeAllocatableEnforcement", "ContainerGCFailed", "FailedMount"];
+
 /// Something that happened, for the `nth` time in its run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Transition {
@@ -131,6 +135,7 @@ impl Run {
                 }
             }
             Line::Gone { at, object } => self.add(*at, format!("{} gone", of_any_pod(object)), String::new()),
+            Line::Event { reason, .. } if OF_THE_LAB.contains(&reason.as_str()) => {}
             Line::Event { at, about, reason, message, .. } => {
                 self.add(*at, format!("event {reason} of {}", of_any_pod(about)), of_any_node(&of_any_pod(message)));
             }

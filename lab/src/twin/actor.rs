@@ -217,6 +217,10 @@ impl ContainerRuntime<Happening> for Actors {
         self.act(now, container, Act::Exit(137));
     }
 
+    fn lose(&mut self, now: SimTime, _: &mut Queue<Happening>, container: ContainerIx) {
+        self.act(now, container, Act::Exit(137));
+    }
+
     fn remove_address(&mut self, _: SimTime, _: &mut Queue<Happening>, _: ContainerIx) {}
 
     fn set_backends(&mut self, _: SimTime, _: &mut Queue<Happening>, _: NodeIx, _: KubeServiceIx, _: &[Backend]) {}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use sim::diagnostic::{Diagnostic, Diagnostics, Source};
+use sim::ids::ServiceIx;
 use sim::input::Located;
 use sim::profile::Profile;
 use sim::program::Programs;
@@ -112,7 +113,7 @@ fn probe() -> Result<(), Failure> {
 
 /// Plays the service that the environment names, until the end of the process.
 fn play() -> Result<(), Failure> {
-    let config = Config::from_environment()?;
+    let mut config = Config::from_environment()?;
     let profile = load(&config.profile)?;
     let name = match identify(&profile.value, &config)? {
         Identity::Service(name) => name,
@@ -123,6 +124,7 @@ fn play() -> Result<(), Failure> {
     // It is large, and counts in the memory that the service is to occupy.
     drop(profile);
     let service = programs.service(&name).expect("an identity is one of the profile's services");
+    configure(&mut config, &programs, service)?;
     let settings = programs.services[service.index()].runtime.clone();
     let costs = Arc::new(Costs::new(&settings, Burner::calibrated(config.absorbs), config.speed));
     let runtime = concurrency::runtime(&settings, &costs).map_err(|source| system("cannot start threads", source))?;
@@ -130,6 +132,31 @@ fn play() -> Result<(), Failure> {
         let process = Arc::new(Process::new(config, programs, service, Stage::new(&settings), costs));
         serve(process).await
     })
+}
+
+/// Does what the profile says about the container's environment variables.
+fn configure(config: &mut Config, programs: &Programs, service: ServiceIx) -> Result<(), Failure> {
+    let variables: Vec<(String, String)> = std::env::vars().collect();
+    let settings: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
+    let made = programs.environment(service, &settings);
+    if let Some(code) = made.exits {
+        say("its environment is wrong: it exits");
+        life::exit(i32::from(code));
+    }
+    if made.never_listens || made.listens_on == Some(None) {
+        say("its environment is wrong: it never listens");
+        life::idle().map_err(|source| system("cannot wait for SIGTERM", source))?;
+        life::exit(0);
+    }
+    if let Some(Some(port)) = made.listens_on {
+        config.listen = config.listen.or_else(|| Some(([0, 0, 0, 0], port).into()));
+    }
+    for (other, address) in made.addresses {
+        let other = &programs.services[other.index()];
+        let port = address.port.unwrap_or(other.port);
+        config.hosts.entry(other.address.clone()).or_insert_with(|| format!("{}:{port}", address.host));
+    }
+    Ok(())
 }
 
 async fn serve(process: Arc<Process>) -> Result<(), Failure> {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use sim::diagnostic::Diagnostic;
 use sim::input::Located;
 use sim::profile::{
-    Background, Breaker, Burst, Call, Client, Connections, Consumer, Endpoint, Memory, Metrics, Parallel, Profile,
-    Publish, Repeat, Respond, Runtime, ServiceProfile, StartUp, Step, Wait, WarmUp,
+    Background, Breaker, Burst, Call, Client, Connections, Consumer, DiskUse, Endpoint, Growth, Memory, Metrics,
+    Parallel, Profile, Publish, Repeat, Respond, Runtime, ServiceProfile, StartUp, Step, Variable, Wait, WarmUp,
 };
 
 use crate::wire;
@@ -48,8 +48,21 @@ impl Features<'_> {
     }
 
     fn service(&mut self, field: &str, service: &ServiceProfile) {
-        let ServiceProfile { address: _, port: _, runtime, memory, clients, endpoints, not_found, consumes, metrics } =
-            service;
+        // What a service keeps on disk shows only when a fault of the disk hits it, which nothing here can be given.
+        let ServiceProfile {
+            address: _,
+            port: _,
+            runtime,
+            memory,
+            environment,
+            disk: _,
+            clients,
+            endpoints,
+            not_found,
+            consumes,
+            metrics,
+        } = service;
+        environment.values().for_each(played_variable);
         played_runtime(runtime);
         let Memory { base: _, heap: _, heap_requests: _, per_request: _, leak_per_request: _ } = memory;
         clients.values().for_each(played_client);
@@ -72,7 +85,18 @@ impl Features<'_> {
     }
 
     fn endpoint(&mut self, field: &str, endpoint: &Endpoint) {
-        let Endpoint { request, route: _, status, breaker, first: _, program } = endpoint;
+        // Size, disk and growth show only in faults of the network, of the disk and of age, which nothing here can be given.
+        let Endpoint {
+            request,
+            route: _,
+            status,
+            breaker,
+            first: _,
+            answer_size: _,
+            disk: DiskUse { reads: _, writes: _, journals: _ },
+            growth: Growth { adds: _, scans: _ },
+            program,
+        } = endpoint;
         breaker.iter().for_each(played_breaker);
         played_steps(program);
         let (method, path) = wire::method_and_path(request);
@@ -90,6 +114,17 @@ impl Features<'_> {
 
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Its own variables are set as the container's are ([`Programs::environment`](sim::program::Programs::environment)).
+fn played_variable(variable: &Variable) {
+    match variable {
+        Variable::AddressOf(_)
+        | Variable::Port
+        | Variable::Required(_)
+        | Variable::OneOf { values: _, exits: _ }
+        | Variable::JavaOptions => {}
+    }
 }
 
 fn played_runtime(runtime: &Runtime) {

@@ -42,6 +42,7 @@ type Counts = BTreeMap<String, (u64, u64)>;
 /// Plays a load in the twin.
 fn twin(programs: &Arc<Programs>, load: &Workload, seed: u64, until: SimTime) -> Statistics {
     let config = TrafficConfig {
+        hosts: Vec::new(),
         nodes: vec![NodeSpec { cores: 64, ..NodeSpec::default() }],
         kube_services: vec![Some(KubeServiceIx(0))],
         load_node: NodeIx(0),

@@ -239,11 +239,16 @@ impl Cluster {
         for &set in &family.old {
             scaled |= self.scale_replica_set(set, 0, host);
         }
-        if scaled || family.old.iter().any(|set| !self.replica_sets[set].pods.is_empty()) {
+        if scaled || family.old.iter().any(|set| self.has_unfinished(*set)) {
             return;
         }
         let new = self.ensure_new_replica_set(ix, &mut family, host);
         self.scale_replica_set(new, self.deployments[&ix].spec.replicas, host);
+    }
+
+    /// Whether pods of a `ReplicaSet` are left that have not ended for good (`oldPodsRunning`).
+    fn has_unfinished(&self, set: ReplicaSetIx) -> bool {
+        self.replica_sets[&set].pods.iter().any(|pod| !self.pods[pod].is_over())
     }
 
     /// Sets the size of a `ReplicaSet` and says so. Returns whether it changed.

@@ -170,7 +170,7 @@ fn set_backends(node: NodeIx, service: KubeServiceIx, routes: &[Route], host: &m
 }
 
 /// The number behind a `targetPort`.
-fn target_port(port: &PortRef, pod: &Pod) -> Option<u16> {
+pub(super) fn target_port(port: &PortRef, pod: &Pod) -> Option<u16> {
     match port {
         PortRef::Number(number) => Some(*number),
         PortRef::Name(name) => {

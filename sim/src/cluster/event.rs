@@ -33,6 +33,22 @@ pub enum Event {
     SampleUsage(ContainerIx),
     /// metrics-server asks all kubelets.
     ScrapeUsage,
+    /// A kubelet renews the Lease of its node.
+    RenewLease(NodeIx),
+    /// A kubelet looks at its node, and writes what is new.
+    ReportNode(NodeIx),
+    /// A kubelet that starts, or finds its container runtime again, takes its next step.
+    KubeletGoesOn(NodeIx),
+    /// A kubelet looks whether its node is short of memory or disk.
+    LookForPressure(NodeIx),
+    /// The node lifecycle controller looks whether the nodes are heard of.
+    MonitorNodes,
+    /// The node lifecycle controller writes that a pod is not ready, since its node is not.
+    MarkNotReady(PodIx),
+    /// The node lifecycle controller taints nodes from which pods are to go.
+    TaintNodes,
+    /// A pod is evicted for a taint of its node.
+    EvictTainted(PodIx),
     /// An autoscaler looks at its metrics.
     Autoscale(AutoscalerIx),
 }
@@ -48,6 +64,8 @@ pub enum Work {
     ReplicaSet(ReplicaSetIx),
     /// The `EndpointSlice` controller, for the Service with this number.
     Endpoints(u32),
+    /// The controllers that watch a node: its taints, and the eviction for them.
+    Node(NodeIx),
     /// The scheduler.
     Scheduler,
 }

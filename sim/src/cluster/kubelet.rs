@@ -16,6 +16,7 @@
 mod back_off;
 mod containers;
 mod images;
+mod pressure;
 mod probes;
 mod process;
 mod status;
@@ -34,6 +35,7 @@ use super::{Cluster, Event};
 
 use back_off::BackOff;
 pub(super) use images::Puller;
+pub(super) use pressure::Pressure;
 pub use probes::ProbeKind;
 pub(super) use probes::ProbesInFlight;
 use process::Process;
@@ -75,6 +77,8 @@ pub(super) struct PodWorker {
     resync: SimTime,
     /// How many syncs there were.
     syncs: u64,
+    /// Whether the kubelet has seen the pod since it started.
+    is_admitted: bool,
 }
 
 /// How far a pod has come. It never goes back.
@@ -126,6 +130,39 @@ impl PodWorker {
             has_changed: false,
             resync: SimTime::NEVER,
             syncs: 0,
+            is_admitted: false,
+        }
+    }
+
+    /// What goes on ends undone: its kubelet died, or stands still.
+    pub(super) fn halt(&mut self) {
+        self.steps.clear();
+        self.current = None;
+        self.step += 1;
+        self.failed = false;
+        self.has_news = false;
+        self.relist = None;
+        self.synced = None;
+        self.waits_since = None;
+        self.has_changed = false;
+        self.resync = SimTime::NEVER;
+    }
+
+    /// What a kubelet had in its memory is gone with it.
+    pub(super) fn forget(&mut self) {
+        self.is_admitted = false;
+        for container in &mut self.containers {
+            container.forget();
+        }
+    }
+
+    /// The machine is gone, and with it processes, sandbox and address.
+    pub(super) fn lose(&mut self, now: SimTime) {
+        for container in &mut self.containers {
+            container.lose(now);
+        }
+        if self.stage == Stage::Up {
+            self.stage = Stage::Bare;
         }
     }
 
@@ -173,8 +210,9 @@ impl Cluster {
             worker.has_news = true;
             return;
         }
+        let is_to_end = pod.deleted.is_some() || pod.failed.is_some();
         if worker.current.is_some() {
-            if pod.deleted.is_none() {
+            if !is_to_end {
                 worker.has_news = true;
                 return;
             }
@@ -185,14 +223,14 @@ impl Cluster {
             return self.await_relist(ix, host);
         }
         let waited_since = worker.waits_since.take();
-        match pod.deleted {
-            None => self.begin_sync(ix, host),
+        if !is_to_end {
+            self.begin_sync(ix, host);
+        } else if waited_since.zip(pod.deleted).is_some_and(|(since, deleted)| since < deleted) {
             // What it waited to do is cancelled, and counts as a sync all the same.
-            Some(deleted) if waited_since.is_some_and(|since| since < deleted) => {
-                worker.cancel(host.now());
-                self.await_relist(ix, host);
-            }
-            Some(_) => self.terminate_pod(ix, host),
+            worker.cancel(host.now());
+            self.await_relist(ix, host);
+        } else {
+            self.terminate_pod(ix, host);
         }
     }
 
@@ -239,8 +277,19 @@ impl Cluster {
     }
 
     fn begin_sync(&mut self, ix: PodIx, host: &mut dyn Host) {
-        self.admit(ix, host);
+        let is_new = self.pods.get(&ix).is_some_and(|pod| pod.started.is_none());
+        let is_first = self.admit(ix, host);
+        if is_new && !self.admits(ix, host) {
+            return;
+        }
         self.show_status(ix, host);
+        if is_first {
+            // Only now: what runs when a kubelet starts counts as ready until its probes say otherwise (`SyncPod`).
+            self.add_probes(ix, host);
+            if self.pods.get(&ix).is_some_and(|pod| pod.kubelet.is_anything_running()) {
+                self.relist(ix, host);
+            }
+        }
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
         };
@@ -253,14 +302,24 @@ impl Cluster {
         self.next_step(ix, host);
     }
 
-    /// The kubelet's first look at a pod.
-    fn admit(&mut self, ix: PodIx, host: &mut dyn Host) {
+    /// Returns whether this is the kubelet's first look at the pod.
+    fn admit(&mut self, ix: PodIx, host: &mut dyn Host) -> bool {
         let Some(pod) = self.pods.get_mut(&ix) else {
+            return false;
+        };
+        pod.started.get_or_insert(host.now());
+        !std::mem::replace(&mut pod.kubelet.is_admitted, true)
+    }
+
+    /// The kubelet sees to a pod again, which it did not for a while.
+    pub(super) fn resume_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
+        let Some(pod) = self.pods.get(&ix) else {
             return;
         };
-        if pod.started.is_none() {
-            pod.started = Some(host.now());
-            self.add_probes(ix, host);
+        match pod.kubelet.stage {
+            Stage::Bare | Stage::Up => self.wake(ix, host),
+            Stage::Ending => self.go_on_terminating(ix, host),
+            Stage::Stopped => host.schedule(host.now() + RELIST, Event::TornDown(ix)),
         }
     }
 
@@ -276,7 +335,7 @@ impl Cluster {
             let step = worker.step;
             let takes_time = match worker.current {
                 None => return self.end_sync(ix, host),
-                Some(Step::Sandbox) => do_chore(Chore::StartSandbox, ix, step, host),
+                Some(Step::Sandbox) => self.begin_sandbox(ix, step, host),
                 Some(Step::Create(_)) => do_chore(Chore::CreateContainer, ix, step, host),
                 Some(Step::Start(_)) => do_chore(Chore::StartContainer, ix, step, host),
                 Some(Step::Kill(index, reason)) => self.begin_kill(ix, index, reason, host),
@@ -303,6 +362,15 @@ impl Cluster {
             _ => return,
         }
         self.next_step(ix, host);
+    }
+
+    /// A pod that had a sandbox has lost it with its machine.
+    fn begin_sandbox(&mut self, ix: PodIx, step: u32, host: &mut dyn Host) -> bool {
+        if self.pods[&ix].address.is_some() {
+            let message = "Pod sandbox changed, it will be killed and re-created.".to_owned();
+            self.record_pod(host, ix, Severity::Normal, "SandboxChanged", message);
+        }
+        do_chore(Chore::StartSandbox, ix, step, host)
     }
 
     fn sandbox_ready(&mut self, ix: PodIx, host: &mut dyn Host) {

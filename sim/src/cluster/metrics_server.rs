@@ -112,6 +112,11 @@ impl Cluster {
         let Some(&(ix, index)) = self.containers.get(&process) else { return };
         let Some(pod) = self.pods.get(&ix) else { return };
         let Some(started) = pod.kubelet.containers[index].running_since() else { return };
+        if !pod.node().is_some_and(|node| self.kubelet_runs(node)) {
+            // A kubelet that starts again begins to read anew; what is asked of it meanwhile gets no answer.
+            host.schedule(now + HOUSEKEEPING, Event::SampleUsage(process));
+            return;
+        }
         let usage = host.usage(process);
         let reading = Reading { at: now, process, started, cpu: usage.cpu, memory: usage.working_set };
         let before = self.metrics.readings.insert((ix, index), reading);

@@ -9,11 +9,18 @@ const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// `pod-template-hash` of a template: FNV-1a of its content in 32 bits, whose decimal digits are
 /// written in the alphabet (`SafeEncodeString`). The hash itself is not the one of Kubernetes, which
-/// hashes a dump of Go structures.
+/// hashes a dump of Go structures. A field that is left out counts nothing, so that a field which is read from now on
+/// changes no name.
 pub(super) fn template_hash(template: &PodTemplate) -> String {
-    let digest = format!("{template:?}")
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let PodTemplate { labels, annotations, containers, node_selector, termination_grace, tolerations } = template;
+    let mut content = format!(
+        "PodTemplate {{ labels: {labels:?}, annotations: {annotations:?}, containers: {containers:?}, node_selector: \
+         {node_selector:?}, termination_grace: {termination_grace:?} }}"
+    );
+    if !tolerations.is_empty() {
+        content += &format!("{tolerations:?}");
+    }
+    let digest = content.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     digest.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()
 }
 

@@ -88,13 +88,6 @@ impl Deployment {
         self.spec.replicas.saturating_add(self.fenceposts().0)
     }
 
-    /// The container that `image` and `resources` of the component mean: the one that is called as the
-    /// Deployment, or else the first.
-    pub(super) fn main_container(&self) -> usize {
-        let containers = &self.spec.template.containers;
-        containers.iter().position(|c| c.name == self.name()).unwrap_or(0)
-    }
-
     pub(super) fn subject(&self) -> Subject {
         Subject { object: format!("deployment/{}", self.name()), component: Some(self.name().to_owned()) }
     }
@@ -124,6 +117,19 @@ pub(super) struct ReplicaSet {
     pub(super) status: ReplicaSetStatus,
     /// The creation of pods that goes on.
     pub(super) growth: Option<Growth>,
+    /// Why pods could not be created.
+    pub(super) failure: Option<Failure>,
+}
+
+/// Creations that were refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// What the API server said the first time.
+    pub(super) message: String,
+    /// How many syncs failed in a row.
+    pub(super) count: u32,
+    /// When it is tried again.
+    pub(super) retry: SimTime,
 }
 
 /// Pods are created one, two, four and so on at a time, as long as all goes well (`slowStartBatch`).
@@ -141,6 +147,8 @@ pub(super) struct ReplicaSetStatus {
     pub(super) replicas: u32,
     pub(super) ready: u32,
     pub(super) available: u32,
+    /// Its condition `ReplicaFailure`.
+    pub(super) fails: bool,
 }
 
 impl ReplicaSet {
@@ -188,13 +196,27 @@ pub(super) struct Pod {
     pub(super) phase: Phase,
     /// Whether its sandbox is up, as last written (`PodReadyToStartContainers`).
     pub(super) has_sandbox: bool,
+    /// Its condition `Ready`: all containers are, as its kubelet last wrote, and its node was not given up since.
     pub(super) ready: bool,
     /// When `ready` last changed.
     pub(super) ready_since: SimTime,
     /// Why the scheduler could not place it.
     pub(super) unschedulable: Option<String>,
+    /// When it is evicted for a taint of its node, unless the taint goes.
+    pub(super) eviction: Option<SimTime>,
+    /// Why it is ended from outside: the reason of its condition `DisruptionTarget`.
+    pub(super) disruption: Option<&'static str>,
+    /// Why its kubelet has ended it for good, or will have when its containers are over.
+    pub(super) failed: Option<Failed>,
     /// What the kubelet knows and does, and what it shows of the containers.
     pub(super) kubelet: kubelet::PodWorker,
+}
+
+/// `status.reason` and `status.message` of a pod that its kubelet has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
 }
 
 /// An IP address in a node's range of pod addresses.
@@ -224,9 +246,14 @@ impl Pod {
         Subject { object: format!("pod/{}", self.name), component: Some(self.component.clone()) }
     }
 
-    /// Whether it counts towards its `ReplicaSet`'s replicas.
+    /// Whether it counts towards its `ReplicaSet`'s replicas (`IsPodActive`).
     pub(super) fn is_active(&self) -> bool {
-        self.deleted.is_none()
+        self.deleted.is_none() && !self.is_over()
+    }
+
+    /// Whether it has ended for good: it takes nothing of its node any more.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Succeeded | Phase::Failed)
     }
 
     /// Whether it has been ready long enough.

@@ -18,7 +18,7 @@ pub(super) fn pod_status(pod: &Pod) -> &'static str {
         Phase::Pending => "Pending",
         Phase::Running => "Running",
         Phase::Succeeded => "Completed",
-        Phase::Failed => "Error",
+        Phase::Failed => pod.failed.as_ref().map_or("Error", |failed| failed.reason),
     };
     let mut is_running = false;
     for container in pod.kubelet.containers.iter().rev() {

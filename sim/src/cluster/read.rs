@@ -15,7 +15,7 @@ use crate::units::{Bytes, Millicores};
 
 use super::Cluster;
 use super::kubelet::ContainerState;
-use super::node::Node;
+use super::node::{Node, NodeCondition, Truth};
 use super::objects::{Pod, Requests, Service};
 
 pub use inventory::{ComponentState, RunningContainer};
@@ -46,12 +46,16 @@ impl Cluster {
         let leads_here = |s: &&Service| {
             s.spec.meta.namespace == *namespace && !s.spec.selector.is_empty() && is_subset(&s.spec.selector, labels)
         };
+        // One of its name that leads elsewhere, or nowhere, is what one looks at next.
+        let by_name = || {
+            self.services.iter().find(|s| s.spec.meta.namespace == *namespace && s.spec.meta.name == component)
+        };
         Ok(Description {
             deployment: deployment_view(deployment),
             replica_sets,
             containers: pods.iter().map(|pod| container_views(pod)).collect(),
             pods: pods.iter().map(|pod| self.pod_view(pod, now)).collect(),
-            service: self.services.iter().find(leads_here).map(service_view),
+            service: self.services.iter().find(leads_here).or_else(|| by_name()).map(service_view),
             autoscaler: self.autoscalers.values().find(|a| a.spec.target.name == component).map(autoscaler_view),
             events: self.list_events(now, Some(component)),
         })
@@ -153,7 +157,9 @@ impl Cluster {
             let used = used.get(&NodeIx(index as u32));
             NodeView {
                 name: node.spec.name.clone(),
-                ready: true,
+                ready: node.conditions.is_ready(),
+                unschedulable: node.unschedulable,
+                pressure: pressure_of(node),
                 allocatable_cpu: node.spec.allocatable_cpu,
                 allocatable_memory: node.spec.allocatable_memory,
                 requested_cpu: requested.cpu,
@@ -174,6 +180,12 @@ impl Cluster {
     pub(super) fn named_pod(&self, name: &str) -> Result<PodIx, Rejected> {
         self.find_pod(name).ok_or_else(|| Rejected(format!("pods \"{name}\" not found")))
     }
+}
+
+/// The conditions of a node that hold and should not.
+fn pressure_of(node: &Node) -> Vec<String> {
+    let holds = |kind: &&NodeCondition| **kind != NodeCondition::Ready && node.conditions.get(**kind) == Truth::True;
+    NodeCondition::ALL.iter().filter(holds).map(|kind| kind.name().to_owned()).collect()
 }
 
 /// The sum of quantities; none if no container has one.

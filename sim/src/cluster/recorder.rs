@@ -40,6 +40,8 @@ pub(super) enum Source {
     Scheduler,
     Kubelet,
     Autoscaler,
+    NodeController,
+    TaintEviction,
 }
 
 /// What an event is about.
@@ -60,6 +62,8 @@ impl Source {
             Self::Scheduler => "default-scheduler",
             Self::Kubelet => "kubelet",
             Self::Autoscaler => "horizontal-pod-autoscaler",
+            Self::NodeController => "node-controller",
+            Self::TaintEviction => "taint-eviction-controller",
         }
     }
 }

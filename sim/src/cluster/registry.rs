@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::ServiceIx;
-use crate::manifest::image_tag;
+use crate::manifest::{Container, image_tag};
 use crate::profile::Profile;
 use crate::time::SimDuration;
 use crate::units::Bytes;
@@ -37,6 +37,33 @@ pub(crate) enum Missing {
     Malformed,
 }
 
+/// The image of a neighbour that burns CPU: the program `stress`, which spins in as many processes as `--cpu` says. It is
+/// the same on a real cluster.
+const STRESS: &str = "polinux/stress";
+/// Its compressed size.
+const STRESS_SIZE: Bytes = Bytes(4_000_000);
+
+/// How many processes a container spins in; none where its image is another one.
+///
+/// # Errors
+/// It is told to do something else, which the twin cannot play.
+pub(crate) fn stress_workers(container: &Container) -> Result<u32, String> {
+    if split(&container.image).0 != STRESS {
+        return Ok(0);
+    }
+    let mut words = container.command.iter().chain(&container.args).map(String::as_str).filter(|w| *w != "stress");
+    let mut workers = 0;
+    while let Some(word) = words.next() {
+        let (option, value) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
+        let value = value.or_else(|| words.next()).and_then(|value| value.parse().ok());
+        match (option, value) {
+            ("--cpu" | "-c", Some(value)) => workers = value,
+            _ => return Err(format!("of the program in {STRESS} the twin knows `--cpu N` only, and not `{word}`")),
+        }
+    }
+    Ok(workers)
+}
+
 /// What the registry holds.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
@@ -62,6 +89,7 @@ impl Registry {
             let programs = image.runs.iter().filter_map(program).collect();
             registry.add(&image.image, &image.tags, Image { programs, size: image.size });
         }
+        registry.add(STRESS, &[], Image { programs: Vec::new(), size: STRESS_SIZE });
         registry
     }
 

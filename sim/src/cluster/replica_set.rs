@@ -11,7 +11,7 @@ use crate::time::{SimDuration, SimTime};
 
 use super::kubelet::PodWorker;
 use super::names;
-use super::objects::{Growth, Phase, Pod, ReplicaSet, ReplicaSetStatus};
+use super::objects::{Failure, Growth, Phase, Pod, ReplicaSet, ReplicaSetStatus};
 use super::recorder::{Severity, Source};
 use super::runtime::Host;
 use super::{Cluster, Event, Work};
@@ -20,6 +20,13 @@ use super::{Cluster, Event, Work};
 const CLIENT_BURST: u64 = 30;
 /// Time per request after that (`--kube-api-qps` 20). It is what makes an absurd size grow slowly.
 const CLIENT_INTERVAL: SimDuration = SimDuration::from_millis(50);
+
+/// Before a sync that failed is tried again; doubled each time, up to [`LAST_RETRY`].
+const FIRST_RETRY: SimDuration = SimDuration::from_millis(5);
+/// See [`FIRST_RETRY`].
+const LAST_RETRY: SimDuration = SimDuration::from_secs(1000);
+/// So often it can be doubled before that.
+const MOST_DOUBLINGS: u32 = 18;
 
 /// The controller manager's budget of requests: a token bucket, kept as the time at which the request
 /// after the last one would be due without any burst.
@@ -53,18 +60,42 @@ impl Cluster {
         let begun = || self.count_pods(set.deployment, &active, host.now());
         let Growth { batch, status } = growth.unwrap_or_else(|| Growth { batch: 1, status: begun() });
         let missing = wanted.saturating_sub(active.len());
+        let mut refusal = None;
         if missing > 0 {
-            self.create_pods(ix, missing.min(batch), host);
+            refusal = self.create_pods(ix, missing.min(batch), host);
         } else if active.len() > wanted {
             self.sort_for_deletion(&mut active, host.now());
             self.delete_surplus(ix, &active[..active.len() - wanted], host);
         }
-        let growth = (missing > batch).then_some(Growth { batch: batch * 2, status });
+        let growth = (missing > batch && refusal.is_none()).then_some(Growth { batch: batch * 2, status });
         if let Some(set) = self.replica_sets.get_mut(&ix) {
             set.growth = growth;
         }
         if growth.is_none() {
-            self.write_status(ix, status, host);
+            let fails = refusal.is_some();
+            self.note_refusal(ix, refusal, host);
+            self.write_status(ix, ReplicaSetStatus { fails, ..status }, host);
+        }
+    }
+
+    /// A sync that failed is tried again, after a time that doubles (`DefaultTypedControllerRateLimiter`).
+    fn note_refusal(&mut self, ix: ReplicaSetIx, refusal: Option<String>, host: &mut dyn Host) {
+        let now = host.now();
+        let Some(set) = self.replica_sets.get_mut(&ix) else {
+            return;
+        };
+        let Some(message) = refusal else {
+            set.failure = None;
+            return;
+        };
+        let failure = set.failure.get_or_insert(Failure { message, count: 0, retry: SimTime::ZERO });
+        let wait = FIRST_RETRY * (1 << failure.count.min(MOST_DOUBLINGS));
+        failure.count += 1;
+        let retry = now + wait.min(LAST_RETRY);
+        // One that is to come anyway comes first.
+        if failure.retry <= now || retry < failure.retry {
+            failure.retry = retry;
+            host.schedule(retry, Event::Sync(Work::ReplicaSet(ix)));
         }
     }
 
@@ -91,21 +122,24 @@ impl Cluster {
         }
     }
 
-    /// Creates a batch of pods, all at the same time.
-    fn create_pods(&mut self, ix: ReplicaSetIx, count: usize, host: &mut dyn Host) {
+    /// Creates a batch of pods, all at the same time. Returns why the last of them was refused, if one was.
+    fn create_pods(&mut self, ix: ReplicaSetIx, count: usize, host: &mut dyn Host) -> Option<String> {
         self.request(Work::ReplicaSet(ix), host);
+        let mut refusal = None;
         for _ in 0..count {
             if let Err(at) = self.creation_rate.take(host.now()) {
                 host.schedule(at, Event::Sync(Work::ReplicaSet(ix)));
-                return;
+                return refusal;
             }
-            self.create_pod(ix, host);
+            refusal = self.create_pod(ix, host).err().or(refusal);
         }
+        refusal
     }
 
-    fn create_pod(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) {
+    /// Creates a pod, unless admission refuses it.
+    fn create_pod(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) -> Result<(), String> {
         let Some(set) = self.replica_sets.get_mut(&ix) else {
-            return;
+            return Ok(());
         };
         let (name, ordinal) = loop {
             let ordinal = set.pods_created;
@@ -117,10 +151,21 @@ impl Cluster {
                 break (name, ordinal);
             }
         };
+        let namespace = self.deployments[&set.deployment].spec.meta.namespace.clone();
+        let (about, template) = (set.subject(), Arc::clone(&set.template));
+        if let Some(why) = self.quota_refusal(&namespace, &template, host.now()) {
+            let refusal = format!("pods \"{name}\" is forbidden: {why}");
+            let message = format!("Error creating: {refusal}");
+            self.record(host, Source::ReplicaSetController, &about, Severity::Warning, "FailedCreate", message);
+            return Err(refusal);
+        }
+        let Some(set) = self.replica_sets.get_mut(&ix) else {
+            return Ok(());
+        };
         let mut labels = set.template.labels.clone();
         labels.insert("pod-template-hash".to_owned(), set.hash.clone());
         let pod = Pod {
-            namespace: self.deployments[&set.deployment].spec.meta.namespace.clone(),
+            namespace,
             component: set.component.clone(),
             owner: ix,
             template: Arc::clone(&set.template),
@@ -139,18 +184,21 @@ impl Cluster {
             ready: false,
             ready_since: host.now(),
             unschedulable: None,
+            eviction: None,
+            disruption: None,
+            failed: None,
             kubelet: PodWorker::new(&set.template),
             name,
         };
         let index = PodIx(self.created.pods);
         self.created.pods += 1;
         set.pods.insert(index);
-        let about = set.subject();
         let message = format!("Created pod: {}", pod.name);
         self.pods.insert(index, pod);
         self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulCreate", message);
         self.touch(Work::ReplicaSet(ix), host);
         self.enqueue_for_scheduling(index, host);
+        Ok(())
     }
 
     fn delete_surplus(&mut self, ix: ReplicaSetIx, surplus: &[PodIx], host: &mut dyn Host) {

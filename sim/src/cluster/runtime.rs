@@ -27,6 +27,8 @@ pub struct ProcessSpec {
     pub memory_limit: Option<Bytes>,
     /// The process before it in the same container, whose address it takes over.
     pub replaces: Option<ContainerIx>,
+    /// In how many threads it does nothing but compute.
+    pub spins: u32,
 }
 
 /// Where kube-proxy sends a connection to.
@@ -153,6 +155,9 @@ pub trait ContainerRuntime<E> {
     /// Sends SIGKILL. [`Notice::Exited`] with code 137 follows.
     fn kill(&mut self, now: SimTime, queue: &mut Queue<E>, container: ContainerIx);
 
+    /// The machine is gone: the process ends without a word to those who talk with it, and its address with it.
+    fn lose(&mut self, now: SimTime, queue: &mut Queue<E>, container: ContainerIx);
+
     /// The pod's address goes, and with it what still travels to this container.
     fn remove_address(&mut self, now: SimTime, queue: &mut Queue<E>, container: ContainerIx);
 
@@ -185,6 +190,13 @@ pub trait ContainerRuntime<E> {
     fn takes(&mut self, chore: Chore) -> SimDuration {
         chore.usual()
     }
+
+    /// The pod of a container is in this group for network policies. Machines whose network enforces none do nothing.
+    fn set_policy_group(&mut self, _now: SimTime, _container: ContainerIx, _group: u32) {}
+
+    /// Between so many groups, which client may connect to which server from now on. Group 0 is what is no pod; with no
+    /// groups everything may.
+    fn set_policies(&mut self, _now: SimTime, _groups: u32, _allows: &dyn Fn(u32, u32) -> bool) {}
 }
 
 /// The world as the control plane sees it at one moment: the clock, the queue and the machines in
@@ -195,11 +207,14 @@ pub(crate) trait Host {
     fn start(&mut self, spec: &ProcessSpec, container: &manifest::Container) -> ContainerIx;
     fn terminate(&mut self, container: ContainerIx);
     fn kill(&mut self, container: ContainerIx);
+    fn lose(&mut self, container: ContainerIx);
     fn remove_address(&mut self, container: ContainerIx);
     fn set_backends(&mut self, node: NodeIx, service: KubeServiceIx, backends: &[Backend]);
     fn probe(&mut self, token: u32, container: ContainerIx, target: ProbeTarget<'_>, timeout: SimDuration);
     fn usage(&mut self, container: ContainerIx) -> ContainerUsage;
     fn takes(&mut self, chore: Chore) -> SimDuration;
+    fn set_policy_group(&mut self, container: ContainerIx, group: u32);
+    fn set_policies(&mut self, groups: u32, allows: &dyn Fn(u32, u32) -> bool);
 }
 
 /// The one [`Host`].
@@ -230,6 +245,10 @@ impl<E: Copy + From<Event>, R: ContainerRuntime<E>> Host for Machines<'_, E, R> 
         self.runtime.kill(self.now, self.queue, container);
     }
 
+    fn lose(&mut self, container: ContainerIx) {
+        self.runtime.lose(self.now, self.queue, container);
+    }
+
     fn remove_address(&mut self, container: ContainerIx) {
         self.runtime.remove_address(self.now, self.queue, container);
     }
@@ -248,5 +267,13 @@ impl<E: Copy + From<Event>, R: ContainerRuntime<E>> Host for Machines<'_, E, R> 
 
     fn takes(&mut self, chore: Chore) -> SimDuration {
         self.runtime.takes(chore)
+    }
+
+    fn set_policy_group(&mut self, container: ContainerIx, group: u32) {
+        self.runtime.set_policy_group(self.now, container, group);
+    }
+
+    fn set_policies(&mut self, groups: u32, allows: &dyn Fn(u32, u32) -> bool) {
+        self.runtime.set_policies(self.now, groups, allows);
     }
 }

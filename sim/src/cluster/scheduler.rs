@@ -1,7 +1,7 @@
 //! The scheduler: binds each pod to the best of the nodes on which it fits.
 //!
-//! A node fits if it has the labels of the pod's `nodeSelector` and if the requests of all its pods
-//! leave room; limits count nothing. Among those that fit the plugins of the default profile score:
+//! A node fits if it is not cordoned, if the pod tolerates its taints, if it has the labels of the pod's `nodeSelector`
+//! and if the requests of all its pods leave room; limits count nothing. Among those that fit the plugins of the default profile score:
 //! `LeastAllocated` and `BalancedAllocation`, for which a pod without requests counts as 100m and
 //! 200 MB, and `PodTopologySpread` with twice the weight.
 
@@ -13,7 +13,7 @@ use crate::manifest::is_subset;
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, Millicores};
 
-use super::node::{MAX_PODS, Node};
+use super::node::{MAX_PODS, Node, Taint};
 use super::objects::{Pod, Requests};
 use super::recorder::{Severity, Source};
 use super::runtime::Host;
@@ -171,7 +171,7 @@ impl Cluster {
 
     fn loads(&self) -> Vec<Load> {
         let mut loads = vec![Load::default(); self.nodes.len()];
-        for pod in self.pods.values() {
+        for pod in self.pods.values().filter(|pod| !pod.is_over()) {
             if let Some(node) = pod.node() {
                 loads[node.index()].add(pod);
             }
@@ -186,7 +186,7 @@ impl Cluster {
 
     /// The best node, or `place` if it fits there, or why there is none.
     fn choose_node(&self, pod: &Pod, loads: &[Load], place: Option<NodeIx>) -> Result<NodeIx, String> {
-        let mut refusals: BTreeMap<&'static str, u32> = BTreeMap::new();
+        let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
         let mut fitting = Vec::new();
         for (index, (node, load)) in self.nodes.iter().zip(loads).enumerate() {
             let reasons = unfit(pod, node, load);
@@ -225,7 +225,7 @@ impl Cluster {
         resources.zip(spread).map(|(resources, spread)| resources + 2 * spread).collect()
     }
 
-    fn refusal(&self, pod: &Pod, refusals: &BTreeMap<&'static str, u32>) -> String {
+    fn refusal(&self, pod: &Pod, refusals: &BTreeMap<String, u32>) -> String {
         let total = self.nodes.len();
         if total == 0 {
             return "no nodes available to schedule pods".to_owned();
@@ -264,6 +264,7 @@ impl Cluster {
         let message = format!("Successfully assigned {target}");
         self.record(host, Source::Scheduler, &about, Severity::Normal, "Scheduled", message);
         host.schedule(host.now() + super::WATCH_LATENCY, Event::Wake(ix));
+        self.consider_eviction(ix, host);
     }
 
     fn put_aside(&mut self, ix: PodIx, message: String, host: &mut dyn Host) {
@@ -287,28 +288,43 @@ const SELECTOR_MISMATCH: &str = "node(s) didn't match Pod's node affinity/select
 fn is_hopeless(pod: &Pod, node: &Node) -> bool {
     let (ask, spec) = (pod.requests(), &node.spec);
     let is_too_small = ask.cpu > spec.allocatable_cpu || ask.memory > spec.allocatable_memory;
-    is_too_small || node.unschedulable || !is_subset(&pod.template.node_selector, &node.labels)
+    is_too_small || is_closed(pod, node).is_some()
+}
+
+/// Why a pod must not go to a node, however empty that is: the first plugin that says so.
+fn is_closed(pod: &Pod, node: &Node) -> Option<String> {
+    if !node.unschedulable && node.taints.is_empty() && pod.template.node_selector.is_empty() {
+        return None;
+    }
+    let tolerations = pod.tolerations();
+    if node.unschedulable && !Taint::no_schedule(Taint::UNSCHEDULABLE).is_tolerated(&tolerations) {
+        return Some(CORDONED.to_owned());
+    }
+    // `FindMatchingUntoleratedTaint` of the plugin `TaintToleration`; these taints have no values.
+    if let Some(taint) = node.taints.iter().find(|taint| !taint.is_tolerated(&tolerations)) {
+        return Some(format!("node(s) had untolerated taint {{{}: }}", taint.key));
+    }
+    let fits = is_subset(&pod.template.node_selector, &node.labels);
+    (!fits).then(|| SELECTOR_MISMATCH.to_owned())
 }
 
 /// Why a pod does not fit on a node; nothing if it does.
-fn unfit(pod: &Pod, node: &Node, load: &Load) -> Vec<&'static str> {
-    if node.unschedulable {
-        return vec![CORDONED];
-    }
-    if !is_subset(&pod.template.node_selector, &node.labels) {
-        return vec![SELECTOR_MISMATCH];
+fn unfit(pod: &Pod, node: &Node, load: &Load) -> Vec<String> {
+    if let Some(reason) = is_closed(pod, node) {
+        return vec![reason];
     }
     let ask = pod.requests();
     let mut reasons = Vec::new();
+    let mut lacks = |reason: &str| reasons.push(reason.to_owned());
     if load.pods >= MAX_PODS {
-        reasons.push("Too many pods");
+        lacks("Too many pods");
     }
     // Who asks for nothing gets it, on a full node too.
     if ask.cpu.0 > 0 && load.requests.cpu + ask.cpu > node.spec.allocatable_cpu {
-        reasons.push("Insufficient cpu");
+        lacks("Insufficient cpu");
     }
     if ask.memory.0 > 0 && load.requests.memory + ask.memory > node.spec.allocatable_memory {
-        reasons.push("Insufficient memory");
+        lacks("Insufficient memory");
     }
     reasons
 }

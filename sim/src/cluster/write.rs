@@ -2,15 +2,18 @@
 
 mod command;
 mod patch;
+mod replace;
 mod validation;
 
 pub use command::RolloutProgress;
+pub use replace::Object;
 
-use crate::environment::{Applied, AppliedObject, AutoscalerSpec, Rejected, ResourceChange, Write};
+use crate::environment::{Applied, AppliedObject, AutoscalerSpec, DeletableKind, Rejected, ResourceChange, Write};
 use crate::ids::DeploymentIx;
 use crate::manifest::{self, Behavior, HorizontalPodAutoscaler, MetricTarget, ObjectMeta, PodTemplate, ScaleTarget};
 use crate::time::SimDuration;
 
+use super::registry;
 use super::runtime::Host;
 use super::{Cluster, Work};
 
@@ -40,6 +43,10 @@ impl Cluster {
                 Ok(format!("pod \"{pod}\" deleted"))
             }
             Write::Apply(object) => self.apply(object, host),
+            Write::Delete { kind, name } => self.delete_object(*kind, name),
+            Write::Cordon { node } => self.cordon(node, true, host),
+            Write::Uncordon { node } => self.cordon(node, false, host),
+            Write::Drain { node } => Ok(self.drain_once(node, host)?.lines.join("\n")),
         }
     }
 
@@ -166,6 +173,26 @@ impl Cluster {
         Ok(format!("deployment.apps/{component} created"))
     }
 
+    /// `kubectl apply` of a Deployment. The twin tells Deployments apart by their names alone.
+    pub(super) fn put_deployment(&mut self, spec: manifest::Deployment, host: &mut dyn Host) -> Result<(), Rejected> {
+        for container in &spec.template.containers {
+            registry::stress_workers(container).map_err(Rejected)?;
+        }
+        let Some(index) = self.find_deployment(&spec.meta.name) else {
+            self.add_deployment(spec, host);
+            return Ok(());
+        };
+        if let Some(existing) = self.deployments.get_mut(&index) {
+            if existing.spec.meta.namespace != spec.meta.namespace {
+                let (name, namespace) = (&spec.meta.name, &existing.spec.meta.namespace);
+                return Err(Rejected(format!("the twin has a Deployment {name} already, in namespace {namespace}")));
+            }
+            existing.spec = spec;
+        }
+        self.touch(Work::Deployment(index), host);
+        Ok(())
+    }
+
     /// The Deployment goes, and then, as its dependents, its `ReplicaSet`s and their pods.
     fn delete_deployment(&mut self, component: &str, host: &mut dyn Host) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
@@ -179,12 +206,43 @@ impl Cluster {
         Ok(format!("deployment.apps \"{component}\" deleted"))
     }
 
-    /// `kubectl apply` of one Service or autoscaler.
+    /// `kubectl apply` of one object of an allowed kind.
     fn apply(&mut self, object: &AppliedObject, host: &mut dyn Host) -> Result<String, Rejected> {
         match object.read()? {
             Applied::Service(service) => Ok(self.put_service(service, host)),
             Applied::Autoscaler(autoscaler) => self.put_autoscaler(autoscaler, host),
+            Applied::ResourceQuota(mut quota) => {
+                quota.meta.namespace = self.namespace_of(quota.meta.namespace);
+                let name = quota.meta.name.clone();
+                Ok(format!("resourcequota/{name} {}", self.put_quota(quota, host.now())))
+            }
+            Applied::DisruptionBudget(mut budget) => {
+                budget.meta.namespace = self.namespace_of(budget.meta.namespace);
+                let name = budget.meta.name.clone();
+                Ok(format!("poddisruptionbudget.policy/{name} {}", self.put_budget(budget)))
+            }
+            Applied::NetworkPolicy(mut policy) => {
+                policy.meta.namespace = self.namespace_of(policy.meta.namespace);
+                let name = policy.meta.name.clone();
+                Ok(format!("networkpolicy.networking.k8s.io/{name} {}", self.put_network_policy(policy, host)))
+            }
         }
+    }
+
+    /// `kubectl delete` of one object of an allowed kind.
+    fn delete_object(&mut self, kind: DeletableKind, name: &str) -> Result<String, Rejected> {
+        match kind {
+            DeletableKind::ResourceQuota => {
+                let at = self.named_quota(name)?;
+                self.quotas.remove(at);
+            }
+            DeletableKind::PodDisruptionBudget => {
+                let at = self.budgets.iter().position(|budget| budget.meta.name == name);
+                let at = at.ok_or_else(|| Rejected(format!("poddisruptionbudgets.policy \"{name}\" not found")))?;
+                self.budgets.remove(at);
+            }
+        }
+        Ok(format!("{} \"{name}\" deleted", kind.resource()))
     }
 
     fn put_service(&mut self, mut spec: manifest::Service, host: &mut dyn Host) -> String {
@@ -216,12 +274,12 @@ impl Cluster {
     /// A copy of a Deployment's template, and which of its containers is meant by the component.
     fn template(&self, index: DeploymentIx) -> (PodTemplate, usize) {
         let deployment = &self.deployments[&index];
-        (deployment.spec.template.clone(), deployment.main_container())
+        (deployment.spec.template.clone(), deployment.spec.main_container())
     }
 
     /// The namespace that an object goes to: one without goes to that of the context, which is the
     /// application's.
-    fn namespace_of(&self, written: String) -> String {
+    pub(super) fn namespace_of(&self, written: String) -> String {
         match self.manifests.deployments.first() {
             Some(deployment) if written == "default" => deployment.meta.namespace.clone(),
             _ => written,

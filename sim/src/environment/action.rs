@@ -160,10 +160,53 @@ pub enum Write {
     },
     /// `kubectl apply` of an object of an allowed kind.
     Apply(AppliedObject),
+    /// `kubectl delete` of an object of an allowed kind.
+    Delete {
+        /// Its kind.
+        kind: DeletableKind,
+        /// Its name.
+        name: String,
+    },
+    /// `kubectl cordon`: no more pods come to a node.
+    Cordon {
+        /// Which.
+        node: String,
+    },
+    /// `kubectl uncordon`.
+    Uncordon {
+        /// Which.
+        node: String,
+    },
+    /// One round of `kubectl drain --ignore-daemonsets --delete-emptydir-data`: the node is cordoned, and its pods are
+    /// evicted as far as their disruption budgets allow. The answer names those that stay; kubectl itself would ask for
+    /// them again every five seconds.
+    Drain {
+        /// Which.
+        node: String,
+    },
+}
+
+/// A kind of object that agents may delete by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletableKind {
+    /// `v1`.
+    ResourceQuota,
+    /// `policy/v1`.
+    PodDisruptionBudget,
+}
+
+impl DeletableKind {
+    /// As kubectl names it in answers.
+    pub const fn resource(self) -> &'static str {
+        match self {
+            Self::ResourceQuota => "resourcequota",
+            Self::PodDisruptionBudget => "poddisruptionbudget.policy",
+        }
+    }
 }
 
 impl Write {
-    /// The component that it changes; none for a pod by name or a whole manifest.
+    /// The component that it changes; none for a pod, an object or a node by name, or a whole manifest.
     pub fn component(&self) -> Option<&str> {
         match self {
             Self::Scale { component, .. }
@@ -176,7 +219,12 @@ impl Write {
             | Self::DeleteDeployment { component } => Some(component),
             Self::SetResources(change) => Some(&change.component),
             Self::ApplyAutoscaler(spec) => Some(&spec.component),
-            Self::DeletePod { .. } | Self::Apply(_) => None,
+            Self::DeletePod { .. }
+            | Self::Apply(_)
+            | Self::Delete { .. }
+            | Self::Cordon { .. }
+            | Self::Uncordon { .. }
+            | Self::Drain { .. } => None,
         }
     }
 
@@ -239,7 +287,8 @@ pub struct AutoscalerSpec {
 /// A manifest to apply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedObject {
-    /// YAML of one object of kind Service or `HorizontalPodAutoscaler`.
+    /// YAML of one object of kind Service, `HorizontalPodAutoscaler`, `NetworkPolicy`, `ResourceQuota` or
+    /// `PodDisruptionBudget`.
     pub manifest: String,
 }
 

@@ -1,7 +1,9 @@
 //! What a manifest that an agent applies is.
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::manifest::{self, HorizontalPodAutoscaler, ObjectSet, Service};
+use crate::manifest::{
+    self, HorizontalPodAutoscaler, NetworkPolicy, ObjectSet, PodDisruptionBudget, ResourceQuota, Service,
+};
 
 use super::{AppliedObject, Rejected};
 
@@ -12,6 +14,12 @@ pub enum Applied {
     Service(Service),
     /// An autoscaler.
     Autoscaler(HorizontalPodAutoscaler),
+    /// A quota.
+    ResourceQuota(ResourceQuota),
+    /// A disruption budget.
+    DisruptionBudget(PodDisruptionBudget),
+    /// A network policy.
+    NetworkPolicy(NetworkPolicy),
 }
 
 impl AppliedObject {
@@ -30,12 +38,20 @@ impl AppliedObject {
             let errors: Vec<_> = mistakes.0.iter().filter(|d| d.severity == Severity::Error).map(each).collect();
             Rejected(format!("error validating data: {}", errors.join("; ")))
         })?;
-        let ObjectSet { services, autoscalers, deployments, config_maps, secrets, namespaces, .. } = objects;
-        let others = deployments.len() + config_maps.len() + secrets.len() + namespaces.len();
-        match (services.as_slice(), autoscalers.as_slice(), others) {
-            ([service], [], 0) => Ok(Applied::Service(service.clone())),
-            ([], [autoscaler], 0) => Ok(Applied::Autoscaler(autoscaler.clone())),
-            _ => Err(Rejected("only one object of kind Service or HorizontalPodAutoscaler can be applied".to_owned())),
+        let count = objects.count();
+        let ObjectSet { services, autoscalers, network_policies, resource_quotas, disruption_budgets, .. } = objects;
+        let mut allowed: Vec<_> = services.into_iter().map(Applied::Service).collect();
+        allowed.extend(autoscalers.into_iter().map(Applied::Autoscaler));
+        allowed.extend(network_policies.into_iter().map(Applied::NetworkPolicy));
+        allowed.extend(resource_quotas.into_iter().map(Applied::ResourceQuota));
+        allowed.extend(disruption_budgets.into_iter().map(Applied::DisruptionBudget));
+        match (allowed.pop(), count) {
+            (Some(only), 1) => Ok(only),
+            _ => Err(Rejected(
+                "only one object of kind Service, HorizontalPodAutoscaler, NetworkPolicy, ResourceQuota or \
+                 PodDisruptionBudget can be applied"
+                    .to_owned(),
+            )),
         }
     }
 }

@@ -86,7 +86,7 @@ pub struct Description {
     pub pods: Vec<PodView>,
     /// Their containers, by pod, in the order of `pods`.
     pub containers: Vec<Vec<ContainerView>>,
-    /// The Service that selects its pods, if one does.
+    /// The Service that selects its pods, or else the one of its name, if there is one.
     pub service: Option<ServiceView>,
     /// Its autoscaler, if it has one.
     pub autoscaler: Option<AutoscalerView>,
@@ -117,6 +117,12 @@ pub struct DeploymentView {
     pub memory_request: Option<Bytes>,
     /// Memory limit of the main container.
     pub memory_limit: Option<Bytes>,
+    /// Command of the main container, if it is not its image's own.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Arguments of the main container.
+    #[serde(default)]
+    pub args: Vec<String>,
     /// Environment of the main container.
     pub env: Vec<(String, String)>,
     /// Probes of the main container, each as one line as `kubectl describe` prints it.
@@ -225,6 +231,12 @@ pub struct NodeView {
     pub name: String,
     /// Its `Ready` condition.
     pub ready: bool,
+    /// Whether it is cordoned: no more pods come.
+    #[serde(default)]
+    pub unschedulable: bool,
+    /// Of what it is short: those of its other conditions that hold, such as `MemoryPressure`.
+    #[serde(default)]
+    pub pressure: Vec<String>,
     /// What pods can use.
     pub allocatable_cpu: Millicores,
     /// Memory that pods can use.

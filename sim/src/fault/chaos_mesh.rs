@@ -1,17 +1,22 @@
 //! The part of Chaos Mesh's API (`chaos-mesh.org/v1alpha1`) that sockpit plays.
 //!
-//! Field names and meanings are those of `api/v1alpha1/{podchaos,stresschaos,selector}_types.go` in
-//! chaos-mesh/chaos-mesh. The specs of all kinds share one type, as far as they are read here; which
-//! of its fields belong to which kind is checked when the scenario is loaded.
+//! Field names and meanings are those of `api/v1alpha1/*_types.go` in chaos-mesh/chaos-mesh. Each kind has a file here:
+//! its fields, what it means, its checks. The specs of all kinds share one type, as far as they are read; which of its
+//! fields belong to which kind is checked when the scenario is loaded.
 
-use std::collections::BTreeMap;
+mod pod;
+mod stress;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Choice, Effect, FaultKind, Targets};
+pub use stress::{CpuStressor, MemoryStressor, Stressors};
+
+use super::{Choice, Effect, FaultKind, PodEffect, Targets};
+use crate::scenario::{AppWords, Checker};
 use crate::time::SimDuration;
-use crate::units::Bytes;
 
 /// An experiment, as `kubectl apply` takes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +35,7 @@ pub struct ChaosManifest {
 /// The kinds that are played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ChaosKind {
-    /// Pods fail.
+    /// Pods fail, or are killed.
     PodChaos,
     /// Stress in a container's cgroup.
     StressChaos,
@@ -51,9 +56,12 @@ pub struct ChaosMetadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChaosSpec {
-    /// `PodChaos`: what happens to the pods. `pod-failure` is played.
+    /// `PodChaos`: what happens to the pods: `pod-failure`, `pod-kill` or `container-kill`.
     #[serde(default)]
     pub action: Option<String>,
+    /// `PodChaos`, `pod-kill`: how many seconds a pod has to end. Default: none.
+    #[serde(default)]
+    pub grace_period: Option<u64>,
     /// How many of the selected pods.
     pub mode: ChaosMode,
     /// The number or percentage of the modes that need one, in quotes.
@@ -98,61 +106,35 @@ pub struct ChaosSelector {
     pub label_selectors: BTreeMap<String, String>,
 }
 
-/// What runs in a container's cgroup.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Stressors {
-    /// Busy loops.
-    #[serde(default)]
-    pub cpu: Option<CpuStressor>,
-    /// Processes that occupy memory.
-    #[serde(default)]
-    pub memory: Option<MemoryStressor>,
-}
-
-/// `stress-ng --cpu WORKERS --cpu-load LOAD`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CpuStressor {
-    /// Threads.
-    pub workers: u32,
-    /// Per cent of one core that each uses, 0 to 100.
-    #[serde(default = "full_load")]
-    pub load: u32,
-}
-
-/// `memStress --workers WORKERS --size SIZE`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MemoryStressor {
-    /// Processes.
-    pub workers: u32,
-    /// What they occupy together: a number with `KB`, `MB` or `GB`, each 1024 times the one before. A share (`25%`) is
-    /// not played: it is one of the whole machine.
-    pub size: String,
-}
-
-impl MemoryStressor {
-    /// What the size means; none if it is not one.
-    pub fn bytes(&self) -> Option<Bytes> {
-        let size = self.size.to_ascii_uppercase();
-        // chaos-mesh/memStress, main.go.
-        let units = [("KB", 10), ("MB", 20), ("GB", 30)];
-        let (number, shift) = units.iter().find_map(|(unit, shift)| Some((size.strip_suffix(unit)?, shift)))?;
-        number.trim().parse::<u32>().ok().map(|number| Bytes(u64::from(number) << shift))
-    }
-}
-
-fn full_load() -> u32 {
-    100
-}
-
 impl ChaosSelector {
     /// Whether a pod with these labels is selected. A selector without labels selects none here: it would
     /// hit the whole namespace, which no scenario of a single cause means.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         !self.label_selectors.is_empty()
             && self.label_selectors.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+
+    fn check(&self, checker: &mut Checker<'_>, field: &str, words: &AppWords) {
+        if self.label_selectors.is_empty() {
+            return checker.refuse(
+                field,
+                "no labels are selected",
+                "write `labelSelectors: {name: …}` of one component",
+            );
+        }
+        if words.components.iter().any(|component| self.matches(&component.labels)) {
+            return;
+        }
+        let wanted: Vec<String> = self.label_selectors.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let labels = words.components.iter().flat_map(|component| &component.labels);
+        let there: Vec<String> = labels.map(|(k, v)| format!("{k}={v}")).collect();
+        let near = wanted.iter().find_map(|label| crate::diagnostic::nearest(label, there.iter().map(String::as_str)));
+        let help = match near {
+            Some(label) => format!("did you mean `{label}`?"),
+            None => format!("labels of pods: {}", there.join(", ")),
+        };
+        let message = format!("no Deployment's pods have the labels {}", wanted.join(", "));
+        checker.refuse(&format!("{field}.labelSelectors"), message, help);
     }
 }
 
@@ -162,41 +144,83 @@ impl ChaosManifest {
 
     pub(super) fn fault_kind(&self) -> Option<FaultKind> {
         match self.kind {
-            ChaosKind::PodChaos if self.spec.action.as_deref() == Some("pod-failure") => Some(FaultKind::PodFailure),
-            ChaosKind::StressChaos if self.cpu().is_some() => Some(FaultKind::CpuStress),
-            ChaosKind::StressChaos if self.memory().is_some() => Some(FaultKind::MemoryStress),
-            ChaosKind::PodChaos | ChaosKind::StressChaos => None,
+            ChaosKind::PodChaos => pod::kind(&self.spec),
+            ChaosKind::StressChaos => stress::kind(&self.spec),
         }
     }
 
     pub(super) fn effect(&self, severity: f64) -> Option<Effect> {
+        let effect = match self.kind {
+            ChaosKind::PodChaos => pod::effect(&self.spec),
+            ChaosKind::StressChaos => stress::effect(&self.spec, severity),
+        };
         let targets = Targets {
             namespaces: self.spec.selector.namespaces.clone(),
             labels: self.spec.selector.label_selectors.clone(),
             choice: self.spec.choice()?,
         };
-        match self.fault_kind()? {
-            FaultKind::PodFailure => Some(Effect::PodFailure(targets)),
-            FaultKind::CpuStress => self.cpu().map(|cpu| Effect::CpuStress {
-                targets,
-                workers: cpu.workers,
-                load: f64::from(cpu.load) / 100.0 * severity,
-            }),
-            FaultKind::MemoryStress => {
-                let stressor = self.memory()?;
-                let size = Bytes((stressor.bytes()?.0 as f64 * severity) as u64);
-                Some(Effect::MemoryStress { targets, workers: stressor.workers, size })
-            }
-            FaultKind::FakeImage | FaultKind::BadTag | FaultKind::RisingTraffic => None,
+        Some(Effect::Pods(targets, effect?))
+    }
+
+    /// Refuses what is not Chaos Mesh's, not played or aimed at nobody; `field` is the manifest.
+    pub(super) fn check(&self, checker: &mut Checker<'_>, field: &str, words: &AppWords) {
+        if self.api_version != Self::API_VERSION {
+            checker.refuse(
+                &format!("{field}.apiVersion"),
+                format!("`{}` is not the API of Chaos Mesh that is played", self.api_version),
+                format!("write `apiVersion: {}`", Self::API_VERSION),
+            );
+        }
+        let spec = format!("{field}.spec");
+        self.check_fields(checker, &spec);
+        match self.kind {
+            ChaosKind::PodChaos => pod::check(checker, &spec, &self.spec),
+            ChaosKind::StressChaos => stress::check(checker, &spec, &self.spec),
+        }
+        if let Some(duration) = self.spec.duration {
+            checker.length(&format!("{spec}.duration"), duration);
+        }
+        self.spec.check_mode(checker, &spec);
+        self.spec.selector.check(checker, &format!("{spec}.selector"), words);
+        if !self.spec.container_names.is_empty() {
+            checker.refuse(
+                &format!("{spec}.containerNames"),
+                "choosing a container is not played",
+                "leave it out: the first container of the pod is hit, as Chaos Mesh does then",
+            );
         }
     }
 
-    fn memory(&self) -> Option<&MemoryStressor> {
-        self.spec.stressors.as_ref()?.memory.as_ref()
+    /// Refuses fields that belong to other kinds.
+    fn check_fields(&self, checker: &mut Checker<'_>, spec: &str) {
+        let own = self.kind.fields();
+        let foreign: BTreeSet<&str> =
+            ChaosKind::ALL.iter().flat_map(|kind| kind.fields()).copied().filter(|f| !own.contains(f)).collect();
+        for name in foreign {
+            let field = format!("{spec}.{name}");
+            if checker.is_written(&field) {
+                let owners = ChaosKind::ALL.iter().filter(|kind| kind.fields().contains(&name));
+                let owners: Vec<String> = owners.map(|kind| format!("{kind:?}")).collect();
+                let message = match name {
+                    "action" => format!("an action belongs to {}", owners.join(", ")),
+                    "stressors" => format!("stressors belong to {}", owners.join(", ")),
+                    _ => format!("`{name}` belongs to {}", owners.join(", ")),
+                };
+                checker.refuse(&field, message, "remove it or change the kind");
+            }
+        }
     }
+}
 
-    fn cpu(&self) -> Option<&CpuStressor> {
-        self.spec.stressors.as_ref()?.cpu.as_ref()
+impl ChaosKind {
+    const ALL: [Self; 2] = [Self::PodChaos, Self::StressChaos];
+
+    /// The fields of its spec that not every kind has.
+    const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::PodChaos => pod::FIELDS,
+            Self::StressChaos => stress::FIELDS,
+        }
     }
 }
 
@@ -211,65 +235,36 @@ impl ChaosSpec {
             ChaosMode::FixedPercent => value().map(Choice::Percent),
         }
     }
+
+    fn check_mode(&self, checker: &mut Checker<'_>, spec: &str) {
+        if self.choice().is_some() {
+            return;
+        }
+        let message = match &self.value {
+            Some(value) => format!("`{value}` is not a whole number"),
+            None => "this mode needs a value".into(),
+        };
+        checker.refuse(
+            &format!("{spec}.value"),
+            message,
+            "write how many pods, in quotes, such as `value: \"1\"`",
+        );
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diagnostic::Source;
-    use crate::fault::Fault;
-    use crate::time::SimTime;
+    use crate::fault::{Fault, Injection};
 
-    fn fault(spec: &str, kind: &str) -> Fault {
+    /// The fault of a manifest, with severity 0.5.
+    pub(super) fn fault(spec: &str, kind: &str) -> Fault {
         let text = format!(
             "start: 60s\nseverity: 0.5\ninject:\n  chaos-mesh:\n    apiVersion: chaos-mesh.org/v1alpha1\n    kind: {kind}\n    \
              metadata: {{name: x, namespace: chaos-mesh}}\n    spec: {spec}\n"
         );
         crate::input::parse(&Source { path: "f.yaml".into(), text }).unwrap().value
-    }
-
-    #[test]
-    fn stress_is_read_as_chaos_mesh_writes_it() {
-        let stress = fault(
-            "{mode: one, selector: {namespaces: [sock-shop], labelSelectors: {name: catalogue}}, duration: 600s, \
-             stressors: {cpu: {workers: 2, load: 50}}}",
-            "StressChaos",
-        );
-        assert_eq!(stress.kind(), Some(FaultKind::CpuStress));
-        assert_eq!(stress.ends_at(), Some(SimTime(660_000_000_000)));
-        let targets = Targets {
-            namespaces: vec!["sock-shop".into()],
-            labels: BTreeMap::from([("name".into(), "catalogue".into())]),
-            choice: Choice::Count(1),
-        };
-        assert_eq!(stress.effect(), Some(Effect::CpuStress { targets, workers: 2, load: 0.25 }));
-    }
-
-    #[test]
-    fn memory_stress_scales_with_severity_and_counts_as_memstress_does() {
-        let spec =
-            "{mode: all, selector: {labelSelectors: {name: carts}}, stressors: {memory: {workers: 4, size: 512MB}}}";
-        let stress = fault(spec, "StressChaos");
-        assert_eq!(stress.kind(), Some(FaultKind::MemoryStress));
-        let Some(Effect::MemoryStress { workers, size, .. }) = stress.effect() else { panic!("{stress:?}") };
-        assert_eq!((workers, size), (4, Bytes::from_mebibytes(256)));
-        let sizes =
-            [("3KB", Some(3 << 10)), ("2gb", Some(2 << 30)), ("25%", None), ("MB", None), ("1MiB", None), ("9", None)];
-        for (text, bytes) in sizes {
-            let size = MemoryStressor { workers: 1, size: text.into() };
-            assert_eq!(size.bytes(), bytes.map(Bytes), "{text}");
-        }
-    }
-
-    #[test]
-    fn only_pod_failure_is_played_of_pod_chaos() {
-        let selector = "selector: {labelSelectors: {name: catalogue}}";
-        for (action, kind) in [("pod-failure", Some(FaultKind::PodFailure)), ("container-kill", None)] {
-            let fault = fault(&format!("{{action: {action}, mode: all, {selector}}}"), "PodChaos");
-            assert_eq!(fault.kind(), kind, "{action}");
-            assert_eq!(fault.effect().is_some(), kind.is_some(), "{action}");
-            assert_eq!(fault.ends_at(), None);
-        }
     }
 
     #[test]
@@ -281,7 +276,7 @@ mod tests {
             ("mode: fixed", None),
         ] {
             let fault = fault(&format!("{{action: pod-failure, {mode}, selector: {{}}}}"), "PodChaos");
-            let crate::fault::Injection::ChaosMesh(manifest) = fault.inject else { panic!("not Chaos Mesh") };
+            let Injection::ChaosMesh(manifest) = fault.inject else { panic!("not Chaos Mesh") };
             assert_eq!(manifest.spec.choice(), choice, "{mode}");
         }
     }

@@ -117,7 +117,9 @@ pub(super) fn kind(word: &str) -> Result<&'static str, Rejected> {
     Ok(match word {
         "deployment" | "deployments" | "deploy" | "deployment.apps" | "deployments.apps" => "Deployment",
         "pod" | "pods" | "po" => "Pod",
+        "service" | "services" | "svc" => "Service",
         "resourcequota" | "resourcequotas" | "quota" => "ResourceQuota",
+        "poddisruptionbudget" | "poddisruptionbudgets" | "pdb" | "poddisruptionbudget.policy" => "PodDisruptionBudget",
         "configmap" | "configmaps" | "cm" => "ConfigMap",
         _ => return Err(refusal(format!("the server doesn't have a resource type \"{word}\""))),
     })

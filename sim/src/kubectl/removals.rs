@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, kind};
 use super::{Command, refusal};
-use crate::environment::Rejected;
+use crate::environment::{DeletableKind, Rejected};
 use crate::time::parse_duration;
 
 pub(super) fn delete(words: &[&str]) -> Result<Command, Rejected> {
@@ -26,9 +26,17 @@ pub(super) fn delete(words: &[&str]) -> Result<Command, Rejected> {
             Ok(Command::DeletePods { pods: Some(pods), grace_seconds, wait })
         }
         ("Deployment", name, []) => Ok(Command::DeleteDeployment { deployment: name.to_owned() }),
-        ("Deployment", _, [more, ..]) => Err(refusal(format!("unexpected argument \"{more}\""))),
+        ("ResourceQuota", name, []) => Ok(delete_object(DeletableKind::ResourceQuota, name)),
+        ("PodDisruptionBudget", name, []) => Ok(delete_object(DeletableKind::PodDisruptionBudget, name)),
+        ("Deployment" | "ResourceQuota" | "PodDisruptionBudget", _, [more, ..]) => {
+            Err(refusal(format!("unexpected argument \"{more}\"")))
+        }
         (kind, ..) => Err(refusal(format!("to delete a {kind} is not known here"))),
     }
+}
+
+fn delete_object(kind: DeletableKind, name: &str) -> Command {
+    Command::DeleteObject { kind, name: name.to_owned() }
 }
 
 pub(super) fn drain(words: &[&str]) -> Result<Command, Rejected> {

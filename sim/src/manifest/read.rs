@@ -5,13 +5,17 @@ mod config;
 mod container;
 mod deployment;
 mod names;
+mod network_policy;
 mod pod;
+mod policy;
 mod probe;
 mod schema;
 mod service;
 
 use super::meta::{Labels, Namespace};
-use super::{ConfigMap, Deployment, HorizontalPodAutoscaler, Secret, Service};
+use super::{
+    ConfigMap, Deployment, HorizontalPodAutoscaler, NetworkPolicy, PodDisruptionBudget, ResourceQuota, Secret, Service,
+};
 use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::input::Document;
 use schema::Findings;
@@ -40,6 +44,9 @@ pub(super) enum Object {
     Autoscaler(HorizontalPodAutoscaler),
     ConfigMap(ConfigMap),
     Secret(Secret),
+    DisruptionBudget(PodDisruptionBudget),
+    ResourceQuota(ResourceQuota),
+    NetworkPolicy(NetworkPolicy),
     /// A workload whose pods, with these labels, the twin does not run, or one that is broken.
     Workload {
         pod_labels: Labels,
@@ -50,21 +57,25 @@ pub(super) enum Object {
 }
 
 /// Kinds that are read, with the versions in which they are.
-const READ: [(&str, &[&str]); 6] = [
+const READ: [(&str, &[&str]); 9] = [
     ("Namespace", &["v1"]),
     ("ConfigMap", &["v1"]),
     ("Secret", &["v1"]),
     ("Service", &["v1"]),
     ("Deployment", &["apps/v1", "apps/v1beta2", "apps/v1beta1", "extensions/v1beta1"]),
     ("HorizontalPodAutoscaler", &["autoscaling/v2", "autoscaling/v1", "autoscaling/v2beta2"]),
+    ("PodDisruptionBudget", &["policy/v1", "policy/v1beta1"]),
+    ("ResourceQuota", &["v1"]),
+    ("NetworkPolicy", &["networking.k8s.io/v1"]),
 ];
 
-/// Versions that Kubernetes no longer serves (1.16 and 1.26), with the one to write instead.
-const GONE: [(&str, &str); 4] = [
+/// Versions that Kubernetes no longer serves (1.16, 1.25 and 1.26), with the one to write instead.
+const GONE: [(&str, &str); 5] = [
     ("apps/v1beta2", "apps/v1"),
     ("apps/v1beta1", "apps/v1"),
     ("extensions/v1beta1", "apps/v1"),
     ("autoscaling/v2beta2", "autoscaling/v2"),
+    ("policy/v1beta1", "policy/v1"),
 ];
 
 /// Workloads that the twin cannot run, with the path to their pods' labels.
@@ -79,7 +90,7 @@ const WORKLOADS: [(&str, &str); 7] = [
 ];
 
 /// Other kinds of Kubernetes itself, which have no effect in the twin.
-const WITHOUT_EFFECT: [&str; 38] = [
+const WITHOUT_EFFECT: [&str; 35] = [
     "APIService",
     "Binding",
     "CSIDriver",
@@ -98,16 +109,13 @@ const WITHOUT_EFFECT: [&str; 38] = [
     "Lease",
     "LimitRange",
     "MutatingWebhookConfiguration",
-    "NetworkPolicy",
     "Node",
     "PersistentVolume",
     "PersistentVolumeClaim",
-    "PodDisruptionBudget",
     "PodSecurityPolicy",
     "PodTemplate",
     "PriorityClass",
     "PriorityLevelConfiguration",
-    "ResourceQuota",
     "Role",
     "RoleBinding",
     "RuntimeClass",
@@ -185,7 +193,10 @@ fn object(document: &Document, findings: &mut Findings) -> Option<Object> {
         ("ConfigMap", _) => Object::ConfigMap(config::config_map(findings.typed()?, findings)),
         ("Secret", _) => Object::Secret(config::secret(findings.typed()?, findings)),
         ("Service", _) => Object::Service(service::service(findings.typed()?, findings)),
+        ("PodDisruptionBudget", _) => Object::DisruptionBudget(policy::budget(findings.typed()?, findings)),
+        ("ResourceQuota", _) => Object::ResourceQuota(policy::quota(findings.typed()?, findings)),
         ("Deployment", _) => Object::Deployment(deployment::deployment(findings.typed()?, findings)),
+        ("NetworkPolicy", _) => Object::NetworkPolicy(network_policy::network_policy(findings.typed()?, findings)),
         (_, "autoscaling/v1") => Object::Autoscaler(autoscaler::autoscaler_v1(findings.typed()?, findings)),
         _ => Object::Autoscaler(autoscaler::autoscaler_v2(findings.typed()?, findings)),
     })

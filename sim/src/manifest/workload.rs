@@ -32,6 +32,14 @@ pub struct Deployment {
     pub paused: bool,
 }
 
+impl Deployment {
+    /// The position of the container that the image and the resources of the component mean: the one that is called as
+    /// the Deployment, or else the first.
+    pub fn main_container(&self) -> usize {
+        self.template.containers.iter().position(|c| c.name == self.meta.name).unwrap_or(0)
+    }
+}
+
 /// How a Deployment replaces pods.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,6 +108,54 @@ pub struct PodTemplate {
     pub node_selector: Labels,
     /// From SIGTERM to SIGKILL.
     pub termination_grace: SimDuration,
+    /// Taints of nodes that it puts up with, as written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
+}
+
+/// A taint that a pod puts up with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Toleration {
+    /// Of taints with this key; none is any.
+    pub key: Option<String>,
+    /// Of taints with this value; none is any.
+    pub value: Option<String>,
+    /// Of taints with this effect; none is any.
+    pub effect: Option<TaintEffect>,
+    /// For how long, before it is evicted; none is for good.
+    pub seconds: Option<u64>,
+}
+
+/// What a taint of a node does to pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum TaintEffect {
+    /// None comes.
+    NoSchedule,
+    /// None comes, if another node will do.
+    PreferNoSchedule,
+    /// None comes, and those that are there go.
+    NoExecute,
+}
+
+impl Toleration {
+    /// Whether it is about a taint without a value (`Toleration.ToleratesTaint`).
+    pub fn covers(&self, key: &str, effect: TaintEffect) -> bool {
+        self.effect.is_none_or(|own| own == effect)
+            && self.key.as_ref().is_none_or(|own| own == key)
+            && self.value.as_ref().is_none_or(String::is_empty)
+    }
+}
+
+impl TaintEffect {
+    /// As the API names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoSchedule => "NoSchedule",
+            Self::PreferNoSchedule => "PreferNoSchedule",
+            Self::NoExecute => "NoExecute",
+        }
+    }
 }
 
 /// A container of a pod.

@@ -7,6 +7,7 @@
 mod load;
 mod programs;
 mod services;
+mod storage;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Source, nearest};
 use crate::graph::Graph;

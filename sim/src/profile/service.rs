@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Burst, Client, Consumer, Endpoint};
+use super::{Burst, Client, Consumer, Disk, Endpoint, Variable};
 use crate::time::SimDuration;
 use crate::units::Bytes;
 
@@ -22,6 +22,12 @@ pub struct ServiceProfile {
     pub runtime: Runtime,
     /// Resident memory.
     pub memory: Memory,
+    /// What its environment variables do when it starts. Those that are not listed have no effect.
+    #[serde(default)]
+    pub environment: BTreeMap<String, Variable>,
+    /// What it keeps on disk. Default: nothing that a fault of the disk would reach.
+    #[serde(default)]
+    pub disk: Option<Disk>,
     /// How it connects to each service that it calls, by that service's name.
     #[serde(default)]
     pub clients: BTreeMap<String, Client>,

@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Breaker;
 use super::service::one;
+use super::{Breaker, DiskUse, Growth};
 use crate::time::SimDuration;
+use crate::units::Bytes;
 
 /// One kind of request and what the service does with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,12 +28,27 @@ pub struct Endpoint {
     /// first burst. [`WarmUp`](super::WarmUp) does not multiply it.
     #[serde(default)]
     pub first: Vec<SimDuration>,
+    /// Size of its answer with its headers. It takes time only where a fault slows the network or loses packets. A request
+    /// fits one segment.
+    #[serde(default = "default_answer_size")]
+    pub answer_size: Bytes,
+    /// What it does on its service's disk.
+    #[serde(default)]
+    pub disk: DiskUse,
+    /// How its cost grows with the service's data.
+    #[serde(default)]
+    pub growth: Growth,
     /// What it does.
     pub program: Vec<Step>,
 }
 
 fn default_status() -> u16 {
     200
+}
+
+/// A short answer of JSON with its headers.
+pub(crate) fn default_answer_size() -> Bytes {
+    Bytes(512)
 }
 
 /// One step of a program.

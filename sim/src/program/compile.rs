@@ -5,7 +5,11 @@ use super::{Programs, Service};
 use crate::chance::LogNormal;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ids::{EndpointIx, ServiceIx};
-use crate::profile::{self, Condition, Distribution, Profile, Reaction, ServiceProfile, Step};
+use crate::profile::{self, Condition, DiskUse, Distribution, Growth, Profile, Reaction, ServiceProfile, Step};
+use crate::units::Bytes;
+
+/// A page of Prometheus metrics: some fifty series of about a hundred bytes.
+const SCRAPE_SIZE: Bytes = Bytes(5000);
 
 impl Programs {
     /// Compiles a profile.
@@ -67,6 +71,9 @@ impl<'a> Compiler<'a> {
                     entry: NONE,
                     guard,
                     first,
+                    answer_size: endpoint.answer_size,
+                    disk: endpoint.disk,
+                    growth: endpoint.growth,
                 },
                 &endpoint.request,
                 endpoint.route.as_deref(),
@@ -82,6 +89,9 @@ impl<'a> Compiler<'a> {
                     entry: NONE,
                     guard: NONE,
                     first: (0, 0),
+                    answer_size: SCRAPE_SIZE,
+                    disk: DiskUse::default(),
+                    growth: Growth::default(),
                 };
                 self.add_endpoint(scrape, &format!("GET {}", m.path), None)
             });
@@ -94,6 +104,9 @@ impl<'a> Compiler<'a> {
             entry: NONE,
             guard: NONE,
             first: (0, 0),
+            answer_size: profile::default_answer_size(),
+            disk: DiskUse::default(),
+            growth: Growth::default(),
         };
         let not_found = self.add_endpoint(not_found, "GET *", not_found_route);
         let first_client = self.out.clients.len() as u32;
@@ -104,6 +117,8 @@ impl<'a> Compiler<'a> {
             runtime: service.runtime.clone(),
             memory: service.memory.clone(),
             metrics: service.metrics.clone(),
+            environment: service.environment.iter().map(|(name, variable)| (name.clone(), variable.clone())).collect(),
+            disk: service.disk.clone(),
             not_found,
             scrape,
             ack: None,

@@ -55,22 +55,28 @@ pub(super) fn heading<T>(file: &Located<T>, version: &str, kind: &str, expected:
     mistakes
 }
 
-struct Checker<'s> {
+/// Goes through a scenario and collects its mistakes.
+pub(crate) struct Checker<'s> {
     scenario: &'s Located<Scenario>,
     mistakes: Vec<Diagnostic>,
 }
 
 impl<'s> Checker<'s> {
-    fn file(&self) -> &'s Scenario {
+    pub(crate) fn file(&self) -> &'s Scenario {
         &self.scenario.value
     }
 
-    fn refuse(&mut self, field: &str, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, field: &str, message: impl Into<String>, help: impl Into<String>) {
         self.mistakes.push(self.scenario.error(field, message).help(help));
     }
 
+    /// Whether a field has a value.
+    pub(crate) fn is_written(&self, field: &str) -> bool {
+        self.scenario.document.is_written(field)
+    }
+
     /// Refuses a name that is none of those known.
-    fn unknown<'a>(&mut self, field: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) {
+    pub(crate) fn unknown<'a>(&mut self, field: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) {
         let help = match nearest(name, known.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known: {}", known.collect::<Vec<_>>().join(", ")),
@@ -78,38 +84,38 @@ impl<'s> Checker<'s> {
         self.refuse(field, format!("there is no {what} `{name}`"), help);
     }
 
-    fn known<'a>(&mut self, field: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) {
+    pub(crate) fn known<'a>(&mut self, field: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) {
         if !known.clone().any(|candidate| candidate == name) {
             self.unknown(field, what, name, known);
         }
     }
 
-    fn component(&mut self, field: &str, name: &str, words: &AppWords) {
+    pub(crate) fn component(&mut self, field: &str, name: &str, words: &AppWords) {
         let names: Vec<&str> = words.component_names().collect();
         self.known(field, "component", name, names.into_iter());
     }
 
     /// Refuses a number outside of a range, bounds included.
-    fn within(&mut self, field: &str, value: f64, low: f64, high: f64) {
+    pub(crate) fn within(&mut self, field: &str, value: f64, low: f64, high: f64) {
         if !(low..=high).contains(&value) {
             self.refuse(field, format!("{value} is out of range"), format!("write a number from {low} to {high}"));
         }
     }
 
     /// Refuses zero, negative and unbounded numbers.
-    fn positive(&mut self, field: &str, value: f64) {
+    pub(crate) fn positive(&mut self, field: &str, value: f64) {
         if !(value > 0.0 && value < 1e9) {
             self.refuse(field, format!("{value} is not positive"), "write a number above 0 and below 1e9");
         }
     }
 
-    fn length(&mut self, field: &str, value: SimDuration) {
+    pub(crate) fn length(&mut self, field: &str, value: SimDuration) {
         if value == SimDuration::ZERO || value > LONGEST {
             self.refuse(field, format!("{value} is out of range"), "write a duration above 0 and up to 168h");
         }
     }
 
-    fn promql(&mut self, field: &str, expression: &str) {
+    pub(crate) fn promql(&mut self, field: &str, expression: &str) {
         if let Err(why) = crate::promql::Query::parse(expression) {
             self.refuse(
                 field,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostics;
 use crate::fault::Fault;
-use crate::manifest::{Deployment, ObjectSet};
+use crate::manifest::{Container, Deployment, ObjectSet};
 use crate::profile::{ImageProfile, Level, Profile};
 use crate::time::SimDuration;
 use crate::workload::{Shape, Workload};
@@ -27,12 +27,31 @@ pub struct AppWords {
 }
 
 /// A Deployment, as far as scenarios speak of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ComponentWords {
     /// Its name.
     pub name: String,
     /// Labels of its pods.
     pub labels: BTreeMap<String, String>,
+    /// Its main container, as in the manifest.
+    pub container: Option<Container>,
+    /// The port on which its program listens.
+    pub listens_on: Option<u16>,
+}
+
+impl ComponentWords {
+    fn of(deployment: &Deployment, profile: &Profile) -> Self {
+        let container = deployment.template.containers.get(deployment.main_container());
+        let image = container.and_then(|c| Some((profile.image(&c.image).ok()?, &*c.name)));
+        let service = image.and_then(|(image, name)| profile.services.get(image.service_in(name)?));
+        Self {
+            name: deployment.meta.name.clone(),
+            labels: deployment.template.labels.clone(),
+            container: container.cloned(),
+            listens_on: service.map(|service| service.port),
+        }
+    }
+
 }
 
 /// Why an application's words are not known.
@@ -50,13 +69,9 @@ pub enum AppFailure {
 impl AppWords {
     /// The words of an application as it was loaded, and the names of all overlays it has.
     pub fn of(objects: &ObjectSet, profile: &Profile, overlays: Vec<String>) -> Self {
-        let component = |deployment: &Deployment| ComponentWords {
-            name: deployment.meta.name.clone(),
-            labels: deployment.template.labels.clone(),
-        };
         Self {
             overlays,
-            components: objects.deployments.iter().map(component).collect(),
+            components: objects.deployments.iter().map(|deployment| ComponentWords::of(deployment, profile)).collect(),
             services: objects.services.iter().map(|service| service.meta.name.clone()).collect(),
             user_classes: profile.user_classes.keys().cloned().collect(),
             levels: profile.levels.clone(),
@@ -80,6 +95,10 @@ impl AppWords {
             Shape::Stages(stages) => stages.first().map_or(SimDuration::ZERO, |stage| stage.duration),
             Shape::Arrivals(_) | Shape::Trace(_) => SimDuration::ZERO,
         }
+    }
+
+    pub(crate) fn component_words(&self, name: &str) -> Option<&ComponentWords> {
+        self.components.iter().find(|component| component.name == name)
     }
 
     pub(crate) fn component_names(&self) -> impl Iterator<Item = &str> {

@@ -219,6 +219,8 @@ mod tests {
                 cpu_limit: None,
                 memory_request: None,
                 memory_limit: None,
+                command: Vec::new(),
+                args: Vec::new(),
                 env: vec![("logger_flag".into(), "true".into())],
                 probes: Vec::new(),
                 conditions: Vec::new(),

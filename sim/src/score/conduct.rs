@@ -26,13 +26,17 @@ pub const fn severity(write: &Write) -> Severity {
         | Write::ApplyAutoscaler(_)
         | Write::DeleteAutoscaler { .. }
         | Write::CreateDeployment { .. }
-        | Write::Apply(_) => Severity::Light,
+        | Write::Apply(_)
+        | Write::Delete { .. }
+        | Write::Cordon { .. }
+        | Write::Uncordon { .. } => Severity::Light,
         Write::SetResources(_)
         | Write::SetImage { .. }
         | Write::SetEnv { .. }
         | Write::Restart { .. }
         | Write::Rollback { .. }
-        | Write::DeletePod { .. } => Severity::Rollout,
+        | Write::DeletePod { .. }
+        | Write::Drain { .. } => Severity::Rollout,
     }
 }
 

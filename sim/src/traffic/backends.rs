@@ -43,6 +43,8 @@ pub(super) enum Route {
     NoEndpoints,
     /// The pod's kernel resets: the port is closed.
     Refused,
+    /// The Service has no such port, and kube-proxy no rule for it.
+    Unanswered,
     /// An index into the addresses.
     Address(u32),
 }

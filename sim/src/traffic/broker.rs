@@ -5,10 +5,14 @@
 //! dies they return to the head of the queue; when the broker dies, queues and messages are gone
 //! (a non-durable queue) and consumers subscribe anew. What was handled in an earlier *epoch* of a
 //! subscription cannot be acknowledged any more.
+//!
+//! A message that a broker hands out takes no time on the network. Where packets do not get through (a partition), the
+//! broker keeps it; loss and delay show on what is published and acknowledged only.
 
 use std::collections::VecDeque;
 
 use super::backends::Route;
+use super::environment::Target;
 use super::job::{Caller, Job, State};
 use super::{Event, Host, Traffic, Work};
 use crate::chance::Key;
@@ -80,9 +84,14 @@ impl Traffic {
         }
         let container = &self.containers[consumer.index()];
         let key = container.key.with_str("subscribe").with(self.now.0);
-        let broker = match self.route(container.node, spec.broker, key) {
+        let route = match container.target(spec.broker) {
+            Target::Service(broker) => self.route(container.node, broker, key),
+            Target::Nowhere | Target::WrongPort => Route::UnknownHost,
+        };
+        let broker = match route {
+            Route::Address(address) if self.cannot_connect(container.address, address) => NONE,
             Route::Address(address) => self.container_at(address),
-            Route::UnknownHost | Route::NoEndpoints | Route::Refused => NONE,
+            Route::UnknownHost | Route::NoEndpoints | Route::Refused | Route::Unanswered => NONE,
         };
         if broker == NONE || !self.containers[broker as usize].is_serving() {
             queue.schedule(self.now + RECOVERY_INTERVAL, Event::Subscribe(ix).into());
@@ -118,24 +127,37 @@ impl Traffic {
         if !self.containers[broker.index()].is_alive() {
             return;
         }
-        loop {
-            let subscriptions = std::mem::take(&mut self.subscriptions);
+        while let Some(ix) = self.consumer_in_turn(broker, number) {
             let message_queue = self.message_queue(broker.0, number);
-            let is_ready = |&&ix: &&u32| {
-                let s: &Subscription = &subscriptions[ix as usize];
-                s.unacknowledged < s.spec.concurrency
-            };
-            let ready = message_queue.consumers.iter().find(is_ready).copied();
-            let message = ready.and_then(|_| message_queue.messages.pop_front());
-            if let (Some(ix), Some(_)) = (ready, message) {
-                message_queue.consumers.retain(|&other| other != ix);
-                message_queue.consumers.push_back(ix);
-            }
-            self.subscriptions = subscriptions;
-            let (Some(ix), Some(message)) = (ready, message) else {
+            let Some(message) = message_queue.messages.pop_front() else {
                 return;
             };
+            message_queue.consumers.retain(|&other| other != ix);
+            message_queue.consumers.push_back(ix);
             self.handle_message(queue, ix, message);
+        }
+    }
+
+    /// The first consumer in turn that can take a message: it has not too many, and packets get through to it.
+    fn consumer_in_turn(&mut self, broker: ContainerIx, number: u32) -> Option<u32> {
+        let mut turn = 0;
+        loop {
+            let ix = *self.message_queue(broker.0, number).consumers.get(turn)?;
+            let subscription = &self.subscriptions[ix as usize];
+            let address = |container: ContainerIx| self.containers[container.index()].address;
+            if subscription.unacknowledged < subscription.spec.concurrency
+                && !self.is_cut(address(subscription.consumer), address(broker))
+            {
+                return Some(ix);
+            }
+            turn += 1;
+        }
+    }
+
+    /// Brokers look again for consumers that they can reach.
+    pub(super) fn deliver_everywhere(&mut self) {
+        for subscription in self.subscriptions.iter().filter(|subscription| subscription.broker != NONE) {
+            self.work.push_back(Work::Deliver(ContainerIx(subscription.broker), subscription.spec.queue));
         }
     }
 
@@ -168,6 +190,7 @@ impl Traffic {
         let mut job = Job::new(key, self.now, Caller::Ack(ix, epoch));
         job.endpoint = endpoint.0;
         job.container = subscription.broker;
+        job.client = self.containers[consumer as usize].address;
         let job = self.jobs.add(job);
         self.send(queue, job);
     }

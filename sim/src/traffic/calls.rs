@@ -2,8 +2,10 @@
 //! handler, user or probe that waited.
 
 use super::breaker::Admission;
+use super::connection::Connection;
+use super::http::Stage;
 use super::job::{Caller, Job, Outcome, State};
-use super::network::{KERNEL_GIVES_UP, Leg};
+use super::network::KERNEL_GIVES_UP;
 use super::{Event, Failure, Host, JobEvent, Notice, ProbeCall, ProbeResult, Traffic, Work};
 use crate::engine::{Queue, TimerIx};
 use crate::ids::{ContainerIx, EndpointIx};
@@ -30,6 +32,7 @@ impl Traffic {
         job.attributes = handler.attributes;
         job.endpoint = call.endpoint.0;
         job.call = call_ix;
+        job.client = self.containers[handler.container as usize].address;
         job.is_client_trial = is_trial;
         let timeout = client.timeout;
         let ix = self.jobs.add(job);
@@ -94,6 +97,11 @@ impl Traffic {
         if !container.is_serving() {
             return self.client_failed(queue, ix, Failure::Reset);
         }
+        if self.http.is_active && self.meddle(queue, ix, Stage::Request) {
+            return;
+        }
+        let job = &mut self.jobs[ix];
+        let container = &mut self.containers[server as usize];
         if job.is_tcp_probe {
             return self.send_answer(queue, ix);
         }
@@ -112,17 +120,26 @@ impl Traffic {
         if self.jobs[ix].caller == Caller::Nobody {
             return self.jobs.end(ix, Outcome::Answered);
         }
+        if self.http.is_active && self.meddle(queue, ix, Stage::Response) {
+            return;
+        }
         self.jobs[ix].state = State::Answering;
-        let time = self.travel_time(ix, Leg::Answer);
+        if self.network.is_impaired {
+            return self.begin_message(queue, ix);
+        }
+        let time = self.travel_time(ix);
         self.travel(queue, ix, JobEvent::Answer, time);
     }
 
     /// The answer has reached the caller.
     pub(super) fn answer<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
+        if self.http.is_active && self.meddle(queue, ix, Stage::Result) {
+            return;
+        }
         self.stop_timer(queue, ix);
         self.release_connection(ix, None);
         let job = &self.jobs[ix];
-        let (caller, status, server) = (job.caller, job.status, job.container);
+        let (caller, status, server, opened) = (job.caller, job.status, job.container, job.opened);
         let (call, endpoint, is_trial) = (job.call, job.endpoint, job.is_client_trial);
         let took = self.now.since(job.sent);
         let (key, attributes) = (job.key, job.attributes);
@@ -145,7 +162,8 @@ impl Traffic {
                 }
             }
             Caller::User(user) => {
-                self.user_answered(queue, user, Ok(status), EndpointIx(endpoint), took, server);
+                let connection = Connection { server, opened };
+                self.user_answered(queue, user, Ok(status), EndpointIx(endpoint), took, connection);
             }
             Caller::Probe(token) => {
                 let result = if is_tcp_probe { ProbeResult::Connected } else { ProbeResult::Status(status) };
@@ -162,7 +180,10 @@ impl Traffic {
         self.release_connection(ix, Some(failure));
         let job = self.jobs[ix];
         let is_at_server = matches!(job.state, State::Queued | State::Ready | State::Running | State::Blocked);
-        if is_at_server && self.containers[job.container as usize].is_alive() {
+        // What a client has sent before it stopped waiting still arrives.
+        let is_on_its_way = self.network.is_impaired && job.state == State::Travelling;
+        let goes_on = is_at_server || is_on_its_way && failure == Failure::TimedOut && job.caller != Caller::Nobody;
+        if goes_on && self.containers[job.container as usize].is_alive() {
             self.jobs[ix].caller = Caller::Nobody;
         } else {
             self.jobs.end(ix, Outcome::Failed);
@@ -176,7 +197,8 @@ impl Traffic {
             }
             Caller::User(user) => {
                 let took = self.now.since(job.sent);
-                self.user_answered(queue, user, Err(failure), EndpointIx(job.endpoint), took, job.container);
+                let connection = Connection { server: job.container, opened: job.opened };
+                self.user_answered(queue, user, Err(failure), EndpointIx(job.endpoint), took, connection);
             }
             Caller::Probe(token) => {
                 self.notices.push(Notice::ProbeDone { token, result: ProbeResult::Failed(failure) });

@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 
 use super::backends::Route;
 use super::breaker::Breaker;
+use super::environment::Target;
+use super::http::Stage;
 use super::job::{Caller, State};
-use super::network::{KERNEL_GIVES_UP, Leg};
 use super::{Event, Failure, Host, JobEvent, Traffic, Work};
 use crate::engine::Queue;
 use crate::profile::Connections;
@@ -30,13 +31,22 @@ const NO_NEIGHBOUR: u8 = u8::MAX - 1;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Link {
     pub(super) breaker: Breaker,
-    /// Connections that are free, by the container at their other end; used last in, first out.
-    idle: Vec<u32>,
+    /// Connections that are free; used last in, first out.
+    idle: Vec<Connection>,
     /// Connections that are open or being opened.
     open: u32,
     /// Jobs that wait for a connection.
     waiters: VecDeque<u32>,
     shared: Shared,
+}
+
+/// An open connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Connection {
+    /// The container at its other end.
+    pub(super) server: u32,
+    /// How many HTTP faults there had been when it was opened.
+    pub(super) opened: u16,
 }
 
 /// The one connection of a client that shares it among all calls.
@@ -45,7 +55,7 @@ enum Shared {
     #[default]
     Closed,
     Opening,
-    Open(u32),
+    Open(Connection),
 }
 
 impl Traffic {
@@ -67,9 +77,8 @@ impl Traffic {
         match self.programs.clients[client as usize].connections {
             Connections::PerCall => return self.connect(queue, ix),
             Connections::Pool { max_open, .. } => {
-                if let Some(server) = link.idle.pop() {
-                    self.jobs[ix].container = server;
-                    return self.send(queue, ix);
+                if let Some(connection) = link.idle.pop() {
+                    return self.send_on(queue, ix, connection);
                 }
                 if link.open < max_open.unwrap_or(NONE) {
                     link.open += 1;
@@ -77,10 +86,7 @@ impl Traffic {
                 }
             }
             Connections::Shared => match link.shared {
-                Shared::Open(server) => {
-                    self.jobs[ix].container = server;
-                    return self.send(queue, ix);
-                }
+                Shared::Open(connection) => return self.send_on(queue, ix, connection),
                 Shared::Closed => {
                     link.shared = Shared::Opening;
                     return self.connect(queue, ix);
@@ -99,7 +105,10 @@ impl Traffic {
             return;
         };
         let job = &self.jobs[ix];
-        let server = job.container;
+        let connection = Connection { server: job.container, opened: job.opened };
+        // A connection that a proxy closed says nothing about the others.
+        let is_dead = failure == Some(Failure::Reset)
+            && self.containers.get(job.container as usize).is_none_or(|server| !server.is_alive());
         let link = &mut self.containers[container].links[local];
         if job.state == State::PoolWait {
             return link.waiters.retain(|&waiter| waiter != ix);
@@ -108,19 +117,18 @@ impl Traffic {
             Connections::PerCall => {}
             Connections::Pool { max_idle, .. } if failure.is_none() => {
                 if let Some(next) = link.waiters.pop_front() {
-                    self.jobs[next].container = server;
-                    self.work.push_back(Work::Send(self.jobs.reference(next)));
+                    self.hand_over(next, connection);
                 } else if link.idle.len() < max_idle.unwrap_or(NONE) as usize {
-                    link.idle.push(server);
+                    link.idle.push(connection);
                 } else {
                     link.open -= 1;
                 }
             }
             Connections::Pool { .. } => {
-                if failure == Some(Failure::Reset) {
+                if is_dead {
                     // The client notices that the others are dead too.
                     let before = link.idle.len() as u32;
-                    link.idle.retain(|&other| other != server);
+                    link.idle.retain(|other| other.server != connection.server);
                     link.open -= before - link.idle.len() as u32;
                 }
                 match link.waiters.pop_front() {
@@ -130,8 +138,8 @@ impl Traffic {
             }
             Connections::Shared => {
                 let was_opening = matches!(link.shared, Shared::Opening) && job.state == State::Connecting;
-                let was_reset =
-                    matches!(link.shared, Shared::Open(other) if other == server && failure == Some(Failure::Reset));
+                let was_reset = failure == Some(Failure::Reset)
+                    && matches!(link.shared, Shared::Open(other) if other.server == connection.server);
                 if was_opening || was_reset {
                     link.shared = Shared::Closed;
                     if let Some(next) = link.waiters.pop_front() {
@@ -141,6 +149,20 @@ impl Traffic {
                 }
             }
         }
+    }
+
+    /// A job gets a connection that another one does not need any more, or shares.
+    fn hand_over(&mut self, ix: u32, connection: Connection) {
+        self.jobs[ix].container = connection.server;
+        self.jobs[ix].opened = connection.opened;
+        self.work.push_back(Work::Send(self.jobs.reference(ix)));
+    }
+
+    /// The request of a job goes out on a connection that was kept.
+    pub(super) fn send_on<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, connection: Connection) {
+        self.jobs[ix].container = connection.server;
+        self.jobs[ix].opened = connection.opened;
+        self.send(queue, ix);
     }
 
     /// Opens a connection for a job.
@@ -161,7 +183,14 @@ impl Traffic {
         }
         let (key, caller) = (job.key.with_str("backend"), job.caller);
         let service = match caller {
-            Caller::Job(_) => self.programs.calls[job.call as usize].to,
+            Caller::Job(parent) => {
+                let client = &self.containers[self.jobs[parent.ix].container as usize];
+                match client.target(self.programs.calls[job.call as usize].to) {
+                    Target::Service(service) => service,
+                    Target::Nowhere => return Route::UnknownHost,
+                    Target::WrongPort => return Route::Unanswered,
+                }
+            }
             _ => self.programs.endpoints[job.endpoint as usize].service,
         };
         let route = self.route(self.client_node(caller), service, key);
@@ -173,10 +202,10 @@ impl Traffic {
 
     /// A SYN goes to the job's address, and is answered or not.
     fn send_syn<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
-        let caller = self.jobs[ix].caller;
         let address = match self.address_of(ix) {
             Route::Address(address) => address,
-            Route::NoEndpoints if !self.hears_of_refusal(caller) => return self.await_syn(queue, ix),
+            Route::Unanswered => return self.await_syn(queue, ix),
+            Route::NoEndpoints if !self.hears_of_refusal(ix) => return self.await_syn(queue, ix),
             Route::NoEndpoints | Route::Refused => return self.client_failed(queue, ix, Failure::Refused),
             Route::UnknownHost => return self.client_failed(queue, ix, Failure::UnknownHost),
         };
@@ -184,7 +213,9 @@ impl Traffic {
         if server == NONE {
             return self.nobody_there(queue, ix);
         }
-        if self.is_lost(ix, server) {
+        let is_dropped = self.network.is_impaired && self.is_syn_lost(ix, server)
+            || self.policies.is_active && self.is_forbidden(ix, server);
+        if is_dropped {
             return self.await_syn(queue, ix);
         }
         let container = &self.containers[server as usize];
@@ -196,24 +227,49 @@ impl Traffic {
             return self.await_syn(queue, ix);
         }
         self.jobs[ix].container = server;
-        self.connected(queue, ix);
+        self.jobs[ix].opened = self.http.count();
+        if self.network.is_impaired {
+            return self.shake_hands(queue, ix);
+        }
+        self.share_connection(ix);
+        // Its request goes out a round trip later.
+        let handshake = self.travel_time(ix) * 2;
+        self.send_after(queue, ix, handshake);
     }
 
-    /// The server's kernel has accepted: the request goes out, a round trip later.
-    fn connected<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
-        if let Some((container, local, client)) = self.link_of(ix)
-            && matches!(self.programs.clients[client as usize].connections, Connections::Shared)
-        {
-            let server = self.jobs[ix].container;
+    /// SYN and SYN-ACK get through, but may take longer than the client waits.
+    fn shake_hands<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
+        let connected = self.now + self.impaired_handshake(ix);
+        if self.gives_up_connecting(ix) <= connected {
+            return self.connect_by(queue, ix, connected);
+        }
+        let job = self.jobs.reference(ix);
+        queue.schedule(connected, Event::Job(JobEvent::Connected, job).into());
+    }
+
+    /// The handshake is over.
+    pub(super) fn connected<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
+        self.share_connection(ix);
+        if self.jobs[ix].is_tcp_probe {
+            return self.answer(queue, ix);
+        }
+        self.send(queue, ix);
+    }
+
+    /// All calls of a client that shares one connection can use it now.
+    fn share_connection(&mut self, ix: u32) {
+        let Some((container, local, client)) = self.link_of(ix) else {
+            return;
+        };
+        if matches!(self.programs.clients[client as usize].connections, Connections::Shared) {
+            let job = &self.jobs[ix];
+            let connection = Connection { server: job.container, opened: job.opened };
             let link = &mut self.containers[container].links[local];
-            link.shared = Shared::Open(server);
-            while let Some(waiter) = link.waiters.pop_front() {
-                self.jobs[waiter].container = server;
-                self.work.push_back(Work::Send(self.jobs.reference(waiter)));
+            link.shared = Shared::Open(connection);
+            for waiter in std::mem::take(&mut link.waiters) {
+                self.hand_over(waiter, connection);
             }
         }
-        let handshake = self.travel_time(ix, Leg::Syn) + self.travel_time(ix, Leg::SynAck);
-        self.send_after(queue, ix, handshake);
     }
 
     /// The request goes out on an open connection.
@@ -223,7 +279,13 @@ impl Traffic {
 
     fn send_after<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, handshake: SimDuration) {
         self.jobs[ix].state = State::Travelling;
-        let time = handshake + self.travel_time(ix, Leg::Request);
+        if self.http.is_active && self.meddle(queue, ix, Stage::Call) {
+            return;
+        }
+        if self.network.is_impaired {
+            return self.begin_message(queue, ix);
+        }
+        let time = handshake + self.travel_time(ix);
         self.travel(queue, ix, JobEvent::Arrive, time);
     }
 
@@ -231,7 +293,6 @@ impl Traffic {
     pub(super) fn travel<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, what: JobEvent, time: SimDuration) {
         if time > SimDuration::ZERO {
             let job = self.jobs.reference(ix);
-            let what = if time >= KERNEL_GIVES_UP { JobEvent::Timeout } else { what };
             queue.schedule(self.now + time, Event::Job(what, job).into());
         } else if what == JobEvent::Arrive {
             self.arrive(queue, ix);
@@ -264,22 +325,25 @@ impl Traffic {
 
     /// Looks at a connecting job again at `next`, or when its client's patience ends.
     fn connect_by<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, next: SimTime) {
-        let limit = self.link_of(ix).and_then(|(.., client)| self.programs.clients[client as usize].connect_timeout);
-        let job = &mut self.jobs[ix];
-        let end = limit.map_or(SimTime::NEVER, |limit| job.since + limit);
+        let end = self.gives_up_connecting(ix);
         if end <= next {
-            job.syns = LAST_SYN;
+            self.jobs[ix].syns = LAST_SYN;
         }
         let job = self.jobs.reference(ix);
         queue.schedule(next.min(end), Event::Job(JobEvent::Connect, job).into());
+    }
+
+    /// When the patience of a job's client with connecting ends.
+    fn gives_up_connecting(&self, ix: u32) -> SimTime {
+        let limit = self.link_of(ix).and_then(|(.., client)| self.programs.clients[client as usize].connect_timeout);
+        limit.map_or(SimTime::NEVER, |limit| self.jobs[ix].since + limit)
     }
 
     pub(super) fn connect_again<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32) {
         match self.jobs[ix].syns {
             LAST_SYN => self.client_failed(queue, ix, Failure::TimedOut),
             NO_NEIGHBOUR => {
-                let caller = self.jobs[ix].caller;
-                if self.hears_of_refusal(caller) {
+                if self.hears_of_refusal(ix) {
                     return self.client_failed(queue, ix, Failure::Unreachable);
                 }
                 // "Host unreachable" is an ICMP message too, and this client has had its share: its SYN comes again.

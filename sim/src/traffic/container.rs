@@ -6,8 +6,11 @@ use super::Traffic;
 use super::breaker::Breaker;
 use super::broker::MessageQueue;
 use super::connection::Link;
+use super::disk::DiskFault;
+use super::environment::Configuration;
 use super::metrics::Histograms;
 use super::network::RefusalAllowance;
+use super::wear::Leaking;
 use crate::chance::Key;
 use crate::cpu::{CpuStats, GroupIx};
 use crate::ids::{ContainerIx, NodeIx, ServiceIx};
@@ -45,17 +48,6 @@ pub enum Phase {
     Exited,
 }
 
-/// What a network fault does to all packets from and to a pod (`tc netem` in its namespace).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct NetworkImpairment {
-    /// Added to each packet that the pod sends.
-    pub delay: SimDuration,
-    /// Uniform variation of the delay, to either side.
-    pub jitter: SimDuration,
-    /// Share of packets lost, 0 to 1. One: nothing gets through.
-    pub loss: f64,
-}
-
 /// What `/metrics/cadvisor` and the cgroup tell about a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContainerStats {
@@ -80,7 +72,8 @@ pub(super) struct Address {
     pub(super) container: u32,
     /// No machine has it any more.
     pub(super) is_gone: bool,
-    pub(super) impairment: NetworkImpairment,
+    /// Its pod's, as network policies go.
+    pub(super) group: u32,
     /// Of what its pod asks for.
     pub(super) refusals: RefusalAllowance,
 }
@@ -88,12 +81,7 @@ pub(super) struct Address {
 impl Address {
     /// Of a new pod.
     pub(super) fn new(container: u32) -> Self {
-        Self {
-            container,
-            is_gone: false,
-            impairment: NetworkImpairment::default(),
-            refusals: RefusalAllowance::default(),
-        }
+        Self { container, is_gone: false, group: 0, refusals: RefusalAllowance::default() }
     }
 }
 
@@ -149,12 +137,17 @@ pub(super) struct Container {
     pub(super) served: u64,
     /// Part of the heap that is not in use yet, 1 to 0.
     pub(super) heap_left: f64,
-    /// How much more a burst costs than the profile says (ageing faults).
+    /// How many times as much a burst costs as the profile says.
     pub(super) cost_factor: f64,
-    /// What a fault leaks per request, since how many, and what was leaked before.
-    pub(super) leak: Bytes,
-    pub(super) leaks_since: u64,
-    pub(super) leaked_before: Bytes,
+    /// What a fault lets it leak.
+    pub(super) leaking: Leaking,
+    /// How many documents it has, in a world in which it ages.
+    pub(super) documents: Option<u64>,
+    /// What is wrong with its disk, if anything is.
+    pub(super) disk: DiskFault,
+    pub(super) has_disk_fault: bool,
+    /// What its environment made of it.
+    pub(super) configuration: Configuration,
 
     /// By the local number of each client of its service.
     pub(super) links: Vec<Link>,
@@ -169,12 +162,7 @@ pub(super) struct Container {
 
 impl Container {
     pub(super) fn is_serving(&self) -> bool {
-        matches!(self.phase, Phase::Listening | Phase::Draining)
-    }
-
-    /// What faults have leaked so far.
-    pub(super) fn leaked_by_fault(&self) -> Bytes {
-        self.leaked_before + Bytes(self.leak.0 * (self.served - self.leaks_since))
+        matches!(self.phase, Phase::Listening | Phase::Draining) && !self.configuration.is_elsewhere
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -221,30 +209,6 @@ impl Traffic {
         self.now = now;
         let address = self.containers[ix.index()].address;
         self.addresses[address as usize].is_gone = true;
-    }
-
-    /// Impairs the network of a container's pod, or mends it (the default).
-    pub fn impair_network(&mut self, now: SimTime, ix: ContainerIx, impairment: NetworkImpairment) {
-        self.now = now;
-        let address = self.containers[ix.index()].address;
-        self.addresses[address as usize].impairment = impairment;
-        self.look_at_network();
-    }
-
-    /// Makes every burst of a container cost `factor` times as much from now on.
-    pub fn set_cost_factor(&mut self, now: SimTime, ix: ContainerIx, factor: f64) {
-        self.now = now;
-        self.containers[ix.index()].cost_factor = factor;
-    }
-
-    /// Makes a container lose this much memory with every request from now on. What was lost
-    /// before stays lost.
-    pub fn set_leak(&mut self, now: SimTime, ix: ContainerIx, per_request: Bytes) {
-        self.now = now;
-        let container = &mut self.containers[ix.index()];
-        container.leaked_before = container.leaked_by_fault();
-        container.leaks_since = container.served;
-        container.leak = per_request;
     }
 
     /// The container of an address, or [`NONE`] if no machine has it.

@@ -51,6 +51,12 @@ impl Traffic {
                 container.is_fresh = false;
                 job.extra += service.runtime.start_up.first_request;
             }
+            if let Some(documents) = container.documents {
+                self.grow(ix, documents);
+            }
+            if self.containers[self.jobs[ix].container as usize].has_disk_fault && self.use_disk(queue, ix) {
+                return;
+            }
         }
         self.step(queue, ix);
     }

@@ -1,6 +1,8 @@
 //! Jobs and forks: slabs of plain data. A slot is used again under another generation, so that an
 //! event for a job that is over is recognised and dropped.
 
+use super::http::Stage;
+use super::network::Progress;
 use crate::chance::Key;
 use crate::program::{Attributes, MAX_BRANCHES, NONE};
 use crate::time::{SimDuration, SimTime};
@@ -52,6 +54,8 @@ pub(super) enum State {
     Blocked,
     /// The answer is on its way.
     Answering,
+    /// The proxy of an HTTP fault holds it.
+    Held,
     /// The server is gone without a trace; only the caller's patience ends it.
     Lost,
 }
@@ -63,7 +67,8 @@ pub(super) struct Job {
     pub(super) key: Key,
     /// When its caller began.
     pub(super) sent: SimTime,
-    /// While it connects: when the first SYN went out. Then: when its handler started.
+    /// While it connects: when the first SYN went out. Then: when its handler started. Where a network has faults, while a
+    /// message travels: when that went out first.
     pub(super) since: SimTime,
     /// CPU time that its next burst takes in addition.
     pub(super) extra: SimDuration,
@@ -74,6 +79,8 @@ pub(super) struct Job {
     pub(super) container: u32,
     /// The address that its SYNs go to, or [`NONE`].
     pub(super) address: u32,
+    /// The address of the pod that sends it, or [`NONE`] for users and probes.
+    pub(super) client: u32,
     /// The current instruction of its handler.
     pub(super) pc: u32,
     /// What it asks for, an `EndpointIx`; [`NONE`] for branches, messages and TCP probes.
@@ -84,8 +91,14 @@ pub(super) struct Job {
     pub(super) fork: u32,
     /// The timer of its caller's patience, or [`NONE`].
     pub(super) timer: u32,
+    /// Where a network has faults: what of its message has arrived.
+    pub(super) message: Progress,
     pub(super) state: State,
     pub(super) status: u16,
+    /// How many HTTP faults there had been when its connection was opened.
+    pub(super) opened: u16,
+    /// The latest proxy of an HTTP fault that it has passed.
+    pub(super) passed: Option<Stage>,
     /// SYNs sent so far.
     pub(super) syns: u8,
     /// Tries of the current call of its handler that have failed.
@@ -112,13 +125,17 @@ impl Job {
             generation: 0,
             container: NONE,
             address: NONE,
+            client: NONE,
             pc: NONE,
             endpoint: NONE,
             call: NONE,
             fork: NONE,
             timer: NONE,
+            message: Progress::default(),
             state: State::Connecting,
             status: 0,
+            opened: 0,
+            passed: None,
             syns: 0,
             failed_tries: 0,
             has_runner: false,

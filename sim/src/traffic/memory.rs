@@ -60,7 +60,8 @@ impl Traffic {
                 let heap = (memory.heap.0 as f64 * (1.0 - container.heap_left)) as u64;
                 let requests = memory.per_request.0 * u64::from(container.in_flight);
                 let leaked = memory.leak_per_request.0 * container.served;
-                Bytes(memory.base.0 + heap + requests + leaked) + container.leaked_by_fault()
+                Bytes(memory.base.0 + heap + requests + leaked)
+                    + container.leaking.lost(now, container.served, container.listening_since)
             }
         }
     }

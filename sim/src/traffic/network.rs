@@ -1,45 +1,30 @@
-//! The network between machines: how long a message takes, which are lost, and how often a kernel says that nobody can
-//! be reached.
+//! The network between machines: how long a message takes, what faults do to it (`rules`, `transmission`), and how often
+//! a kernel says that nobody can be reached.
+
+mod rules;
+mod transmission;
 
 use super::Traffic;
-use super::container::NetworkImpairment;
 use super::job::Caller;
-use crate::ids::NodeIx;
+use crate::engine::Queue;
+use crate::ids::{ContainerIx, NodeIx};
+use crate::program::NONE;
 use crate::time::{SimDuration, SimTime};
 
-/// First retransmission of data: the shortest timeout of the kernel (`TCP_RTO_MIN`); doubles.
-const RETRANSMISSION: SimDuration = SimDuration::from_millis(200);
-/// After what time the kernel gives up data that nobody acknowledges (`tcp_retries2`).
-pub(super) const KERNEL_GIVES_UP: SimDuration = SimDuration::from_millis(924_600);
+pub(super) use rules::{Hop, Rules};
+pub(super) use transmission::{KERNEL_GIVES_UP, Progress};
 
-/// A message of a request, on its way from one end to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leg {
-    Syn,
-    SynAck,
-    Request,
-    Answer,
-}
-
-impl Leg {
-    /// For its chance.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Syn => "syn",
-            Self::SynAck => "syn-ack",
-            Self::Request => "request",
-            Self::Answer => "answer",
-        }
-    }
-}
+pub use rules::{Bandwidth, Direction, Netem, NetworkEffect, NetworkFault, NetworkFaultIx};
 
 /// Whether messages take time at all; mostly they do not, and then nobody asks further.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Network {
     /// Some node is some way off.
     pub(super) has_latency: bool,
-    /// A fault delays messages, or loses them.
+    /// Some pod's network has rules.
     pub(super) is_impaired: bool,
+    /// They.
+    pub(super) rules: Rules,
 }
 
 /// How often a client is told that a Service has no endpoints.
@@ -85,57 +70,27 @@ impl Traffic {
         }
     }
 
-    /// The address of the pod that a job is sent from, if it is one.
-    fn client_address(&self, caller: Caller) -> Option<u32> {
-        match caller {
-            Caller::Job(parent) => Some(self.containers[self.jobs[parent.ix].container as usize].address),
-            _ => None,
-        }
-    }
-
-    /// Whether a client hears that the Service it asks for has no endpoints.
-    pub(super) fn hears_of_refusal(&mut self, caller: Caller) -> bool {
+    /// Whether a job's client hears that the Service it asks for has no endpoints.
+    pub(super) fn hears_of_refusal(&mut self, ix: u32) -> bool {
         let now = self.now;
-        match self.client_address(caller) {
-            Some(address) => self.addresses[address as usize].refusals.take(now),
-            None => self.user_refusals.take(now),
+        match self.jobs[ix].client {
+            NONE => self.user_refusals.take(now),
+            address => self.addresses[address as usize].refusals.take(now),
         }
     }
 
-    /// What the network is like with the faults that there are now.
+    /// Whether the nodes of this world are apart.
     pub(super) fn look_at_network(&mut self) {
         let takes_time = |spec: &super::NodeSpec| spec.latency.max(spec.local_latency) > SimDuration::ZERO;
-        self.network = Network {
-            has_latency: self.nodes.iter().any(|node| takes_time(&node.spec)),
-            is_impaired: self.addresses.iter().any(|address| address.impairment != NetworkImpairment::default()),
-        };
-    }
-
-    /// Whether this SYN, or the answer to it, is lost on the way.
-    pub(super) fn is_lost(&self, ix: u32, server: u32) -> bool {
-        if !self.network.is_impaired {
-            return false;
-        }
-        let key = self.jobs[ix].key.with_str(Leg::Syn.name()).with(u64::from(self.jobs[ix].syns));
-        let arrives = self.arrival_probability(ix, server);
-        arrives < 1.0 && !key.draw().bernoulli(arrives)
-    }
-
-    /// The probability that a message between a job's client and `server` gets past the impairments of both ends.
-    fn arrival_probability(&self, ix: u32, server: u32) -> f64 {
-        let ends = [Some(self.containers[server as usize].address), self.client_address(self.jobs[ix].caller)];
-        ends.iter().flatten().map(|&address| 1.0 - self.addresses[address as usize].impairment.loss).product()
-    }
-
-    /// How long a message of a job takes, with what the networks of both ends do to it.
-    /// [`KERNEL_GIVES_UP`] if it never arrives.
-    #[inline]
-    pub(super) fn travel_time(&self, ix: u32, leg: Leg) -> SimDuration {
-        let latency = if self.network.has_latency { self.latency(ix) } else { SimDuration::ZERO };
-        if self.network.is_impaired { self.impaired_travel_time(ix, leg, latency) } else { latency }
+        self.network.has_latency = self.nodes.iter().any(|node| takes_time(&node.spec));
     }
 
     /// One way between a job's client and its server.
+    #[inline]
+    pub(super) fn travel_time(&self, ix: u32) -> SimDuration {
+        if self.network.has_latency { self.latency(ix) } else { SimDuration::ZERO }
+    }
+
     fn latency(&self, ix: u32) -> SimDuration {
         let job = &self.jobs[ix];
         let server = self.containers[job.container as usize].node;
@@ -147,29 +102,40 @@ impl Traffic {
         if client == server { spec.local_latency } else { spec.latency }
     }
 
-    fn impaired_travel_time(&self, ix: u32, leg: Leg, latency: SimDuration) -> SimDuration {
-        let job = &self.jobs[ix];
-        let mut draw = job.key.with_str(leg.name()).draw();
-        let mut time = latency;
-        // netem delays what a pod sends; the message passes one of the two.
-        let sender = match leg {
-            Leg::SynAck | Leg::Answer => Some(self.containers[job.container as usize].address),
-            Leg::Syn | Leg::Request => self.client_address(job.caller),
+    /// Lets Chaos Mesh's `NetworkChaos` begin between the pods of these containers, as far as they exist now: see
+    /// [`NetworkFault`] and, for what it does to whom, the module `traffic::network::rules`.
+    ///
+    /// It holds for the pods, not for their containers, until [`Self::mend_network`]. What is on its way already arrives.
+    pub fn impair_network(&mut self, now: SimTime, fault: &NetworkFault) -> NetworkFaultIx {
+        self.now = now;
+        let addresses = |containers: &[ContainerIx]| -> Vec<u32> {
+            containers.iter().map(|ix| self.containers[ix.index()].address).collect()
         };
-        if let Some(sender) = sender {
-            let impairment = self.addresses[sender as usize].impairment;
-            let swing = impairment.jitter.0 as f64 * draw.between(-1.0, 1.0);
-            time += SimDuration((impairment.delay.0 as f64 + swing).max(0.0) as u64);
-        }
-        if matches!(leg, Leg::Request | Leg::Answer) {
-            let arrives = self.arrival_probability(ix, job.container);
-            let mut timeout = RETRANSMISSION;
-            while arrives < 1.0 && time < KERNEL_GIVES_UP && !draw.bernoulli(arrives) {
-                time += timeout;
-                timeout = timeout * 2;
-            }
-        }
-        time.min(KERNEL_GIVES_UP)
+        let (sources, targets) = (addresses(&fault.sources), addresses(&fault.targets));
+        let ix = self.network.rules.add(&sources, &targets, fault.direction, fault.effect);
+        self.network.is_impaired = !self.network.rules.is_empty();
+        ix
+    }
+
+    /// Ends it. What was lost comes again when its sender's kernel tries the next time, which can be as long after the end
+    /// as the fault has lasted.
+    pub fn mend_network<E: super::Host>(&mut self, now: SimTime, queue: &mut Queue<E>, fault: NetworkFaultIx) {
+        self.now = now;
+        self.network.rules.remove(fault);
+        self.network.is_impaired = !self.network.rules.is_empty();
+        self.deliver_everywhere();
+        self.settle(queue);
+    }
+
+    /// Whether one pod's SYNs to another are dropped now, all of them.
+    pub(super) fn cannot_connect(&self, client: u32, server: u32) -> bool {
+        self.is_cut(client, server) || self.forbids(client, server)
+    }
+
+    /// Whether nothing gets from one pod to another, or nothing back.
+    pub(super) fn is_cut(&self, client: u32, server: u32) -> bool {
+        let there = Hop { from: client, to: server, is_answer: false };
+        self.network.is_impaired && (self.network.rules.is_cut(there) || self.network.rules.is_cut(there.back()))
     }
 }
 

@@ -11,10 +11,13 @@ use super::backends::Route;
 use super::breaker::Breaker;
 use super::connection::Link;
 use super::container::{Address, Container, Phase, ProcessSpec};
+use super::disk::DiskFault;
+use super::environment::{Configuration, EXITS_AFTER, Target};
 use super::job::{Caller, Outcome, State};
 use super::metrics::Histograms;
 use super::network::KERNEL_GIVES_UP;
 use super::runtime::Tag;
+use super::wear::{Defect, Leaking};
 use super::{Event, Failure, Host, JobEvent, Notice, ProcessEvent, Traffic};
 use crate::cpu::{GroupConfig, PERIOD, Quota, weight_of_request};
 use crate::engine::Queue;
@@ -37,6 +40,16 @@ const EXIT_SIGKILL: u8 = 137;
 impl Traffic {
     /// Starts a container. [`Notice::Listening`] follows when it serves.
     pub fn start<E: Host>(&mut self, now: SimTime, queue: &mut Queue<E>, spec: ProcessSpec) -> ContainerIx {
+        self.launch(now, queue, spec, Configuration::default())
+    }
+
+    pub(super) fn launch<E: Host>(
+        &mut self,
+        now: SimTime,
+        queue: &mut Queue<E>,
+        spec: ProcessSpec,
+        configuration: Configuration,
+    ) -> ContainerIx {
         self.now = now;
         let ix = self.containers.len() as u32;
         let address = if let Some(previous) = spec.replaces {
@@ -46,9 +59,12 @@ impl Traffic {
             self.addresses.len() as u32 - 1
         };
         self.addresses[address as usize].container = ix;
-        let container = self.new_container(spec, address);
+        let exits = configuration.exits;
+        let container = Container { configuration, ..self.new_container(spec, address) };
         self.containers.push(container);
-        if let Some(service) = spec.runs {
+        if let Some(code) = exits {
+            queue.schedule(now + EXITS_AFTER, Event::Process(ProcessEvent::Fail(code), ContainerIx(ix)).into());
+        } else if let Some(service) = spec.runs {
             let wait = self.programs.services[service.index()].runtime.start_up.wait;
             queue.schedule(now + wait, Event::Process(ProcessEvent::Begin, ContainerIx(ix)).into());
         }
@@ -70,6 +86,7 @@ impl Traffic {
         let service = spec.runs.map(|service| &self.programs.services[service.index()]);
         let (first, last) = service.map_or((0, 0), |s| s.clients);
         let (first_endpoint, last_endpoint) = service.map_or((0, 0), |s| s.endpoints);
+        let defect = spec.runs.map_or(Defect::default(), |service| self.defects[service.index()]);
         let threads = service.filter(|s| s.runtime.model == Concurrency::Threads);
         Container {
             service: spec.runs,
@@ -100,10 +117,12 @@ impl Traffic {
             in_flight: 0,
             served: 0,
             heap_left: 1.0,
-            cost_factor: 1.0,
-            leak: Bytes(0),
-            leaks_since: 0,
-            leaked_before: Bytes(0),
+            cost_factor: defect.cost_factor,
+            leaking: Leaking::new(defect.leak),
+            documents: None,
+            disk: DiskFault::default(),
+            has_disk_fault: false,
+            configuration: Configuration::default(),
             links: vec![Link::default(); (last - first) as usize],
             breakers: vec![Breaker::default(); service.map_or(0, |s| s.breakers.len())],
             handled: vec![0; (last_endpoint - first_endpoint) as usize],
@@ -121,6 +140,8 @@ impl Traffic {
             ProcessEvent::TryDependencies => self.try_dependencies(queue, ix),
             ProcessEvent::Background => self.background(queue, ix),
             ProcessEvent::Exit => self.exit(queue, ix, EXIT_SUCCESS),
+            ProcessEvent::Fail(code) => self.exit(queue, ix, code),
+            ProcessEvent::Leak => self.leak_is_due(queue, ix.0),
         }
     }
 
@@ -175,18 +196,23 @@ impl Traffic {
     pub(super) fn is_reachable(&self, from: ContainerIx, target: ServiceIx) -> bool {
         let container = &self.containers[from.index()];
         let key = container.key.with_str("reach").with(self.now.0);
+        let Target::Service(target) = container.target(target) else {
+            return false;
+        };
         match self.route(container.node, target, key) {
             Route::Address(address) => {
                 let at = self.container_at(address);
-                at != NONE && self.containers[at as usize].is_serving()
+                !self.cannot_connect(container.address, address)
+                    && at != NONE
+                    && self.containers[at as usize].is_serving()
             }
-            Route::UnknownHost | Route::NoEndpoints | Route::Refused => false,
+            Route::UnknownHost | Route::NoEndpoints | Route::Refused | Route::Unanswered => false,
         }
     }
 
     fn listen<E: Host>(&mut self, queue: &mut Queue<E>, ix: ContainerIx, programs: &Programs) {
         let container = &mut self.containers[ix.index()];
-        if container.phase != Phase::Starting {
+        if container.phase != Phase::Starting || container.configuration.never_listens {
             return;
         }
         container.phase = Phase::Listening;
@@ -200,6 +226,7 @@ impl Traffic {
         }
         self.notices.push(Notice::Listening { container: ix });
         self.check_memory(ix.0);
+        self.watch_leak(queue, ix.0);
         self.add_subscriptions(queue, ix, service);
     }
 
@@ -258,6 +285,7 @@ impl Traffic {
             cpu.set_quota(now, container.group, cpu_limit.map(Quota::from_limit), phase);
             cpu.set_weight(now, container.group, weight_of_request(cpu_request));
             self.check_memory(ix.0);
+            self.watch_leak(queue, ix.0);
         }
         self.settle(queue);
     }
@@ -330,7 +358,12 @@ impl Traffic {
         for job in calls {
             self.stop_timer(queue, job);
             match self.jobs[job].state {
-                State::PoolWait | State::Connecting | State::Travelling | State::Lost | State::Answering => {
+                State::PoolWait
+                | State::Connecting
+                | State::Travelling
+                | State::Held
+                | State::Lost
+                | State::Answering => {
                     self.jobs.end(job, Outcome::Failed);
                 }
                 _ => self.jobs[job].caller = Caller::Nobody,

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::connection::Connection;
 use super::job::{Caller, Job};
 use super::{Event, Failure, Host, Traffic};
 use crate::engine::Queue;
@@ -16,6 +17,8 @@ use crate::workload::{Behaviour, Change, Course, Progress, Workload, load_key, u
 
 /// How long the next request of a user is off at least when the last one took no time at all.
 const SHORTEST_FAILURE: SimDuration = SimDuration::from_micros(100);
+
+const NO_CONNECTION: Connection = Connection { server: NONE, opened: 0 };
 
 /// A load of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,8 +57,8 @@ struct User {
     load: u32,
     number: u64,
     progress: Progress,
-    /// The container that its kept connection leads to, or [`NONE`].
-    connection: u32,
+    /// The connection that it keeps; with [`NONE`] at its other end if it has none.
+    connection: Connection,
     state: UserState,
     /// It goes after the task that it is in.
     is_stopping: bool,
@@ -198,7 +201,8 @@ impl Traffic {
         let number = load.started;
         load.started += 1;
         let progress = Progress::new(&load.behaviour, self.now);
-        self.users.add(User { load: ix.0, number, progress, connection: NONE, state: UserState::Waiting, is_stopping })
+        let connection = NO_CONNECTION;
+        self.users.add(User { load: ix.0, number, progress, connection, state: UserState::Waiting, is_stopping })
     }
 
     /// A user begins a task or goes on with one: it sends a request, or it is gone.
@@ -223,9 +227,8 @@ impl Traffic {
         // A client library sees that a kept connection was closed before it uses it, or leads elsewhere.
         let service = self.programs.endpoints[request.endpoint.index()].service;
         let is_usable = |server: &super::Container| server.is_serving() && server.service == Some(service);
-        if connection != NONE && is_usable(&self.containers[connection as usize]) {
-            self.jobs[job].container = connection;
-            self.send(queue, job);
+        if connection != NO_CONNECTION && is_usable(&self.containers[connection.server as usize]) {
+            self.send_on(queue, job, connection);
         } else {
             self.connect(queue, job);
         }
@@ -239,7 +242,7 @@ impl Traffic {
         outcome: Result<u16, Failure>,
         endpoint: EndpointIx,
         took: SimDuration,
-        server: u32,
+        connection: Connection,
     ) {
         let service = self.programs.endpoints[endpoint.index()].service;
         self.statistics.called(service, outcome.ok(), took);
@@ -249,7 +252,7 @@ impl Traffic {
         self.statistics.user(user.progress.current(behaviour).kind, outcome, took + overhead);
         self.users.ended += 1;
         user.state = UserState::Waiting;
-        user.connection = if behaviour.keep_alive && outcome.is_ok() { server } else { NONE };
+        user.connection = if behaviour.keep_alive && outcome.is_ok() { connection } else { NO_CONNECTION };
         // A client needs some time even to be refused; else a loop of failures would stop the clock.
         let mut next = self.now + if took == SimDuration::ZERO { overhead.max(SHORTEST_FAILURE) } else { overhead };
         if user.progress.finish(behaviour) {

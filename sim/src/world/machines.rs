@@ -3,14 +3,22 @@
 use crate::cluster::{self, Backend, ContainerRuntime, ContainerUsage, ProbeOutcome, ProbeTarget, ProcessSpec};
 use crate::engine::Queue;
 use crate::ids::{ContainerIx, KubeServiceIx, NodeIx};
-use crate::manifest::Container;
+use crate::manifest::{Container, EnvValue, EnvVar};
+use crate::program::Setting;
 use crate::time::{SimDuration, SimTime};
 use crate::traffic::{self, Failure, ProbeCall, ProbeResult, Traffic};
 
 use super::Event;
 
 impl ContainerRuntime<Event> for Traffic {
-    fn start(&mut self, now: SimTime, queue: &mut Queue<Event>, spec: &ProcessSpec, _: &Container) -> ContainerIx {
+    fn start(
+        &mut self,
+        now: SimTime,
+        queue: &mut Queue<Event>,
+        spec: &ProcessSpec,
+        container: &Container,
+    ) -> ContainerIx {
+        let spins = spec.spins;
         let spec = traffic::ProcessSpec {
             node: spec.node,
             runs: spec.runs,
@@ -19,7 +27,12 @@ impl ContainerRuntime<Event> for Traffic {
             memory_limit: spec.memory_limit,
             replaces: spec.replaces,
         };
-        Self::start(self, now, queue, spec)
+        let environment: Vec<_> = container.env.iter().map(setting).collect();
+        let process = self.start_with_environment(now, queue, spec, &environment);
+        if spins > 0 {
+            self.stress(now, queue, process, spins, 1.0);
+        }
+        process
     }
 
     fn terminate(&mut self, now: SimTime, queue: &mut Queue<Event>, container: ContainerIx) {
@@ -28,6 +41,10 @@ impl ContainerRuntime<Event> for Traffic {
 
     fn kill(&mut self, now: SimTime, queue: &mut Queue<Event>, container: ContainerIx) {
         Self::kill(self, now, queue, container);
+    }
+
+    fn lose(&mut self, now: SimTime, queue: &mut Queue<Event>, container: ContainerIx) {
+        Self::lose(self, now, queue, container);
     }
 
     fn remove_address(&mut self, now: SimTime, _: &mut Queue<Event>, container: ContainerIx) {
@@ -77,10 +94,27 @@ impl ContainerRuntime<Event> for Traffic {
         }
     }
 
+    fn set_policy_group(&mut self, now: SimTime, container: ContainerIx, group: u32) {
+        Self::set_policy_group(self, now, container, group);
+    }
+
+    fn set_policies(&mut self, now: SimTime, groups: u32, allows: &dyn Fn(u32, u32) -> bool) {
+        Self::set_policies(self, now, traffic::PolicyMatrix::new(groups, allows));
+    }
+
     fn usage(&mut self, now: SimTime, container: ContainerIx) -> ContainerUsage {
         let stats = self.stats(now, container);
         ContainerUsage { cpu: stats.cpu.usage, working_set: stats.working_set }
     }
+}
+
+/// A variable with its value, unless that comes from another object, which is not resolved.
+fn setting(variable: &EnvVar) -> Setting<'_> {
+    let value = match &variable.value {
+        EnvValue::Text(text) => Some(text.as_str()),
+        EnvValue::From(_) => None,
+    };
+    (&variable.name, value)
 }
 
 /// What the control plane hears of it.

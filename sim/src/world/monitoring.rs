@@ -122,7 +122,8 @@ impl Monitoring {
             }
             Event::Scrape(target) => self.scrape(now, target, queue, traffic),
             Event::ScrapeKubelet(node) => {
-                self.kubelets[node.index()].scrape(now, &mut self.store, &mut self.row, cluster);
+                let answers = cluster.kubelet_answers(node);
+                self.kubelets[node.index()].scrape(now, answers, &mut self.store, &mut self.row, cluster);
                 queue.schedule(now + SCRAPE_EVERY, event.into());
             }
         }
@@ -141,9 +142,11 @@ impl Monitoring {
             return;
         }
         queue.schedule(now + SCRAPE_EVERY, Event::Scrape(number).into());
-        let container = target.container;
+        let (container, port) = (target.container, target.port);
         let programs = traffic.programs();
-        let endpoint = traffic.service_of(container).and_then(|s| programs.services[s.index()].scrape);
+        let service = traffic.service_of(container).map(|s| &programs.services[s.index()]);
+        // Where nobody listens the connection is refused.
+        let endpoint = service.filter(|service| service.port == port).and_then(|service| service.scrape);
         match endpoint {
             Some(endpoint) => {
                 let token = SCRAPE_BIT | number;
@@ -173,19 +176,20 @@ impl Monitoring {
         let has_metrics =
             |process| traffic.service_of(process).is_some_and(|s| programs.services[s.index()].scrape.is_some());
         for service in &self.services {
-            let pods: Vec<PodIx> = cluster.endpoints(service.service).collect();
+            let endpoints: Vec<(PodIx, u16)> = cluster.endpoints(service.service).collect();
             for (at, target) in self.targets.iter().enumerate() {
-                found[at] |= !target.is_gone && pods.contains(&target.pod);
+                found[at] |= !target.is_gone && endpoints.contains(&(target.pod, target.port));
             }
-            let serving = cluster.running_containers().filter(|c| pods.contains(&c.pod) && has_metrics(c.process));
-            for container in serving {
-                let known = self.targets.iter_mut().find(|t| !t.is_gone && t.pod == container.pod);
+            for container in cluster.running_containers().filter(|c| has_metrics(c.process)) {
+                let endpoint = endpoints.iter().find(|(pod, _)| *pod == container.pod);
+                let Some(&(pod, port)) = endpoint else { continue };
+                let known = self.targets.iter_mut().find(|t| !t.is_gone && (t.pod, t.port) == (pod, port));
                 if let Some(target) = known {
                     target.container = container.process;
                     continue;
                 }
                 let number = self.targets.len() as u32;
-                self.targets.push(Target::new(&mut self.store, service, &container, traffic));
+                self.targets.push(Target::new(&mut self.store, service, &container, port));
                 found.push(true);
                 let phase = self.phase("target", number);
                 queue.schedule(now + phase, Event::Scrape(number).into());

@@ -107,16 +107,12 @@ impl Stage for Twin {
         self.faults
             .inject(self.now, index, effect, &mut self.parts, &mut self.queue)
             .map_err(|why| Self::fault_failed(index, &why))?;
-        self.parts.deliver_notices(self.now, &mut self.queue);
         self.journal.push(WorldEvent::FaultBegan { at: self.now, index: index as u32 });
         Ok(())
     }
 
     async fn recover(&mut self, index: usize) -> Result<(), Unavailable> {
-        self.faults
-            .recover(self.now, index, &mut self.parts, &mut self.queue)
-            .map_err(|why| Self::fault_failed(index, &why))?;
-        self.parts.deliver_notices(self.now, &mut self.queue);
+        self.faults.recover(self.now, index, &mut self.parts, &mut self.queue);
         self.journal.push(WorldEvent::FaultEnded { at: self.now, index: index as u32 });
         Ok(())
     }

@@ -78,10 +78,20 @@ thinking:
 prices: {light_action: 1}
 "#;
 
+/// The last fault of the good scenario, to be replaced.
+const FAKE: &str = "fake-image: {component: carts, image: \"busybox:1.36\"}";
+/// Makes a kill of the stress.
+const STRESS_TO_KILL: (&str, &str) = (
+    "  severity: 0.5\n  inject:\n    chaos-mesh:\n      apiVersion: chaos-mesh.org/v1alpha1\n      kind: StressChaos\n      metadata: {name: stress}\n      spec:\n        mode: one\n        selector:\n          labelSelectors: {name: catalogue}\n        stressors:\n          cpu: {workers: 2, load: 50}\n",
+    "  inject:\n    chaos-mesh:\n      apiVersion: chaos-mesh.org/v1alpha1\n      kind: PodChaos\n      metadata: {name: kill}\n      spec:\n        mode: one\n        selector:\n          labelSelectors: {name: catalogue}\n        action: pod-kill\n",
+);
+
 fn words() -> AppWords {
     let component = |name: &str| ComponentWords {
         name: name.into(),
         labels: BTreeMap::from([("name".to_owned(), name.to_owned())]),
+        listens_on: Some(80),
+        ..ComponentWords::default()
     };
     let image = |image: &str, tags: &[&str], runs: &[&str]| ImageProfile {
         image: image.into(),
@@ -176,6 +186,14 @@ fn broken_scenarios_are_answered_with_line_and_cure() {
         ("severity of what is all or nothing", &[("  end: 300s\n", "  end: 300s\n  severity: 0.3\n")]),
         ("a fault that ends before it starts", &[("end: 300s", "end: 100s")]),
         ("a fault after the end", &[("- start: 120s", "- start: 20m")]),
+        ("a kill that lasts", &[STRESS_TO_KILL]),
+        ("a grace period of no kill", &[("          cpu: {workers: 2, load: 50}", "          cpu: {workers: 2}\n        gracePeriod: 5")]),
+        ("an action that is not played", &[("kind: StressChaos", "kind: PodChaos"), ("        stressors:\n          cpu: {workers: 2, load: 50}", "        action: pod-explode")]),
+        ("a burst without an end", &[(FAKE, "traffic-burst: {user_class: browse, target: carts, shape: {level: moderate}}")]),
+        ("a limit of nothing", &[(FAKE, "too-small-limit: {component: cart}")]),
+        ("a port on which somebody listens", &[(FAKE, "wrong-port: {component: carts, port: 80, target_port: 80}")]),
+        ("a Service that is not there", &[(FAKE, "wrong-port: {component: payment, port: 80, target_port: 81}")]),
+        ("a selector that is right", &[(FAKE, "wrong-selector: {component: carts, selector: {name: carts}}")]),
         ("a bad tag that is good", &[("carts:9.9.9", "carts:0.4.8")]),
         ("a fake image that is real", &[("busybox:1.36", "weaveworksdemos/carts:0.4.8")]),
         ("a fake image that cannot be pulled", &[("busybox:1.36", "bussybox")]),

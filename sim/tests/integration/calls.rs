@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use sim::ids::ContainerIx;
 use sim::time::SimDuration;
-use sim::traffic::{NetworkImpairment, NodeSpec, Phase, ProcessSpec};
+use sim::traffic::{Direction, Netem, NetworkEffect, NetworkFault, NodeSpec, Phase, ProcessSpec};
 use sim::units::Millicores;
 
 use crate::small_world::{SmallWorld, at, load, users};
@@ -249,7 +249,9 @@ fn strike(world: &mut SmallWorld, blow: &Blow) {
         }
         Blow::Impair(n, loss) => {
             let delay = SimDuration::from_millis(20);
-            world.traffic.impair_network(now, pick(n), NetworkImpairment { delay, jitter: delay, loss });
+            let effect = NetworkEffect::Netem(Netem { delay, jitter: delay, loss });
+            let fault = NetworkFault { sources: vec![pick(n)], targets: vec![], direction: Direction::To, effect };
+            world.traffic.impair_network(now, &fault);
         }
         Blow::Stress(n) => drop(world.traffic.stress(now, queue, pick(n), 3, 0.5)),
         Blow::Resize(n, millicores) => {

@@ -7,8 +7,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod autoscaler;
+mod disruption;
 mod kubelet;
+mod nodes;
+mod pressure;
 mod property;
+mod quota;
 mod rollout;
 mod scheduler;
 mod writes;
@@ -155,6 +159,10 @@ impl ContainerRuntime<RigEvent> for Script {
     }
 
     fn kill(&mut self, _: SimTime, _: &mut Queue<RigEvent>, container: ContainerIx) {
+        self.end(container, 137);
+    }
+
+    fn lose(&mut self, _: SimTime, _: &mut Queue<RigEvent>, container: ContainerIx) {
         self.end(container, 137);
     }
 
@@ -365,6 +373,34 @@ impl Rig {
     fn pause(&mut self, deployment: &str, paused: bool) {
         let command = Command::RolloutPause { deployment: deployment.to_owned(), paused };
         self.cluster.run(self.now, &command, &mut self.queue, &mut self.script).unwrap();
+        self.look();
+    }
+
+    /// A node's machine is gone.
+    fn lose(&mut self, node: &str) {
+        let node = self.cluster.node_named(node).unwrap();
+        self.cluster.lose_node(self.now, node, &mut self.queue, &mut self.script);
+        self.look();
+    }
+
+    /// A node's kubelet is gone.
+    fn silence(&mut self, node: &str) {
+        let node = self.cluster.node_named(node).unwrap();
+        self.cluster.silence_node(self.now, node, &mut self.queue, &mut self.script);
+        self.look();
+    }
+
+    /// A node's container runtime is gone.
+    fn lose_runtime(&mut self, node: &str) {
+        let node = self.cluster.node_named(node).unwrap();
+        self.cluster.lose_runtime(self.now, node, &mut self.queue, &mut self.script);
+        self.look();
+    }
+
+    /// A node comes back.
+    fn restore(&mut self, node: &str) {
+        let node = self.cluster.node_named(node).unwrap();
+        self.cluster.restore_node(self.now, node, &mut self.queue, &mut self.script);
         self.look();
     }
 

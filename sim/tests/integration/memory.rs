@@ -97,10 +97,11 @@ fn a_leak_counts_from_when_it_began() {
     world.load(&users("eager", "web", 4, 4.0));
     world.run(at(5_000));
     let before = world.stats(db.0).served;
-    world.traffic.set_leak(world.now, db, Bytes(1024));
+    let leak = sim::traffic::Leak { per_request: Bytes(1024), ..sim::traffic::Leak::default() };
+    world.traffic.set_leak(world.now, &mut world.queue, db, leak);
     assert_eq!(world.stats(db.0).working_set, Bytes::from_mebibytes(10), "nothing has leaked yet");
     world.run(at(6_000));
-    world.traffic.set_leak(world.now, db, Bytes(0));
+    world.traffic.set_leak(world.now, &mut world.queue, db, sim::traffic::Leak::default());
     let leaked = Bytes(1024 * (world.stats(db.0).served - before));
     world.run(at(7_000));
     assert_eq!(world.stats(db.0).working_set, Bytes::from_mebibytes(10) + leaked);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sim::engine::Queue;
 use sim::ids::{ContainerIx, KubeServiceIx, NodeIx};
 use sim::profile::Profile;
-use sim::program::Programs;
+use sim::program::{Programs, Setting};
 use sim::time::{SimDuration, SimTime};
 use sim::traffic::{Backend, ContainerStats, Event, NodeSpec, Notice, ProcessSpec, Traffic, TrafficConfig};
 use sim::units::Millicores;
@@ -51,6 +51,7 @@ impl SmallWorld {
         let config = TrafficConfig {
             nodes: nodes.to_vec(),
             kube_services: (0..count as u32).map(|ix| Some(KubeServiceIx(ix))).collect(),
+            hosts: programs.services.iter().map(|service| vec![service.name.clone()]).collect(),
             load_node: NodeIx(0),
             seed,
         };
@@ -85,6 +86,14 @@ impl SmallWorld {
 
     pub(crate) fn start_with(&mut self, spec: ProcessSpec) -> ContainerIx {
         let container = self.traffic.start(self.now, &mut self.queue, spec);
+        self.backends[spec.runs.expect("it runs a service").index()].push(container);
+        self.publish();
+        container
+    }
+
+    /// The same with environment variables.
+    pub(crate) fn start_configured(&mut self, spec: ProcessSpec, settings: &[Setting<'_>]) -> ContainerIx {
+        let container = self.traffic.start_with_environment(self.now, &mut self.queue, spec, settings);
         self.backends[spec.runs.expect("it runs a service").index()].push(container);
         self.publish();
         container

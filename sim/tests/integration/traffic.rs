@@ -2,7 +2,7 @@
 
 use sim::ids::ContainerIx;
 use sim::time::SimDuration;
-use sim::traffic::{Failure, NetworkImpairment, NodeSpec, Notice, Phase, ProbeCall, ProbeResult};
+use sim::traffic::{Failure, NodeSpec, Notice, Phase, ProbeCall, ProbeResult};
 use sim::units::{Bytes, Millicores};
 
 use crate::small_world::{SmallWorld, at, users};
@@ -382,16 +382,6 @@ fn probes_travel_to_the_pod() {
     assert_eq!(ask(&mut world, http("GET /nothing"), second).0, ProbeResult::Status(404));
     assert_eq!(ask(&mut world, ProbeCall::Tcp, second).0, ProbeResult::Connected);
     assert_eq!(ask(&mut world, http("GET /"), MS * 5), (ProbeResult::Failed(Failure::TimedOut), MS * 5));
-    world.traffic.impair_network(
-        world.now,
-        back,
-        NetworkImpairment { delay: MS * 100, ..NetworkImpairment::default() },
-    );
-    // The answers of the handshake and of the request are what the pod sends.
-    assert_eq!(ask(&mut world, http("GET /"), second), (ProbeResult::Status(200), MS * 210));
-    world.traffic.impair_network(world.now, back, NetworkImpairment { loss: 1.0, ..NetworkImpairment::default() });
-    assert_eq!(ask(&mut world, http("GET /"), second), (ProbeResult::Failed(Failure::TimedOut), second));
-    world.traffic.impair_network(world.now, back, NetworkImpairment::default());
     world.traffic.kill(world.now, &mut world.queue, back);
     let now = world.now;
     world.run(now);

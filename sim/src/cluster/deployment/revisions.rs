@@ -67,6 +67,7 @@ impl Cluster {
             pods: BTreeSet::new(),
             status: ReplicaSetStatus::default(),
             growth: None,
+            failure: None,
         };
         if replicas > 0 {
             let message = format!("Scaled up replica set {} from 0 to {replicas}", set.name);

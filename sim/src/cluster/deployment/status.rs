@@ -41,6 +41,7 @@ impl Cluster {
         let now = host.now();
         let before = self.deployments[&ix].status;
         self.update_deployment_status(ix, wanted, host);
+        self.copy_failure(ix, now);
         let is_complete = self.is_complete(ix);
         let family = self.family(ix);
         let deployment = &self.deployments[&ix];
@@ -79,6 +80,27 @@ impl Cluster {
             set_condition(&mut deployment.conditions, condition);
         }
         self.watch_progress(ix, host);
+    }
+
+    /// The condition `ReplicaFailure` of the newest of its `ReplicaSet`s that has one (`getReplicaFailures`).
+    fn copy_failure(&mut self, ix: DeploymentIx, now: SimTime) {
+        const KIND: &str = "ReplicaFailure";
+        let sets = self.family(ix);
+        let failures = sets.all().filter_map(|set| {
+            let set = &self.replica_sets[&set];
+            set.failure.as_ref().filter(|_| set.status.fails)
+        });
+        let message = failures.map(|failure| failure.message.clone()).next();
+        let Some(deployment) = self.deployments.get_mut(&ix) else {
+            return;
+        };
+        match message {
+            Some(message) => {
+                let condition = Condition { kind: KIND, status: "True", reason: "FailedCreate", message, updated: now };
+                set_condition(&mut deployment.conditions, condition);
+            }
+            None => deployment.conditions.retain(|condition| condition.kind != KIND),
+        }
     }
 
     /// Comes back when the deadline has passed without progress (`requeueStuckDeployment`).

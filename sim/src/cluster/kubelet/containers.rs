@@ -5,8 +5,10 @@ use crate::manifest::PodTemplate;
 use crate::time::{SimDuration, SimTime};
 
 use super::super::recorder::Severity;
+use super::super::registry;
 use super::super::runtime::{Host, ProcessSpec};
 use super::super::{Cluster, Event};
+use super::pressure::EVICTION_GRACE;
 use super::{BackOff, Exit, KillReason, Process, Stage, Step, Waiting};
 
 /// Lines of a container's log that are kept.
@@ -46,6 +48,7 @@ impl Cluster {
         let spec = &pod.template.containers[index];
         let program = self.registry.find(&spec.image).ok().and_then(|image| image.program(&spec.name));
         let resources = spec.resources;
+        let has_lost_address = std::mem::take(&mut pod.kubelet.containers[index].has_lost_address);
         // A limit of zero is none (`MilliCPUToQuota`).
         let process = ProcessSpec {
             node,
@@ -53,9 +56,11 @@ impl Cluster {
             cpu_limit: resources.limits.cpu.filter(|limit| limit.0 > 0),
             cpu_request: resources.requests.cpu.or(resources.limits.cpu).unwrap_or_default(),
             memory_limit: resources.limits.memory.filter(|limit| limit.0 > 0),
-            replaces: pod.kubelet.containers[index].newest_process(),
+            replaces: pod.kubelet.containers[index].newest_process().filter(|_| !has_lost_address),
+            spins: registry::stress_workers(spec).unwrap_or(0),
         };
         let process = host.start(&process, spec);
+        let port = program.map(|program| program.port);
         let container = &mut pod.kubelet.containers[index];
         let running = Process::Running { container: process, since: host.now(), out_of_memory: false };
         if let Process::Exited(exit) = std::mem::replace(&mut container.process, running) {
@@ -72,6 +77,7 @@ impl Cluster {
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
         host.schedule(host.now(), Event::SampleUsage(process));
+        self.join_network(ix, process, port, host);
         self.record_pod(host, ix, Severity::Normal, "Started", format!("Started container {name}"));
         self.processes_changed(ix, host);
         self.relist(ix, host);
@@ -96,7 +102,11 @@ impl Cluster {
     /// SIGTERM, and SIGKILL after the grace period.
     pub(super) fn ask_to_end(&self, ix: PodIx, process: ContainerIx, host: &mut dyn Host) {
         let pod = &self.pods[&ix];
-        let grace = if pod.deleted.is_some() { pod.grace } else { pod.template.termination_grace };
+        let grace = match (&pod.failed, pod.deleted) {
+            (Some(_), _) => EVICTION_GRACE,
+            (None, Some(_)) => pod.grace,
+            (None, None) => pod.template.termination_grace,
+        };
         host.schedule(host.now() + grace, Event::GraceOver(process));
         host.terminate(process);
     }
@@ -118,9 +128,16 @@ impl Cluster {
         };
         let container = &mut pod.kubelet.containers[index];
         let out_of_memory = matches!(container.process, Process::Running { out_of_memory: true, .. });
-        container.process = Process::Exited(Exit { container: process, code, out_of_memory, finished: host.now() });
+        let exit = Exit { container: process, code, out_of_memory, is_unknown: false, finished: host.now() };
+        container.process = Process::Exited(exit);
         self.probes.forget(&mut container.probes);
         self.metrics.forget_container(ix, index);
+        if !self.is_tended(ix) {
+            return;
+        }
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
         let is_waited_for = matches!(pod.kubelet.current, Some(Step::Kill(i, _)) if i == index);
         if pod.kubelet.stage == Stage::Ending {
             self.container_ended(ix, host);

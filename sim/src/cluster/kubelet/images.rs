@@ -17,6 +17,8 @@ use super::{BackOff, Step, Waiting};
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Puller {
     queue: VecDeque<Pull>,
+    /// When that ends.
+    due: SimTime,
 }
 
 #[derive(Clone, Debug)]
@@ -92,12 +94,18 @@ impl Cluster {
             Ok(image) => image.pull_time(machine.images.contains(&pull.image)),
             Err(_) => Missing::RESOLVE,
         };
-        host.schedule(host.now() + takes, Event::Pulled(node));
+        machine.puller.due = host.now() + takes;
+        host.schedule(machine.puller.due, Event::Pulled(node));
     }
 
     /// A pull has ended.
     pub(in super::super) fn pulled(&mut self, node: NodeIx, host: &mut dyn Host) {
-        let Some(pull) = self.nodes[node.index()].puller.queue.pop_front() else {
+        let puller = &mut self.nodes[node.index()].puller;
+        if puller.due != host.now() {
+            // Its kubelet died meanwhile, and began anew.
+            return;
+        }
+        let Some(pull) = puller.queue.pop_front() else {
             return;
         };
         self.begin_pull(node, host);

@@ -108,7 +108,7 @@ impl ProbesInFlight {
     }
 
     /// The pod is gone.
-    pub(super) fn forget_pod(&mut self, pod: PodIx) {
+    pub(in super::super) fn forget_pod(&mut self, pod: PodIx) {
         self.probes.retain(|_, (of, _, _)| *of != pod);
     }
 }
@@ -137,12 +137,13 @@ impl Cluster {
             return;
         };
         let now = host.now();
+        let started = pod.node().map(|node| self.nodes[node.index()].kubelet_started).unwrap_or_default();
         for (index, (spec, container)) in pod.template.containers.iter().zip(&mut pod.kubelet.containers).enumerate() {
             for kind in ProbeKind::ALL {
                 let Some(probe) = kind.of(spec) else { continue };
-                // The kubelets start with the world. The pods they find stand for pods that were
-                // created at other times, so each keeps a phase of its own.
-                let is_found = now < SimTime::ZERO + probe.period;
+                // The kubelets start with the world. The pods that one finds when it starts were created at other
+                // times, so each keeps a phase of its own.
+                let is_found = now.since(started) < probe.period;
                 let wait = if is_found {
                     let key = pod.key.with_str("probe").with(index as u64).with(kind as u64);
                     probe.period.scaled(key.draw().uniform())

@@ -8,6 +8,9 @@ use super::BackOff;
 use super::probes::Worker;
 use super::status::{Shown, Waiting};
 
+/// Of a process whose end nobody has seen (`unknownExitCode` in containerd's `internal/cri/server/restart.go`).
+const UNKNOWN_EXIT_CODE: u8 = 255;
+
 /// A container of a pod: its processes one after the other.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Container {
@@ -25,6 +28,8 @@ pub(in super::super) struct Container {
     /// By image.
     pub(super) pull_back_off: Option<(String, BackOff)>,
     pub(super) probes: [Option<Worker>; 3],
+    /// Whether the address of its newest process is gone with its machine.
+    pub(super) has_lost_address: bool,
     /// Lines of the newest process.
     pub(in super::super) log: Vec<String>,
     /// Lines of the one before.
@@ -54,12 +59,17 @@ pub(in super::super) struct Exit {
     pub(in super::super) container: ContainerIx,
     pub(in super::super) code: u8,
     pub(in super::super) out_of_memory: bool,
+    /// Whether it was gone when containerd came back (`unknownExitReason` in `internal/cri/server/restart.go`).
+    pub(in super::super) is_unknown: bool,
     pub(in super::super) finished: SimTime,
 }
 
 impl Exit {
-    /// `Completed`, `Error` or `OOMKilled`.
+    /// `Completed`, `Error`, `OOMKilled` or `Unknown`.
     pub(in super::super) fn reason(&self) -> &'static str {
+        if self.is_unknown {
+            return "Unknown";
+        }
         match (self.out_of_memory, self.code) {
             (true, _) => "OOMKilled",
             (false, 0) => "Completed",
@@ -69,6 +79,24 @@ impl Exit {
 }
 
 impl Container {
+    /// Its process is gone with its machine.
+    pub(super) fn lose(&mut self, now: SimTime) {
+        if let Process::Running { container, .. } = self.process {
+            let exit =
+                Exit { container, code: UNKNOWN_EXIT_CODE, out_of_memory: false, is_unknown: true, finished: now };
+            self.process = Process::Exited(exit);
+        }
+        self.has_lost_address = true;
+    }
+
+    /// What a kubelet had in its memory about it is gone with it.
+    pub(super) fn forget(&mut self) {
+        self.probes = [const { None }; 3];
+        self.crash_back_off = None;
+        self.pull_back_off = None;
+        self.waiting = None;
+    }
+
     /// The live process.
     pub(in super::super) fn running(&self) -> Option<ContainerIx> {
         match self.process {

@@ -90,10 +90,16 @@ impl Cluster {
         for container in &mut pod.kubelet.containers {
             container.shown = container.status();
             if pod.kubelet.stage == Stage::Stopped && matches!(container.process, Process::None) {
-                container.shown.state = ContainerState::Lost;
+                // Of a pod that the kubelet has refused nothing is said.
+                let is_refused = pod.failed.is_some();
+                container.shown.state = if is_refused { ContainerState::Unknown } else { ContainerState::Lost };
             }
         }
-        let phase = phase(&pod.kubelet);
+        let phase = match pod.failed {
+            // Not before its containers are over (`mergePodStatus`).
+            Some(_) if pod.kubelet.stage == Stage::Stopped => Phase::Failed,
+            _ => phase(&pod.kubelet),
+        };
         let is_new = std::mem::replace(&mut pod.phase, phase) != phase;
         pod.has_sandbox = matches!(pod.kubelet.stage, Stage::Up | Stage::Ending);
         let waits_for_readiness: Vec<_> = (0..pod.kubelet.containers.len())

@@ -16,14 +16,22 @@ const VOLUME_LOOP: SimDuration = SimDuration::from_millis(100);
 const UNMOUNT_POLL: SimDuration = SimDuration::from_millis(300);
 
 impl Cluster {
-    /// The kubelet has heard that the pod is to go.
+    /// The kubelet has heard that the pod is to go, or has so decided.
     pub(super) fn terminate_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
         };
         let worker = &mut pod.kubelet;
-        if matches!(worker.stage, Stage::Ending | Stage::Stopped) {
-            return;
+        match worker.stage {
+            Stage::Bare | Stage::Up => {}
+            Stage::Ending => return,
+            Stage::Stopped => {
+                // It had failed before, and now its object goes.
+                if pod.failed.is_some() && pod.deleted.is_some() {
+                    host.schedule(host.now() + REQUEST * 2, Event::TornDown(ix));
+                }
+                return;
+            }
         }
         worker.stage = Stage::Ending;
         worker.cancel(host.now());
@@ -33,6 +41,11 @@ impl Cluster {
             container.waiting = None;
         }
         self.show_status(ix, host);
+        self.go_on_terminating(ix, host);
+    }
+
+    /// Asks what runs in a pod that is to go to end.
+    pub(super) fn go_on_terminating(&mut self, ix: PodIx, host: &mut dyn Host) {
         let processes: Vec<_> = self.pods[&ix]
             .kubelet
             .containers
@@ -54,6 +67,12 @@ impl Cluster {
     pub(in super::super) fn abandon_pod(&mut self, ix: PodIx, host: &mut dyn Host) {
         let processes: Vec<_> =
             self.pods[&ix].kubelet.containers.iter().enumerate().filter_map(|(i, c)| Some((i, c.running()?))).collect();
+        if let Some(node) = self.pods[&ix].node().filter(|_| !self.is_tended(ix)) {
+            for (_, process) in processes {
+                self.orphan(node, process);
+            }
+            return self.remove_pod(ix, host);
+        }
         for (index, process) in processes {
             let message = format!("Stopping container {}", self.container_name(ix, index));
             self.record_pod(host, ix, Severity::Normal, "Killing", message);
@@ -88,12 +107,20 @@ impl Cluster {
             }
             let loops = pod.key.with_str("unmount");
             self.show_status(ix, host);
-            let turns = [0, 1].map(|turn| VOLUME_LOOP.scaled(loops.with(turn).draw().uniform()));
-            let unmounted = host.now() + turns[0] + turns[1];
-            let relist = next_tick(self.nodes[node.index()].relist_phase(), host.now());
-            let seen = if unmounted <= relist { relist } else { relist + UNMOUNT_POLL };
-            // The status of a pod that has ended is written, and then it is deleted.
-            host.schedule(seen + REQUEST * 2, Event::TornDown(ix));
+            let Some(pod) = self.pods.get(&ix) else { return };
+            if pod.deleted.is_some() {
+                let turns = [0, 1].map(|turn| VOLUME_LOOP.scaled(loops.with(turn).draw().uniform()));
+                let unmounted = host.now() + turns[0] + turns[1];
+                let relist = next_tick(self.nodes[node.index()].relist_phase(), host.now());
+                let seen = if unmounted <= relist { relist } else { relist + UNMOUNT_POLL };
+                // The status of a pod that has ended is written, and then it is deleted.
+                host.schedule(seen + REQUEST * 2, Event::TornDown(ix));
+            } else {
+                // Its object stays, as that of a pod that has failed; the room that it took is free.
+                self.resources_freed(host);
+            }
+        } else if pod.deleted.is_none() {
+            // It stays until somebody deletes it.
         } else if pod.grace > SimDuration::ZERO {
             // The kubelet deletes the object once more, without grace.
             pod.grace = SimDuration::ZERO;

@@ -7,6 +7,7 @@ use crate::manifest::Labels;
 
 use super::super::autoscaler::Autoscaler;
 use super::super::kubelet::{Container, ContainerState, Exit};
+use super::super::node::NodeCondition;
 use super::super::objects::{Condition, Deployment, Phase, Pod, ReplicaSet, Service};
 use super::super::printer::STATUS_UNKNOWN;
 use super::super::{Cluster, Node};
@@ -59,6 +60,10 @@ impl Cluster {
             Phase::Failed => "Failed",
         };
         let mut status = json!({"phase": phase, "conditions": pod_conditions(pod)});
+        if let Some(failed) = pod.failed.as_ref().filter(|_| pod.is_over()) {
+            status["reason"] = json!(failed.reason);
+            status["message"] = json!(failed.message);
+        }
         if pod.started.is_some() {
             let statuses = pod.template.containers.iter().zip(&pod.kubelet.containers);
             status["containerStatuses"] =
@@ -140,13 +145,14 @@ fn replica_set(set: &ReplicaSet, namespace: &str) -> Value {
     let mut metadata = metadata(&set.name, namespace, &set.template.labels);
     metadata["annotations"] = json!({REVISION: set.revision.to_string()});
     let status = set.status;
+    let failure = status.fails.then(|| condition("ReplicaFailure", "True", "FailedCreate"));
     json!({
         "kind": "ReplicaSet",
         "metadata": metadata,
         "spec": {"replicas": set.replicas},
         "status": {
             "replicas": status.replicas, "readyReplicas": status.ready, "availableReplicas": status.available,
-            "conditions": [],
+            "conditions": failure.into_iter().collect::<Vec<_>>(),
         },
     })
 }
@@ -159,6 +165,9 @@ fn pod_conditions(pod: &Pod) -> Vec<Value> {
     } else if pod.unschedulable.is_some() {
         conditions.push(condition("PodScheduled", "False", "Unschedulable"));
     }
+    if let Some(reason) = pod.disruption {
+        conditions.push(condition("DisruptionTarget", "True", reason));
+    }
     if pod.started.is_none() {
         return conditions;
     }
@@ -170,9 +179,10 @@ fn pod_conditions(pod: &Pod) -> Vec<Value> {
     let initialized = if pod.phase == Phase::Succeeded { "PodCompleted" } else { "" };
     conditions.push(condition("Initialized", "True", initialized));
     conditions.push(condition("PodReadyToStartContainers", truth(pod.has_sandbox), ""));
-    for kind in ["ContainersReady", "Ready"] {
-        conditions.push(condition(kind, truth(pod.ready), if pod.ready { "" } else { not_ready }));
-    }
+    let are_ready = pod.kubelet.containers.iter().all(|container| container.shown.ready);
+    let reason = if are_ready { "" } else { not_ready };
+    conditions.push(condition("ContainersReady", truth(are_ready), reason));
+    conditions.push(condition("Ready", truth(pod.ready), reason));
     conditions
 }
 
@@ -198,14 +208,12 @@ fn terminated(exit: &Exit) -> Value {
 }
 
 fn node(node: &Node) -> Value {
-    let conditions = [
-        condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
-        condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
-        condition("PIDPressure", "False", "KubeletHasSufficientPID"),
-        condition("Ready", "True", "KubeletReady"),
-    ];
-    let cordoned = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
-    let taints = if node.unschedulable { vec![cordoned] } else { Vec::new() };
+    let conditions = NodeCondition::ALL.map(|kind| {
+        let status = node.conditions.get(kind);
+        condition(kind.name(), status.name(), kind.reason(status))
+    });
+    let taints: Vec<_> =
+        node.taints.iter().map(|taint| json!({"key": taint.key, "effect": taint.effect.name()})).collect();
     json!({
         "kind": "Node",
         "metadata": {"name": node.spec.name, "labels": node.labels},

@@ -6,6 +6,7 @@ use crate::time::SimTime;
 use crate::units::{Bytes, Millicores};
 
 use super::super::Cluster;
+use super::super::endpoints::target_port;
 use super::super::objects::{Deployment, Pod};
 
 /// A component as the judge sees it.
@@ -84,7 +85,7 @@ impl Cluster {
                 state.ready += u32::from(pod.ready);
                 state.available += u32::from(pod.is_available(now, min_ready));
             }
-            if pod.bound.is_some() {
+            if pod.bound.is_some() && !pod.is_over() {
                 let requests = pod.requests();
                 state.cpu_request += requests.cpu;
                 state.memory_request += requests.memory;
@@ -121,10 +122,17 @@ impl Cluster {
         })
     }
 
-    /// The pods behind a Service, ready or not, as service discovery finds them.
-    pub fn endpoints(&self, service: KubeServiceIx) -> impl Iterator<Item = PodIx> + '_ {
+    /// The pods behind a Service, ready or not, with the port to which its first port leads, as service discovery finds
+    /// them.
+    pub fn endpoints(&self, service: KubeServiceIx) -> impl Iterator<Item = (PodIx, u16)> + '_ {
         let services = self.services.iter().filter(move |s| s.index == Some(service));
-        services.flat_map(|s| &s.endpoints).map(|endpoint| endpoint.pod)
+        services.flat_map(move |service| {
+            let first = service.spec.ports.first();
+            service.endpoints.iter().filter_map(move |endpoint| {
+                let port = target_port(&first?.target_port, self.pods.get(&endpoint.pod)?)?;
+                Some((endpoint.pod, port))
+            })
+        })
     }
 
     /// The pods of a component that are not terminating, oldest first.

@@ -27,7 +27,7 @@ impl Cluster {
 
     /// Oldest revision first.
     pub(super) fn replica_set_views(&self, ix: DeploymentIx) -> Vec<ReplicaSetView> {
-        let main = self.deployments[&ix].main_container();
+        let main = self.deployments[&ix].spec.main_container();
         let mut sets: Vec<_> = self.replica_sets.values().filter(|set| set.deployment == ix).collect();
         sets.sort_by_key(|set| set.revision);
         let mut before = None;
@@ -54,7 +54,7 @@ pub(super) fn condition_texts(conditions: &[Condition]) -> Vec<(String, String, 
 }
 
 pub(super) fn deployment_view(deployment: &Deployment) -> DeploymentView {
-    let main = &deployment.spec.template.containers[deployment.main_container()];
+    let main = &deployment.spec.template.containers[deployment.spec.main_container()];
     let probes =
         [("Liveness", &main.liveness_probe), ("Readiness", &main.readiness_probe), ("Startup", &main.startup_probe)];
     let mut conditions = condition_texts(&deployment.conditions);
@@ -70,6 +70,8 @@ pub(super) fn deployment_view(deployment: &Deployment) -> DeploymentView {
         cpu_limit: main.resources.limits.cpu,
         memory_request: main.resources.requests.memory,
         memory_limit: main.resources.limits.memory,
+        command: main.command.clone(),
+        args: main.args.clone(),
         env: main.env.iter().map(|v| (v.name.clone(), printer::env_value(&v.value))).collect(),
         probes: probes.iter().filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?))).collect(),
         conditions,

@@ -5,10 +5,9 @@ use crate::kubectl::Command;
 use crate::manifest::Labels;
 use crate::time::SimDuration;
 
-use super::super::objects::Pod;
 use super::super::runtime::Host;
 use super::super::{Cluster, Work};
-use super::{patch, validation};
+use super::{Object, patch, validation};
 
 /// How far a rollout is, as `kubectl rollout status` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +47,19 @@ impl Cluster {
             Command::DeleteDeployment { deployment } => {
                 self.perform(&Write::DeleteDeployment { component: deployment }, host)
             }
+            Command::DeleteObject { kind, name } => self.perform(&Write::Delete { kind, name }, host),
             Command::Patch { kind: "Deployment", name, patch } => self.patch_deployment(&name, &patch, host),
+            Command::Patch { kind: "ResourceQuota", name, patch } => self.patch_quota(&name, &patch, host),
+            Command::Patch { kind: "Service", name, patch } => self.patch_service(&name, &patch, host),
             Command::Patch { kind, .. } => Err(missing(kind)),
             Command::LabelPod { pod, labels, overwrite } => self.label_pod(&pod, &labels, overwrite, host),
             Command::Exec { .. } => Err(Rejected("the control plane has no processes to exec in".to_owned())),
             Command::Cordon { node, unschedulable } => self.cordon(&node, unschedulable, host),
-            Command::Drain { node, .. } => self.drain(&node, host),
+            Command::Drain { node, .. } => {
+                let drained = self.drain_once(&node, host)?;
+                let lines = drained.lines.join("\n");
+                if drained.held == 0 { Ok(lines) } else { Err(Rejected(lines)) }
+            }
             Command::CreateConfigMap { .. } => Err(missing("ConfigMap that is made while it runs")),
         }
     }
@@ -142,31 +148,28 @@ impl Cluster {
         Ok(names.iter().map(|name| format!("pod \"{name}\" deleted")).collect::<Vec<_>>().join("\n"))
     }
 
-    fn cordon(&mut self, name: &str, unschedulable: bool, host: &mut dyn Host) -> Result<String, Rejected> {
-        let found = self.nodes.iter_mut().find(|node| node.spec.name == name);
-        let node = found.ok_or_else(|| Rejected(format!("nodes \"{name}\" not found")))?;
+    pub(in super::super) fn cordon(
+        &mut self,
+        name: &str,
+        unschedulable: bool,
+        host: &mut dyn Host,
+    ) -> Result<String, Rejected> {
+        let found = self.node_named(name).ok_or_else(|| Rejected(format!("nodes \"{name}\" not found")))?;
+        let node = &mut self.nodes[found.index()];
         let verb = if unschedulable { "cordoned" } else { "uncordoned" };
         if std::mem::replace(&mut node.unschedulable, unschedulable) == unschedulable {
             return Ok(format!("node/{name} already {verb}"));
         }
-        if !unschedulable {
-            self.resources_freed(host);
-        }
+        self.touch(Work::Node(found), host);
         Ok(format!("node/{name} {verb}"))
     }
 
-    /// Evicts all pods of a node; no disruption budget holds them.
-    fn drain(&mut self, name: &str, host: &mut dyn Host) -> Result<String, Rejected> {
-        let mut lines = vec![self.cordon(name, true, host)?];
-        let is_there = |pod: &Pod| pod.node().is_some_and(|node| self.nodes[node.index()].spec.name == name);
-        let evicted: Vec<_> =
-            self.pods.iter().filter(|(_, pod)| pod.is_active() && is_there(pod)).map(|(ix, _)| *ix).collect();
-        for pod in evicted {
-            lines.push(format!("pod/{} evicted", self.pods[&pod].name));
-            self.delete_pod(pod, host);
-        }
-        lines.push(format!("node/{name} drained"));
-        Ok(lines.join("\n"))
+    fn patch_quota(&mut self, name: &str, patch: &serde_json::Value, host: &dyn Host) -> Result<String, Rejected> {
+        let mut spec = self.quotas[self.named_quota(name)?].spec.clone();
+        patch::quota(&mut spec, patch)?;
+        let outcome = self.put_quota(spec, host.now());
+        let note = if outcome == "unchanged" { " (no change)" } else { "" };
+        Ok(format!("resourcequota/{name} patched{note}"))
     }
 
     fn patch_deployment(
@@ -178,6 +181,10 @@ impl Cluster {
         let index = self.deployment(name)?;
         let mut spec = self.deployments[&index].spec.clone();
         patch::deployment(&mut spec, patch)?;
+        for (at, container) in spec.template.containers.iter().enumerate() {
+            validation::image(name, at, &container.image)?;
+            validation::resources(name, at, &container.resources)?;
+        }
         let deployment = self.deployments.get_mut(&index).filter(|deployment| deployment.spec != spec);
         let Some(deployment) = deployment else {
             return Ok(format!("deployment.apps/{name} patched (no change)"));
@@ -185,6 +192,22 @@ impl Cluster {
         deployment.spec = spec;
         self.touch(Work::Deployment(index), host);
         Ok(format!("deployment.apps/{name} patched"))
+    }
+
+    fn patch_service(
+        &mut self,
+        name: &str,
+        patch: &serde_json::Value,
+        host: &mut dyn Host,
+    ) -> Result<String, Rejected> {
+        let Object::Service(before) = self.object("Service", name)? else { return Err(missing("Service")) };
+        let mut spec = before.clone();
+        patch::service(&mut spec, patch)?;
+        if spec == before {
+            return Ok(format!("service/{name} patched (no change)"));
+        }
+        self.replace_object(Object::Service(spec), host)?;
+        Ok(format!("service/{name} patched"))
     }
 
     fn label_pod(

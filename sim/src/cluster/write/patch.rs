@@ -1,10 +1,15 @@
-//! Strategic merge patches of a Deployment, as far as the twin keeps its fields. A field that it does not know is
-//! refused by its path, never passed over.
+//! Strategic merge patches of a Deployment, a Service or a quota, as far as the twin keeps their fields. A field that it does
+//! not know is refused by its path, never passed over.
+
+mod container;
 
 use serde_json::{Map, Value};
 
 use crate::environment::Rejected;
-use crate::manifest::{Deployment, Labels, PodTemplate};
+use crate::manifest::{
+    Deployment, Labels, PodTemplate, PortRef, Protocol, QuotaResource, QuotaUnit, ResourceQuota, Service, ServicePort,
+};
+use crate::units::{parse_bytes, parse_millicores};
 
 /// Lays a patch over a Deployment.
 pub(super) fn deployment(deployment: &mut Deployment, patch: &Value) -> Result<(), Rejected> {
@@ -14,6 +19,42 @@ pub(super) fn deployment(deployment: &mut Deployment, patch: &Value) -> Result<(
             _ => return Err(unknown(field)),
         }
     }
+    Ok(())
+}
+
+/// Lays a patch over a quota.
+pub(super) fn quota(quota: &mut ResourceQuota, patch: &Value) -> Result<(), Rejected> {
+    for (field, value) in mapping("", patch)? {
+        if field != "spec" {
+            return Err(unknown_of("ResourceQuota", field));
+        }
+        for (field, value) in mapping("spec", value)? {
+            if field != "hard" {
+                return Err(unknown_of("ResourceQuota", &format!("spec.{field}")));
+            }
+            for (name, value) in mapping("spec.hard", value)? {
+                hard_limit(quota, name, value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn hard_limit(quota: &mut ResourceQuota, name: &str, value: &Value) -> Result<(), Rejected> {
+    let path = format!("spec.hard.{name}");
+    let resource = QuotaResource::ALL.into_iter().find(|resource| resource.name() == name);
+    let resource = resource.ok_or_else(|| unknown_of("ResourceQuota", &path))?;
+    if value.is_null() {
+        quota.hard.remove(&resource);
+        return Ok(());
+    }
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let amount = match resource.unit() {
+        QuotaUnit::Count => text.parse().ok(),
+        QuotaUnit::Cpu => parse_millicores(&text).ok().map(|amount| amount.0),
+        QuotaUnit::Memory => parse_bytes(&text).ok().map(|amount| amount.0),
+    };
+    quota.hard.insert(resource, amount.ok_or_else(|| wrong(&path, value))?);
     Ok(())
 }
 
@@ -75,12 +116,57 @@ fn container(template: &mut PodTemplate, path: &str, patch: &Value) -> Result<()
     let found = template.containers.iter_mut().find(|container| container.name == name);
     let container = found.ok_or_else(|| Rejected(format!("the twin adds no container by a patch, such as {name}")))?;
     for (field, value) in mapping(path, patch)? {
-        let path = format!("{path}[{name}].{field}");
+        container::field(container, &format!("{path}[{name}].{field}"), field, value)?;
+    }
+    Ok(())
+}
+
+/// Lays a patch over a Service.
+pub(super) fn service(service: &mut Service, patch: &Value) -> Result<(), Rejected> {
+    for (field, value) in mapping("", patch)? {
+        if field != "spec" {
+            return Err(unknown(field));
+        }
+        for (field, value) in mapping("spec", value)? {
+            let path = format!("spec.{field}");
+            match field.as_str() {
+                "selector" => labels(&path, &mut service.selector, value)?,
+                "ports" => {
+                    for item in value.as_array().ok_or_else(|| wrong(&path, value))? {
+                        service_port(&mut service.ports, &path, item)?;
+                    }
+                }
+                _ => return Err(unknown(&path)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ports of a Service are merged by their numbers (`patchMergeKey=port` in `core/v1/types.go`).
+fn service_port(ports: &mut Vec<ServicePort>, path: &str, patch: &Value) -> Result<(), Rejected> {
+    let port: u16 = read(&format!("{path}.port"), &patch["port"])?;
+    let path = format!("{path}[{port}]");
+    if patch["$patch"] == "delete" {
+        ports.retain(|known| known.port != port);
+        return Ok(());
+    }
+    let at = ports.iter().position(|known| known.port == port).unwrap_or_else(|| {
+        let (target_port, protocol) = (PortRef::Number(port), Protocol::default());
+        ports.push(ServicePort { name: None, port, target_port, node_port: None, protocol });
+        ports.len() - 1
+    });
+    for (field, value) in mapping(&path, patch)? {
+        let path = format!("{path}.{field}");
         match field.as_str() {
-            "name" => {}
-            "image" => container.image = read(&path, value)?,
-            "command" => container.command = read(&path, value)?,
-            "args" => container.args = read(&path, value)?,
+            "port" => {}
+            "name" => ports[at].name = read(&path, value)?,
+            "targetPort" => {
+                ports[at].target_port = match value.as_str() {
+                    Some(name) => PortRef::Name(name.to_owned()),
+                    None => PortRef::Number(read(&path, value)?),
+                }
+            }
             _ => return Err(unknown(&path)),
         }
     }
@@ -100,5 +186,9 @@ fn wrong(path: &str, value: &Value) -> Rejected {
 }
 
 fn unknown(path: &str) -> Rejected {
-    Rejected(format!("the twin cannot patch {path} of a Deployment yet"))
+    Rejected(format!("the twin cannot patch {path} yet"))
+}
+
+fn unknown_of(kind: &str, path: &str) -> Rejected {
+    Rejected(format!("the twin cannot patch {path} of a {kind} yet"))
 }

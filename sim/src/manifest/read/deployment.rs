@@ -73,7 +73,7 @@ pub(super) fn deployment(file: DeploymentFile, findings: &mut Findings) -> Deplo
     let spec = file.spec;
     let template = template(spec.template, "spec.template", findings);
     let selector = match spec.selector {
-        Some(selector) => label_selector(selector, findings),
+        Some(selector) => label_selector(selector, "spec.selector", findings),
         // Before apps/v1 it followed from the template.
         None if file.api_version != "apps/v1" => {
             LabelSelector { match_labels: template.labels.clone(), match_expressions: Vec::new() }
@@ -108,9 +108,10 @@ pub(super) fn deployment(file: DeploymentFile, findings: &mut Findings) -> Deplo
     }
 }
 
-fn label_selector(spec: SelectorSpec, findings: &mut Findings) -> LabelSelector {
+/// The selector in a field.
+pub(super) fn label_selector(spec: SelectorSpec, field: &str, findings: &mut Findings) -> LabelSelector {
     let match_labels = spec.match_labels.unwrap_or_default();
-    check_labels(findings, "spec.selector.matchLabels", &match_labels);
+    check_labels(findings, &format!("{field}.matchLabels"), &match_labels);
     let requirements = spec.match_expressions.unwrap_or_default();
     let mut match_expressions = Vec::new();
     for (i, spec) in requirements.into_iter().enumerate() {
@@ -122,7 +123,7 @@ fn label_selector(spec: SelectorSpec, findings: &mut Findings) -> LabelSelector 
         };
         let requirement = Requirement { key: spec.key, operator, values: spec.values.unwrap_or_default() };
         if !requirement.is_complete() {
-            let field = format!("spec.selector.matchExpressions[{i}].values");
+            let field = format!("{field}.matchExpressions[{i}].values");
             let (message, help) = if requirement.values.is_empty() {
                 ("the operator compares with values, and there are none", "add the values")
             } else {
@@ -187,7 +188,7 @@ fn strategy(spec: Option<StrategySpec>, findings: &mut Findings) -> Strategy {
     Strategy::RollingUpdate { max_surge, max_unavailable }
 }
 
-fn int_or_percent(spec: IntOrString, field: &str, findings: &mut Findings) -> IntOrPercent {
+pub(super) fn int_or_percent(spec: IntOrString, field: &str, findings: &mut Findings) -> IntOrPercent {
     let read = match &spec {
         IntOrString::Int(n) => u32::try_from(*n).map(IntOrPercent::Int).ok(),
         IntOrString::Text(text) => {

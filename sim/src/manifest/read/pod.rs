@@ -8,7 +8,7 @@ use super::schema::{Findings, IntOrString, schema};
 use crate::diagnostic::nearest;
 use crate::manifest::meta::Labels;
 use crate::manifest::service::PortRef;
-use crate::manifest::workload::{Container, PodTemplate, Protocol};
+use crate::manifest::workload::{Container, PodTemplate, Protocol, TaintEffect, Toleration};
 use crate::time::SimDuration;
 
 /// `DefaultTerminationGracePeriodSeconds` in `pkg/apis/core/v1/defaults.go`.
@@ -33,6 +33,7 @@ schema! {
         node_selector: Option<Labels>,
         termination_grace_period_seconds: Option<u64>,
         restart_policy: Option<RestartPolicy>,
+        tolerations: Option<Vec<TolerationSpec>>,
         volumes: Option<Vec<VolumeSpec>>,
     }
     ignores {
@@ -41,7 +42,7 @@ schema! {
         hostname_override, image_pull_secrets, init_containers, node_name, os, overhead, preemption_policy,
         priority, priority_class_name, readiness_gates, resource_claims, resources, runtime_class_name,
         scheduler_name, scheduling_gates, security_context, service_account, service_account_name,
-        share_process_namespace, subdomain, tolerations, topology_spread_constraints,
+        share_process_namespace, subdomain, topology_spread_constraints,
         #[serde(rename = "hostIPC")] host_ipc,
         #[serde(rename = "hostPID")] host_pid,
         #[serde(rename = "setHostnameAsFQDN")] set_hostname_as_fqdn,
@@ -57,6 +58,41 @@ schema! {
         storageos, vsphere_volume,
         #[serde(rename = "downwardAPI")] downward_api,
         #[serde(rename = "scaleIO")] scale_io,
+    }
+}
+
+schema! {
+    struct TolerationSpec {
+        key: Option<String>,
+        operator: Option<TolerationOperator>,
+        value: Option<String>,
+        effect: Option<EffectName>,
+        toleration_seconds: Option<i64>,
+    }
+    ignores {}
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
+pub(in crate::manifest) enum TolerationOperator {
+    #[default]
+    Equal,
+    Exists,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
+pub(in crate::manifest) enum EffectName {
+    NoSchedule,
+    PreferNoSchedule,
+    NoExecute,
+}
+
+impl From<EffectName> for TaintEffect {
+    fn from(name: EffectName) -> Self {
+        match name {
+            EffectName::NoSchedule => Self::NoSchedule,
+            EffectName::PreferNoSchedule => Self::PreferNoSchedule,
+            EffectName::NoExecute => Self::NoExecute,
+        }
     }
 }
 
@@ -125,6 +161,9 @@ pub(super) fn template(template: TemplateSpec, field: &str, findings: &mut Findi
     }
     let node_selector = spec.node_selector.unwrap_or_default();
     check_labels(findings, &format!("{spec_field}.nodeSelector"), &node_selector);
+    let tolerations = spec.tolerations.unwrap_or_default().into_iter().enumerate();
+    let tolerations =
+        tolerations.map(|(i, spec)| toleration(spec, &format!("{spec_field}.tolerations[{i}]"), findings)).collect();
     let volumes: Vec<String> = spec.volumes.unwrap_or_default().into_iter().map(|v| v.name).collect();
     let grace = spec.termination_grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECONDS);
     PodTemplate {
@@ -133,6 +172,34 @@ pub(super) fn template(template: TemplateSpec, field: &str, findings: &mut Findi
         containers: containers(spec.containers, &format!("{spec_field}.containers"), &volumes, findings),
         node_selector,
         termination_grace: SimDuration::from_secs(grace.min(u64::from(u32::MAX))),
+        tolerations,
+    }
+}
+
+/// `ValidateTolerations` in `pkg/apis/core/validation/validation.go`.
+fn toleration(spec: TolerationSpec, field: &str, findings: &mut Findings) -> Toleration {
+    let operator = spec.operator.unwrap_or_default();
+    let key = spec.key.filter(|key| !key.is_empty());
+    let value = spec.value.filter(|value| !value.is_empty());
+    if key.is_none() && operator != TolerationOperator::Exists {
+        let help = "name the taint's key, or write `operator: Exists`, which puts up with every taint";
+        findings.error(&format!("{field}.operator"), "without a key the operator must be `Exists`", help);
+    }
+    if operator == TolerationOperator::Exists && value.is_some() {
+        let help = "remove the value, or write `operator: Equal`";
+        findings.error(&format!("{field}.value"), "with the operator `Exists` there is no value", help);
+    }
+    let is_for_execution = spec.effect == Some(EffectName::NoExecute);
+    if spec.toleration_seconds.is_some() && !is_for_execution {
+        let help = "write `effect: NoExecute`, or remove the seconds";
+        findings.error(&format!("{field}.effect"), "`tolerationSeconds` is for the effect `NoExecute`", help);
+    }
+    Toleration {
+        key,
+        value: if operator == TolerationOperator::Equal { Some(value.unwrap_or_default()) } else { None },
+        effect: spec.effect.map(TaintEffect::from),
+        // Below zero is at once, as zero is.
+        seconds: spec.toleration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
     }
 }
 

@@ -23,6 +23,7 @@ impl<'a> Check<'a> {
             if let Some(breaker) = &endpoint.breaker {
                 self.breaker(&format!("{field}.breaker"), breaker);
             }
+            self.storage(&field, service, endpoint);
             self.program(&format!("{field}.program"), &endpoint.program);
         }
     }

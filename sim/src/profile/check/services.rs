@@ -17,6 +17,8 @@ impl<'a> Check<'a> {
         self.runtime(&format!("{field}.runtime"), name, &service.runtime);
         self.memory(&format!("{field}.memory"), &service.memory);
         self.clients(field, service);
+        self.environment(field, service);
+        self.disk(field, service);
         self.endpoints(field, service);
         if let Some(burst) = &service.not_found {
             self.burst(&format!("{field}.not_found"), burst);

@@ -8,7 +8,7 @@ use crate::workload::{Shape, Workload};
 const MOST: f64 = 100_000.0;
 
 impl Checker<'_> {
-    pub(super) fn workload(&mut self, field: &str, load: &Workload, words: &AppWords) {
+    pub(crate) fn workload(&mut self, field: &str, load: &Workload, words: &AppWords) {
         let classes = words.user_classes.iter().map(String::as_str);
         self.known(&format!("{field}.user_class"), "user class", &load.user_class, classes);
         self.known(&format!("{field}.target"), "service", &load.target, words.services.iter().map(String::as_str));

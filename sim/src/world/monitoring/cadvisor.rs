@@ -74,13 +74,20 @@ impl Kubelet {
         first
     }
 
-    /// Prometheus takes what the last looks saw of the containers that still live.
-    pub(super) fn scrape(&mut self, now: SimTime, store: &mut Store, row: &mut Vec<f64>, cluster: &Cluster) {
+    /// Prometheus takes what the last looks saw of the containers that still live, if the kubelet answers.
+    pub(super) fn scrape(
+        &mut self,
+        now: SimTime,
+        answers: bool,
+        store: &mut Store,
+        row: &mut Vec<f64>,
+        cluster: &Cluster,
+    ) {
         self.seen.retain(|process, _| cluster.running_container(*process).is_some());
         row.clear();
         row.resize(self.columns, ABSENT);
-        row[0] = 1.0;
-        for (column, figures) in self.seen.values() {
+        row[0] = f64::from(answers);
+        for (column, figures) in self.seen.values().filter(|_| answers) {
             row[*column..column + FIGURES.len()].copy_from_slice(figures);
         }
         store.append(self.target, now.as_millis(), row);

@@ -13,6 +13,8 @@ use super::ScrapedService;
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) pod: PodIx,
+    /// Where the Service leads to in the pod.
+    pub(super) port: u16,
     /// The process that answers now; a restart puts another one in its place.
     pub(super) container: ContainerIx,
     pub(super) is_gone: bool,
@@ -32,10 +34,8 @@ impl Target {
         store: &mut Store,
         service: &ScrapedService,
         container: &RunningContainer<'_>,
-        traffic: &Traffic,
+        port: u16,
     ) -> Self {
-        let program = traffic.service_of(container.process);
-        let port = program.map_or(0, |s| traffic.programs().services[s.index()].port);
         let instance = format!("{}:{port}", container.address);
         let mut labels: Vec<(&str, &str)> = vec![
             ("job", "kubernetes-service-endpoints"),
@@ -49,6 +49,7 @@ impl Target {
         store.add_series(target, "up", &[]);
         Self {
             pod: container.pod,
+            port,
             container: container.process,
             is_gone: false,
             series: target,

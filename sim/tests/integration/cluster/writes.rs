@@ -105,7 +105,7 @@ fn writes_are_answered_in_kubernetes_words() {
     service/web unchanged
     service/other created
     refused: error validating data: spec.ports[0].port: `70000` is not a port (write a number from 1 to 65535)
-    refused: only one object of kind Service or HorizontalPodAutoscaler can be applied
+    refused: only one object of kind Service, HorizontalPodAutoscaler, NetworkPolicy, ResourceQuota or PodDisruptionBudget can be applied
     refused: error validating data: line 1: not valid YAML: unclosed bracket '[' (check indentation, quotes and brackets here and on the line above)
     deployment.apps "web" deleted
     refused: deployments.apps "web" not found
@@ -176,6 +176,8 @@ fn a_describe_says_what_kubectl_says() {
         ),
         memory_request: None,
         memory_limit: None,
+        command: [],
+        args: [],
         env: [],
         probes: [
             "Readiness: http-get http://:80/health delay=2s timeout=1s period=3s #success=1 #failure=3",
@@ -208,4 +210,45 @@ fn a_describe_says_what_kubectl_says() {
         ],
     ]
     "#);
+}
+
+/// `kubectl patch` of what the twin keeps: merged as Kubernetes merges it, refused by its path where it is not known.
+#[test]
+fn patches_are_merged_or_refused_by_their_path() {
+    let resources = "resources: {requests: {cpu: 100m}, limits: {cpu: 200m}}";
+    let mut rig = Rig::new(&web(1, &[], &[READINESS, resources, "env: [{name: A, value: '1'}, {name: B, value: '2'}]"]));
+    rig.boot_ready();
+    let container = |fields: &str| {
+        format!("{{\"spec\": {{\"template\": {{\"spec\": {{\"containers\": [{{\"name\": \"web\", {fields}}}]}}}}}}}}")
+    };
+    let answers = [
+        ("Deployment", container("\"resources\": {\"limits\": {\"cpu\": \"50m\"}}")),
+        ("Deployment", container("\"resources\": {\"requests\": {\"cpu\": \"50m\"}, \"limits\": {\"cpu\": \"50m\", \"memory\": \"64Mi\"}}")),
+        ("Deployment", container("\"env\": [{\"name\": \"A\", \"$patch\": \"delete\"}, {\"name\": \"C\", \"value\": \"3\"}]")),
+        ("Deployment", container("\"readinessProbe\": {\"httpGet\": {\"path\": \"/healthz\"}, \"periodSeconds\": 5}")),
+        ("Deployment", container("\"readinessProbe\": {\"tcpSocket\": {\"port\": 80}}")),
+        ("Deployment", container("\"livenessProbe\": {\"tcpSocket\": {\"port\": 80}}")),
+        ("Deployment", container("\"startupProbe\": {\"periodSeconds\": 1}")),
+        ("Deployment", container("\"securityContext\": {}")),
+        ("Deployment", container("\"image\": \"\"")),
+        ("Service", "{\"spec\": {\"ports\": [{\"port\": 80, \"targetPort\": 8080}], \"selector\": {\"name\": \"wep\"}}}".into()),
+        ("Service", "{\"spec\": {\"ports\": [{\"port\": 80, \"targetPort\": 8080}]}}".into()),
+        ("Service", "{\"spec\": {\"clusterIP\": \"10.0.0.1\"}}".into()),
+        ("ConfigMap", "{}".into()),
+    ]
+    .map(|(kind, patch)| {
+        let command = Command::Patch { kind, name: "web".into(), patch: serde_json::from_str(&patch).unwrap() };
+        match rig.cluster.run(rig.now, &command, &mut rig.queue, &mut rig.script) {
+            Ok(answer) => answer,
+            Err(Rejected(why)) => format!("refused: {why}"),
+        }
+    });
+    insta::assert_snapshot!(answers.join("\n"));
+    let description = rig.cluster.describe(rig.now, "web").unwrap();
+    let d = description.deployment;
+    let service = description.service.unwrap();
+    insta::assert_snapshot!(format!(
+        "{:?} {:?} {:?}\n{:?}\n{:?}\n{:?} {:?}",
+        d.cpu_request, d.cpu_limit, d.memory_limit, d.env, d.probes, service.selector, service.ports
+    ));
 }

@@ -97,12 +97,44 @@ metadata:
   name: shop
 ";
 
-/// Loads the four objects with one text replaced in one of them, and returns every finding.
+const BUDGET: &str = "\
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: carts
+  namespace: shop
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      name: carts
+";
+
+const QUOTA: &str = "\
+apiVersion: v1
+kind: ResourceQuota
+metadata:
+  name: team
+  namespace: shop
+spec:
+  hard:
+    pods: 10
+    requests.cpu: \"2\"
+    limits.memory: 4Gi
+";
+
+/// Loads the six objects with one text replaced in one of them, and returns every finding.
 fn answer(file: &str, from: &str, to: &str) -> String {
-    let mut files =
-        [("carts-dep.yaml", DEPLOYMENT), ("carts-svc.yaml", SERVICE), ("hpa.yaml", AUTOSCALER), ("ns.yaml", NAMESPACE)]
-            .map(|(path, text)| source(path, text));
-    let changed = files.iter_mut().find(|f| f.path == file).expect("one of the four");
+    let mut files = [
+        ("carts-dep.yaml", DEPLOYMENT),
+        ("carts-svc.yaml", SERVICE),
+        ("hpa.yaml", AUTOSCALER),
+        ("ns.yaml", NAMESPACE),
+        ("pdb.yaml", BUDGET),
+        ("quota.yaml", QUOTA),
+    ]
+    .map(|(path, text)| source(path, text));
+    let changed = files.iter_mut().find(|f| f.path == file).expect("one of the six");
     assert!(changed.text.contains(from), "`{from}` is not in {file}");
     changed.text = changed.text.replacen(from, to, 1);
     let found = match load(&files, &[]) {
@@ -251,12 +283,64 @@ fn broken_autoscalers() {
 }
 
 #[test]
+fn broken_disruption_budgets() {
+    let found = answers(
+        "pdb.yaml",
+        &[
+            ("policy/v1", "v1"),
+            ("policy/v1", "policy/v1beta1"),
+            ("maxUnavailable: 1", "maxUnavailable: 150%"),
+            ("maxUnavailable: 1", "maxUnavailable: one"),
+            ("maxUnavailable: 1", "maxUnavailable: 1\n  minAvailable: 1"),
+            ("  maxUnavailable: 1\n", ""),
+            ("maxUnavailable", "maxUnavailble"),
+            ("  selector:\n    matchLabels:\n      name: carts\n", ""),
+            ("matchLabels:\n      name: carts", "matchExpressions:\n    - {key: name, operator: In}"),
+            ("maxUnavailable: 1", "maxUnavailable: 1\n  unhealthyPodEvictionPolicy: Never"),
+        ],
+    );
+    insta::assert_snapshot!(found);
+}
+
+#[test]
+fn broken_quotas() {
+    let found = answers(
+        "quota.yaml",
+        &[
+            ("pods: 10", "pods: ten"),
+            ("pods: 10", "pod: 10"),
+            ("pods: 10", "count/deployments.apps: 10"),
+            ("requests.cpu: \"2\"", "requests.cpu: 2 cores"),
+            ("limits.memory: 4Gi", "limits.memory: 4GB"),
+            ("  hard:", "  scopes: [BestEffort]\n  hard:"),
+        ],
+    );
+    insta::assert_snapshot!(found);
+}
+
+#[test]
+fn broken_tolerations() {
+    let with = |toleration: &'static str| ("    spec:\n      containers:", toleration);
+    let found = answers(
+        "carts-dep.yaml",
+        &[
+            with("    spec:\n      tolerations: [{effect: NoExecute}]\n      containers:"),
+            with("    spec:\n      tolerations: [{key: a, operator: Exists, value: b}]\n      containers:"),
+            with("    spec:\n      tolerations: [{key: a, operator: Exists, tolerationSeconds: 3}]\n      containers:"),
+            with("    spec:\n      tolerations: [{key: a, operator: exists}]\n      containers:"),
+            with("    spec:\n      tolerations: [{key: a, effect: NoEffect}]\n      containers:"),
+        ],
+    );
+    insta::assert_snapshot!(found);
+}
+
+#[test]
 fn broken_files_and_other_kinds() {
     let found = answers(
         "ns.yaml",
         &[
             ("kind: Namespace", "kind: DaemonSet"),
-            ("kind: Namespace", "kind: NetworkPolicy"),
+            ("kind: Namespace", "kind: Ingress"),
             ("apiVersion: v1\nkind: Namespace", "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos"),
             ("kind: Namespace", "kind: ConfigMap\ndata: {a b: x, c: 3}"),
             ("kind: Namespace", "kind: Secret\ndata: {password: secret!}"),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use bridge::{Cluster, Execution, PodView};
 use lab::Lab;
 use sim::environment::Write;
-use sim::fault::{Effect, ImageChange, Targets};
+use sim::fault::{Effect, ObjectChange, PodEffect, Targets};
 use sim::scenario::Scenario;
 use sim::time::SimDuration;
 use sim::workload::Workload;
@@ -34,7 +34,7 @@ enum What {
 /// The loads that faults bring.
 pub(super) fn traffic(scenario: &Scenario) -> impl Iterator<Item = Workload> + '_ {
     scenario.faults.iter().filter_map(|fault| match fault.effect() {
-        Some(Effect::Traffic(workload)) => Some(workload),
+        Some(Effect::Load(workload)) => Some(workload),
         _ => None,
     })
 }
@@ -44,7 +44,7 @@ impl Disturbance {
     pub(super) fn all(case: &Case) -> Vec<Self> {
         let writes = case.actions.iter().map(|(at, write)| Self { at: *at, what: What::Write(write.clone()) });
         let faults = case.scenario.faults.iter().filter_map(|fault| {
-            let effect = fault.effect().filter(|effect| !matches!(effect, Effect::Traffic(_)))?;
+            let effect = fault.effect().filter(|effect| !matches!(effect, Effect::Load(_)))?;
             Some(Self { at: fault.start.saturating_sub(case.begins), what: What::Fault(effect) })
         });
         let mut all: Vec<_> = writes.chain(faults).collect();
@@ -84,34 +84,53 @@ impl Place<'_> {
     /// A fault as a cluster without Chaos Mesh can have it.
     async fn inject(&self, effect: &Effect) -> Result<Vec<Execution>> {
         match effect {
-            Effect::SetImage(change) => {
-                let ImageChange { component, image } = change.clone();
-                self.write(&Write::SetImage { component, image }).await
-            }
-            Effect::CpuStress { targets, workers, load } => {
-                let millicores = (f64::from(*workers) * load * 1e3).round();
+            Effect::Object(change) => self.change(change),
+            Effect::Pods(targets, effect) => self.hit(targets, *effect).await,
+            Effect::Load(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// A change as `kubectl patch` makes it.
+    fn change(&self, change: &ObjectChange) -> Result<Vec<Execution>> {
+        let (kind, name) = change.object();
+        let deployment = self.case.app.objects.deployments.iter().find(|deployment| deployment.meta.name == name);
+        let main = deployment.map_or("", |deployment| &deployment.template.containers[deployment.main_container()].name);
+        let patch = change.patch(main).to_string();
+        let namespace = self.cluster.namespace();
+        self.lab.kubectl(&["--namespace", namespace, "patch", kind, name, "--patch", &patch])?;
+        Ok(Vec::new())
+    }
+
+    async fn hit(&self, targets: &Targets, effect: PodEffect) -> Result<Vec<Execution>> {
+        match effect {
+            PodEffect::StressCpu { workers, load } => {
+                let millicores = (f64::from(workers) * load * 1e3).round();
                 self.burn(targets, &["--cpu", &millicores.to_string()]).await
             }
-            Effect::MemoryStress { targets, size, .. } => {
+            PodEffect::StressMemory { size, .. } => {
                 let mebibytes = size.mebibytes().round();
                 self.burn(targets, &["--memory", &mebibytes.to_string()]).await
             }
-            Effect::PodFailure(targets) => {
+            PodEffect::Kill { grace } => {
+                // `--force` goes with no grace at all only.
+                let force = format!("--force={}", grace == SimDuration::ZERO);
+                let grace = format!("--grace-period={}", grace.as_secs_f64());
                 for pod in self.chosen(targets).await? {
-                    let image = format!("{}={PAUSE_IMAGE}", container(&pod)?);
-                    self.lab.kubectl(&[
-                        "--namespace",
-                        self.cluster.namespace(),
-                        "set",
-                        "image",
-                        "pod",
-                        &pod.name,
-                        &image,
-                    ])?;
+                    let namespace = self.cluster.namespace();
+                    let delete = ["delete", "pod", &pod.name, &grace, &force, "--wait=false"];
+                    self.lab.kubectl(&[&["--namespace", namespace], &delete[..]].concat())?;
                 }
                 Ok(Vec::new())
             }
-            Effect::Traffic(_) => Ok(Vec::new()),
+            PodEffect::KillContainer => bail!("only Chaos Mesh's daemon can kill a container's process from outside"),
+            PodEffect::Fail => {
+                for pod in self.chosen(targets).await? {
+                    let image = format!("{}={PAUSE_IMAGE}", container(&pod)?);
+                    let namespace = self.cluster.namespace();
+                    self.lab.kubectl(&["--namespace", namespace, "set", "image", "pod", &pod.name, &image])?;
+                }
+                Ok(Vec::new())
+            }
         }
     }
 
