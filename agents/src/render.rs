@@ -7,7 +7,7 @@ mod describe;
 mod table;
 
 use serde_json::Value;
-use sim::environment::{Dependencies, EventView, NodeView, Observation, PodView, ReplicaSetView, Usage};
+use sim::environment::{Dependencies, EventView, NodeView, Observation, PodView, PolicyView, ReplicaSetView, Usage};
 use sim::time::{SimDuration, SimTime};
 
 use crate::policy::Reply;
@@ -37,6 +37,7 @@ fn observation_text(observation: &Observation, now: SimTime) -> String {
         Observation::Nodes(nodes) => nodes_text(nodes),
         Observation::Metrics(data) => metrics_text(data),
         Observation::Dependencies(graph) => dependencies_text(graph),
+        Observation::Policies(policies) => policies_text(policies),
         Observation::RolloutHistory(revisions) => history_text(revisions),
     }
 }
@@ -136,6 +137,14 @@ fn node_status(node: &NodeView) -> String {
     let cordoned = node.unschedulable.then_some("SchedulingDisabled");
     let each: Vec<_> = [ready].into_iter().chain(cordoned).chain(node.pressure.iter().map(String::as_str)).collect();
     each.join(",")
+}
+
+fn policies_text(policies: &[PolicyView]) -> String {
+    let mut table = Table::new(["KIND", "NAME", "SAYS"]);
+    for policy in policies {
+        table.row([policy.kind.name().to_owned(), policy.name.clone(), policy.says.clone()]);
+    }
+    table.text("No resources found.")
 }
 
 fn history_text(revisions: &[ReplicaSetView]) -> String {

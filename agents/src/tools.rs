@@ -161,6 +161,9 @@ tools! {
         component: Component
     } => |a| Action::Observe(Query::Dependencies { component: a.component });
 
+    Policies = "list_policies": "ResourceQuotas with what is used, PodDisruptionBudgets and NetworkPolicies of the namespace, as `kubectl get`." {
+    } => |_a| Action::Observe(Query::Policies);
+
     RolloutHistory = "rollout_history": "Revisions of a component's Deployment with their images, as `kubectl rollout history`." {
         /// The component.
         component: Component

@@ -114,6 +114,7 @@ pub(crate) fn plan(write: &Write, current: &Current, context: &Context<'_>) -> R
             let kind = match kind {
                 DeletableKind::ResourceQuota => Kind::ResourceQuota,
                 DeletableKind::PodDisruptionBudget => Kind::DisruptionBudget,
+                DeletableKind::NetworkPolicy => Kind::NetworkPolicy,
             };
             Ok(done(Call::Delete { kind, name: name.clone() }, answer))
         }

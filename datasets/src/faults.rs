@@ -11,8 +11,8 @@ use sim::fault::FaultKind;
 use sim::input;
 use sim::time::SimDuration;
 
-use crate::scenarios::{self, Loaded, ShippedScript};
 use crate::embedded;
+use crate::scenarios::{self, Loaded, ShippedScript};
 
 /// The catalogue's file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -120,6 +120,8 @@ pub enum Seen {
     },
     /// A node is not ready.
     NodeNotReady(String),
+    /// There is a quota, a budget or a network policy of this name.
+    Policy(String),
 }
 
 /// How many lines of a log are looked at.
@@ -129,9 +131,7 @@ impl Seen {
     /// What is asked to see it.
     pub fn query(&self) -> Query {
         match self {
-            Self::Metric(promql) => {
-                Query::Metrics(MetricQuery { promql: promql.clone(), range: None, step: None })
-            }
+            Self::Metric(promql) => Query::Metrics(MetricQuery { promql: promql.clone(), range: None, step: None }),
             Self::Event { component, .. } => Query::Events { component: Some(component.clone()) },
             Self::Pod { component, .. } => Query::ListPods { component: Some(component.clone()) },
             Self::Ended { component, .. }
@@ -142,6 +142,7 @@ impl Seen {
                 Query::Logs(LogQuery { of: component.clone(), previous: *previous, tail: LOG_LINES })
             }
             Self::NodeNotReady(_) => Query::Nodes,
+            Self::Policy(_) => Query::Policies,
         }
     }
 
@@ -173,6 +174,7 @@ impl Seen {
             (Self::NodeNotReady(name), Observation::Nodes(nodes)) => {
                 nodes.iter().any(|node| node.name == *name && !node.ready)
             }
+            (Self::Policy(name), Observation::Policies(found)) => found.iter().any(|policy| policy.name == *name),
             _ => false,
         }
     }
@@ -181,7 +183,9 @@ impl Seen {
     pub fn text(&self) -> String {
         match self {
             Self::Metric(promql) => promql.clone(),
-            Self::Event { component, reason, message } if message.is_empty() => format!("event {reason} of {component}"),
+            Self::Event { component, reason, message } if message.is_empty() => {
+                format!("event {reason} of {component}")
+            }
             Self::Event { component, reason, message } => format!("event {reason} of {component}: …{message}…"),
             Self::Pod { component, status } => format!("a pod of {component} is {status}"),
             Self::Ended { component, state } => format!("a container of {component} ended: {state}"),
@@ -196,6 +200,7 @@ impl Seen {
                 format!("log of {component}{previous}: …{line}…")
             }
             Self::NodeNotReady(name) => format!("node {name} is not ready"),
+            Self::Policy(name) => format!("{name} is listed among the policies"),
         }
     }
 }
@@ -260,6 +265,10 @@ fn verb(write: &Write) -> &'static str {
         Write::DeleteDeployment { .. } => "delete deployment",
         Write::DeletePod { .. } => "delete pod",
         Write::Apply(_) => "apply",
+        Write::Delete { .. } => "delete",
+        Write::Cordon { .. } => "cordon",
+        Write::Uncordon { .. } => "uncordon",
+        Write::Drain { .. } => "drain",
     }
 }
 
@@ -267,10 +276,13 @@ fn verb(write: &Write) -> &'static str {
 mod tests {
     use super::*;
 
+    /// No request of Sock Shop waits for a disk: its databases keep their data in memory and write journals later.
+    const NOT_IN_SOCK_SHOP: [FaultKind; 1] = [FaultKind::SlowDisk];
+
     #[test]
     fn every_kind_has_a_scenario_with_signatures_and_scripts() {
         let entries = catalogue().unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        for &kind in FaultKind::ALL {
+        for &kind in FaultKind::ALL.iter().filter(|kind| !NOT_IN_SOCK_SHOP.contains(kind)) {
             let of_kind: Vec<&Entry> = entries.iter().filter(|entry| entry.kind == kind).collect();
             assert!(!of_kind.is_empty(), "{kind} has no scenario");
             for entry in of_kind {

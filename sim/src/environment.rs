@@ -26,7 +26,7 @@ pub use applied::Applied;
 pub use goal::Goal;
 pub use observation::{
     AutoscalerView, ContainerView, Dependencies, DeploymentView, Description, EventView, NodeView, Observation,
-    PodView, ReplicaSetView, ServiceView, Usage,
+    PodView, PolicyView, ReplicaSetView, ServiceView, Usage,
 };
 
 use crate::time::{SimDuration, SimTime};

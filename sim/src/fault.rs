@@ -11,12 +11,32 @@
 //! | `container-kill` | `PodChaos, action: container-kill` | nothing | The first container's process is killed; the kubelet starts another one. | is over | is over | is over | is over |
 //! | `cpu-stress` | `StressChaos, stressors.cpu` | container | Busy loops in the container's control group use up its CPU. | mends | mends | mends | stays in the old pod |
 //! | `memory-stress` | `StressChaos, stressors.memory` | container | Processes in the container's control group occupy its memory. | mends | mends | mends | stays in the old pod |
+//! | `network-delay` | `NetworkChaos, action: delay` | pod | Packets that the pod sends are late. | stays | mends | mends | adds good pods beside it |
+//! | `network-loss` | `NetworkChaos, action: loss` | pod | Packets that the pod sends are lost, and sent again by TCP. | stays | mends | mends | adds good pods beside it |
+//! | `network-partition` | `NetworkChaos, action: partition` | pod | No packet passes between the pod and others. | stays | mends | mends | adds good pods beside it |
+//! | `network-bandwidth` | `NetworkChaos, action: bandwidth` | pod | Few bytes per second leave the pod. | stays | mends | mends | adds good pods beside it |
+//! | `http-abort` | `HTTPChaos, abort: true` | container | A proxy in the pod breaks connections off. | mends | mends | mends | stays in the old pod |
+//! | `http-delay` | `HTTPChaos, delay` | container | A proxy in the pod holds requests or answers. | mends | mends | mends | stays in the old pod |
+//! | `slow-disk` | `IOChaos, action: latency` | container | Reads and writes of the container's volume are slow. | mends | mends | mends | stays in the old pod |
+//! | `disk-full` | `IOChaos, action: fault, errno: 28` | container | Writes to the container's volume find no space. | mends | mends | mends | stays in the old pod |
 //! | `fake-image` | `fake-image` | template | The Deployment's image starts and serves nothing. | stays | stays | undo mends | stays |
 //! | `bad-tag` | `bad-tag` | template | The Deployment's image cannot be pulled; in a rolling update the old pod goes on serving. | stays | stays | undo mends | stays |
 //! | `wrong-probe` | `wrong-probe` | template | A probe asks for a path or a port that the process does not have. | stays | stays | undo mends | stays |
 //! | `too-small-limit` | `too-small-limit` | template | CPU or memory is limited to less than the process needs. | stays | stays | undo mends | stays |
+//! | `bad-environment` | `bad-environment` | template | A variable of the template has a value with which the program does not work. | stays | stays | undo mends | stays |
+//! | `crash-on-start` | `crash-on-start` | template | A variable of the template has a value with which the program exits at once. | stays | stays | undo mends | stays |
 //! | `wrong-port` | `wrong-port` | object | The Service leads to a port on which nobody listens. | stays | stays | stays | stays |
 //! | `wrong-selector` | `wrong-selector` | object | The Service selects other pods, or none. | stays | stays | stays | stays |
+//! | `quota-exceeded` | `quota-exceeded` | object | A quota of the namespace is used up: no pod takes the place of one that ends. | stays | stays | stays | stays |
+//! | `blocked-by-policy` | `blocked-by-policy` | object | A network policy lets nobody connect to the pods. | stays | stays | stays | stays |
+//! | `memory-leak` | `memory-leak` | program | The program loses memory until it is killed. | begins anew | begins anew | begins anew | shares it |
+//! | `slow-database` | `slow-database` | program | Each query costs the database more CPU. | begins anew | begins anew | begins anew | shares it |
+//! | `database-ageing` | `database-ageing` | data | The database's data has grown: each query without an index costs more. | mends | mends | mends | stays in the old pod |
+//! | `retry-storm` | `retry-storm` | program | A client gives its calls up early and tries them again. | begins anew | begins anew | begins anew | shares it |
+//! | `retry-overload` | `retry-overload` | program | Retries keep a service overloaded when the burst that overloaded it is over. | begins anew | begins anew | begins anew | shares it |
+//! | `node-loss` | `node-loss` | node | A machine is gone, with all that runs on it. | stays | mends elsewhere | mends elsewhere | adds pods elsewhere |
+//! | `node-pressure` | `node-pressure` | node | Something outside the pods takes a machine's memory or disk: the kubelet evicts pods. | stays | mends elsewhere | mends elsewhere | adds pods elsewhere |
+//! | `noisy-neighbour` | `noisy-neighbour` | node | Somebody else's pod takes the CPU of a machine. | stays | mends elsewhere | mends elsewhere | adds pods elsewhere |
 //! | `rising-traffic` | `rising-traffic` | workload | More and more load. | stays | stays | stays | shares it |
 //! | `traffic-burst` | `traffic-burst` | workload | Much load at once, for a while. | stays | stays | stays | shares it |
 //!
@@ -41,7 +61,11 @@ mod effect;
 mod injection;
 mod kind;
 mod load;
+mod node;
 mod object;
+mod policy;
+mod program;
+mod variable;
 
 use std::collections::BTreeMap;
 
@@ -49,15 +73,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use chaos_mesh::{
-    ChaosKind, ChaosManifest, ChaosMetadata, ChaosMode, ChaosSelector, ChaosSpec, CpuStressor, MemoryStressor,
-    Stressors,
+    BandwidthLimit, ChaosKind, ChaosManifest, ChaosMetadata, ChaosMode, ChaosSelector, ChaosSpec, CpuStressor, Delay,
+    MemoryStressor, PacketDelay, PacketDirection, PacketLoss, PacketTarget, Stressors, Target,
 };
 pub use effect::{Choice, Effect, ObjectChange, PodEffect, Targets};
 pub use injection::Injection;
 pub use kind::{Binding, Facts, FaultKind, RootCause, Survival};
-pub use object::{
-    ImageChange, LimitChange, PortChange, ProbeChange, ProbeName, SelectorChange,
-};
+pub use node::{Neighbour, NodeEffect, NodeLoss, NodePressure};
+pub use object::{ImageChange, LimitChange, PortChange, ProbeChange, ProbeName, SelectorChange};
+pub use policy::{PolicyChange, QuotaChange};
+pub use program::{DatabaseAgeing, EagerClient, MemoryLeak, ProgramChange, RetryOverload, SlowDatabase};
+pub use variable::VariableChange;
 
 use crate::time::{SimDuration, SimTime};
 

@@ -235,6 +235,7 @@ mod tests {
         );
         let kind = DeletableKind::PodDisruptionBudget;
         check("delete pdb web", Command::DeleteObject { kind, name: web() });
+        check("delete netpol web", Command::DeleteObject { kind: DeletableKind::NetworkPolicy, name: web() });
         check("cordon node-2", Command::Cordon { node: "node-2".into(), unschedulable: true });
         let timeout = Some(SimDuration::from_secs(60));
         check("drain node-2 --ignore-daemonsets --timeout=60s", Command::Drain { node: "node-2".into(), timeout });

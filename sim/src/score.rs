@@ -87,13 +87,14 @@ impl<'a> Judge<'a> {
     pub fn held(&self, truths: &[&Truth], fault_free_per_s: Option<f64>) -> bool {
         let Some(last) = truths.last() else { return false };
         let from = last.to - self.scenario.hold;
-        let window = truths.iter().rev().take_while(|truth| truth.to > from);
-        let covered = window.clone().last().is_some_and(|first| first.from <= from);
-        covered && window.into_iter().all(|truth| self.is_green(truth, fault_free_per_s))
+        let first = truths.partition_point(|truth| truth.to <= from);
+        let covered = truths.get(first).is_some_and(|first| first.from <= from);
+        covered && (first + 1..=truths.len()).all(|upto| self.is_green(&truths[..upto], fault_free_per_s))
     }
 
-    fn is_green(&self, truth: &Truth, fault_free_per_s: Option<f64>) -> bool {
-        slo::is_green(&slo::evaluate(&self.scenario.slos, truth, fault_free_per_s))
+    /// Whether all objectives were green in the last of these intervals.
+    fn is_green(&self, seen: &[&Truth], fault_free_per_s: Option<f64>) -> bool {
+        slo::is_green(&slo::evaluate(&self.scenario.slos, seen, fault_free_per_s))
     }
 }
 

@@ -31,6 +31,7 @@ fn current() -> Current {
             "metadata": { "name": "carts-hpa" },
             "spec": { "scaleTargetRef": { "kind": "Deployment", "name": "carts" } },
         })],
+        node: Value::Null,
     }
 }
 

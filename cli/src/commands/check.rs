@@ -184,8 +184,8 @@ fn truth_of(entry: &Entry) -> Option<&Truth> {
 fn violated(judge: &Judge<'_>, truths: &[&Truth], fault_free_per_s: Option<f64>) -> String {
     let Some(last) = truths.last() else { return "the world was never looked at".into() };
     let from = last.to - judge.scenario.hold;
-    for truth in truths.iter().filter(|truth| truth.to > from) {
-        let results = slo::evaluate(&judge.scenario.slos, truth, fault_free_per_s);
+    for (ix, truth) in truths.iter().enumerate().filter(|(_, truth)| truth.to > from) {
+        let results = slo::evaluate(&judge.scenario.slos, &truths[..=ix], fault_free_per_s);
         let red: Vec<String> = results.iter().filter_map(stands).collect();
         if !red.is_empty() {
             return format!("at {} {}", truth.to, red.join(", "));

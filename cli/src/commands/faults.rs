@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use agents::render::Table;
-use datasets::faults::{self, Entry};
+use datasets::faults::{self, Entry, Signature};
 use serde::Serialize;
 use sim::fault::Survival;
 
@@ -70,10 +70,7 @@ fn listed(entry: Entry) -> Listed {
         script: script.name.clone(),
         writes: faults::deeds(script),
     };
-    let shown = |signature: datasets::faults::Signature| Shown {
-        within_s: signature.within.as_secs_f64(),
-        seen: signature.seen.text(),
-    };
+    let shown = |signature: Signature| Shown { within_s: signature.within.as_secs_f64(), seen: signature.seen.text() };
     Listed {
         kind: facts.name,
         does: facts.does,

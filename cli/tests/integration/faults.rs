@@ -8,7 +8,16 @@ fn every_kind_is_listed_with_what_mends_it_and_what_does_not() {
     let listed = listed.as_array().unwrap();
     assert!(listed.len() >= sim::fault::FaultKind::ALL.len());
     let fields = [
-        "kind", "does", "written", "bound_to", "survival", "scenario", "shows", "mends", "does_not_mend", "unsolvable",
+        "kind",
+        "does",
+        "written",
+        "bound_to",
+        "survival",
+        "scenario",
+        "shows",
+        "mends",
+        "does_not_mend",
+        "unsolvable",
     ];
     assert_eq!(keys(&listed[0]), fields);
     let text = stdout(&["faults"]);

@@ -46,14 +46,19 @@ fn look(entry: &Entry, seed: u64) -> Vec<String> {
     let mut waiting: Vec<_> = entry.shows.iter().collect();
     let last = start + waiting.iter().map(|signature| signature.within).max().unwrap_or_default();
     let mut at = start;
+    let mut later = scenario.faults.iter().enumerate().skip(1).peekable();
     while at < last {
         at += EVERY;
+        while let Some((index, fault)) = later.next_if(|(_, fault)| fault.injected_at() < at) {
+            ready(twin.advance(fault.injected_at())).unwrap_or_else(|failure| panic!("{failure}"));
+            ready(twin.inject(index)).unwrap_or_else(|failure| panic!("{failure}"));
+        }
         ready(twin.advance(at)).unwrap_or_else(|failure| panic!("{failure}"));
         waiting.retain(|signature| at > start + signature.within || !shows(&mut twin, &signature.seen));
     }
-    let late = waiting.into_iter().map(|signature| {
-        format!("{name}, seed {seed}: not within {}: {}", signature.within, signature.seen.text())
-    });
+    let late = waiting
+        .into_iter()
+        .map(|signature| format!("{name}, seed {seed}: not within {}: {}", signature.within, signature.seen.text()));
     broken.extend(late);
     broken
 }

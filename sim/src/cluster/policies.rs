@@ -3,13 +3,12 @@
 //! Pods of one namespace with the same labels and the same port are treated alike, so they are a group. Group 0 is what is
 //! no pod. A plug-in writes its rules some time after the API has changed; here it does so at once.
 
-use crate::engine::Queue;
+use crate::environment::Rejected;
 use crate::ids::{ContainerIx, PodIx};
 use crate::manifest::{Labels, NetworkPolicy, PolicyEnd, policies_allow};
-use crate::time::SimTime;
 
-use super::runtime::{ContainerRuntime, Host, Machines};
-use super::{Cluster, Event};
+use super::Cluster;
+use super::runtime::Host;
 
 /// The policies of a cluster and the groups of its pods.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +26,11 @@ struct Group {
 }
 
 impl Cluster {
+    /// All of them.
+    pub(super) fn network_policies(&self) -> &[NetworkPolicy] {
+        &self.policies.objects
+    }
+
     /// A process of a pod has started: its pod is in a group.
     pub(super) fn join_network(&mut self, pod: PodIx, container: ContainerIx, port: Option<u16>, host: &mut dyn Host) {
         let Some(pod) = self.pods.get(&pod) else { return };
@@ -63,22 +67,14 @@ impl Cluster {
         outcome
     }
 
-    /// Deletes the network policy of that name. Returns whether there was one.
-    pub fn delete_network_policy<E, R>(
-        &mut self,
-        now: SimTime,
-        name: &str,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) -> bool
-    where
-        E: Copy + From<Event>,
-        R: ContainerRuntime<E>,
-    {
-        let before = self.policies.objects.len();
-        self.policies.objects.retain(|policy| policy.meta.name != name);
-        self.enforce_policies(&mut Machines { now, queue, runtime });
-        self.policies.objects.len() < before
+    /// Deletes the network policy of that name.
+    pub(super) fn delete_network_policy(&mut self, name: &str, host: &mut dyn Host) -> Result<(), Rejected> {
+        let objects = &mut self.policies.objects;
+        let at = objects.iter().position(|policy| policy.meta.name == name);
+        let at = at.ok_or_else(|| Rejected(format!("networkpolicies.networking.k8s.io \"{name}\" not found")))?;
+        objects.remove(at);
+        self.enforce_policies(host);
+        Ok(())
     }
 
     /// Tells the data plane what passes.

@@ -104,7 +104,7 @@ impl Cluster {
     }
 
     /// What the pods of a namespace ask for; those that have ended count no more (`QuotaV1Pod`).
-    fn quota_usage(&self, namespace: &str, resource: QuotaResource) -> u64 {
+    pub(super) fn quota_usage(&self, namespace: &str, resource: QuotaResource) -> u64 {
         let counts = |pod: &&Pod| pod.namespace == namespace && !pod.is_over();
         self.pods.values().filter(counts).map(|pod| usage_of(&pod.template, resource)).sum()
     }

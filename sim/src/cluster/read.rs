@@ -2,6 +2,7 @@
 
 mod api;
 mod inventory;
+mod policies;
 mod transitions;
 mod views;
 
@@ -47,9 +48,8 @@ impl Cluster {
             s.spec.meta.namespace == *namespace && !s.spec.selector.is_empty() && is_subset(&s.spec.selector, labels)
         };
         // One of its name that leads elsewhere, or nowhere, is what one looks at next.
-        let by_name = || {
-            self.services.iter().find(|s| s.spec.meta.namespace == *namespace && s.spec.meta.name == component)
-        };
+        let by_name =
+            || self.services.iter().find(|s| s.spec.meta.namespace == *namespace && s.spec.meta.name == component);
         Ok(Description {
             deployment: deployment_view(deployment),
             replica_sets,

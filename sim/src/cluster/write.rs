@@ -43,7 +43,7 @@ impl Cluster {
                 Ok(format!("pod \"{pod}\" deleted"))
             }
             Write::Apply(object) => self.apply(object, host),
-            Write::Delete { kind, name } => self.delete_object(*kind, name),
+            Write::Delete { kind, name } => self.delete_object(*kind, name, host),
             Write::Cordon { node } => self.cordon(node, true, host),
             Write::Uncordon { node } => self.cordon(node, false, host),
             Write::Drain { node } => Ok(self.drain_once(node, host)?.lines.join("\n")),
@@ -230,7 +230,7 @@ impl Cluster {
     }
 
     /// `kubectl delete` of one object of an allowed kind.
-    fn delete_object(&mut self, kind: DeletableKind, name: &str) -> Result<String, Rejected> {
+    fn delete_object(&mut self, kind: DeletableKind, name: &str, host: &mut dyn Host) -> Result<String, Rejected> {
         match kind {
             DeletableKind::ResourceQuota => {
                 let at = self.named_quota(name)?;
@@ -241,6 +241,7 @@ impl Cluster {
                 let at = at.ok_or_else(|| Rejected(format!("poddisruptionbudgets.policy \"{name}\" not found")))?;
                 self.budgets.remove(at);
             }
+            DeletableKind::NetworkPolicy => self.delete_network_policy(name, host)?,
         }
         Ok(format!("{} \"{name}\" deleted", kind.resource()))
     }

@@ -63,6 +63,8 @@ pub enum Query {
         /// Which.
         component: Component,
     },
+    /// `kubectl get resourcequotas,poddisruptionbudgets,networkpolicies`.
+    Policies,
     /// `kubectl rollout history`.
     RolloutHistory {
         /// Which.
@@ -193,14 +195,26 @@ pub enum DeletableKind {
     ResourceQuota,
     /// `policy/v1`.
     PodDisruptionBudget,
+    /// `networking.k8s.io/v1`.
+    NetworkPolicy,
 }
 
 impl DeletableKind {
+    /// As manifests name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ResourceQuota => "ResourceQuota",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
+            Self::NetworkPolicy => "NetworkPolicy",
+        }
+    }
+
     /// As kubectl names it in answers.
     pub const fn resource(self) -> &'static str {
         match self {
             Self::ResourceQuota => "resourcequota",
             Self::PodDisruptionBudget => "poddisruptionbudget.policy",
+            Self::NetworkPolicy => "networkpolicy.networking.k8s.io",
         }
     }
 }

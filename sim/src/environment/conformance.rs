@@ -277,6 +277,7 @@ fn looks(component: &str) -> Vec<Query> {
         metrics(None),
         metrics(Some(SimDuration::from_secs(60))),
         Query::Dependencies { component: component.into() },
+        Query::Policies,
         Query::RolloutHistory { component: component.into() },
     ]
 }
@@ -292,6 +293,7 @@ fn answers(query: &Query, seen: &Observation) -> bool {
             | (Query::Nodes, Observation::Nodes(_))
             | (Query::Metrics(_), Observation::Metrics(_))
             | (Query::Dependencies { .. }, Observation::Dependencies(_))
+            | (Query::Policies, Observation::Policies(_))
             | (Query::RolloutHistory { .. }, Observation::RolloutHistory(_))
     )
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::DeletableKind;
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, Millicores};
 
@@ -31,8 +32,21 @@ pub enum Observation {
     Metrics(serde_json::Value),
     /// Edges of the service graph.
     Dependencies(Dependencies),
+    /// Quotas, disruption budgets and network policies.
+    Policies(Vec<PolicyView>),
     /// `kubectl rollout history`, oldest first.
     RolloutHistory(Vec<ReplicaSetView>),
+}
+
+/// An object that holds others back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// Its kind.
+    pub kind: DeletableKind,
+    /// Its name.
+    pub name: String,
+    /// What it says, such as `pods: 14/13`.
+    pub says: String,
 }
 
 /// One pod as `kubectl get pods -o wide` shows it.

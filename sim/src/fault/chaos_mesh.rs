@@ -4,6 +4,10 @@
 //! its fields, what it means, its checks. The specs of all kinds share one type, as far as they are read; which of its
 //! fields belong to which kind is checked when the scenario is loaded.
 
+mod either;
+mod http;
+mod io;
+mod network;
 mod pod;
 mod stress;
 
@@ -12,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use either::{Delay, Target};
+pub use network::{BandwidthLimit, PacketDelay, PacketDirection, PacketLoss, PacketTarget};
 pub use stress::{CpuStressor, MemoryStressor, Stressors};
 
 use super::{Choice, Effect, FaultKind, PodEffect, Targets};
@@ -39,6 +45,12 @@ pub enum ChaosKind {
     PodChaos,
     /// Stress in a container's cgroup.
     StressChaos,
+    /// Packets are late, lost or held back.
+    NetworkChaos,
+    /// Requests are late or broken off.
+    HTTPChaos,
+    /// Files are slow or full.
+    IOChaos,
 }
 
 /// Name and namespace of an experiment.
@@ -56,7 +68,8 @@ pub struct ChaosMetadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChaosSpec {
-    /// `PodChaos`: what happens to the pods: `pod-failure`, `pod-kill` or `container-kill`.
+    /// What happens. `PodChaos`: `pod-failure`, `pod-kill` or `container-kill`; `NetworkChaos`: `delay`, `loss`, `bandwidth` or
+    /// `partition`; `IOChaos`: `latency` or `fault`.
     #[serde(default)]
     pub action: Option<String>,
     /// `PodChaos`, `pod-kill`: how many seconds a pod has to end. Default: none.
@@ -75,6 +88,48 @@ pub struct ChaosSpec {
     /// `StressChaos`: what runs in the cgroup.
     #[serde(default)]
     pub stressors: Option<Stressors>,
+    /// How long what is delayed waits.
+    #[serde(default)]
+    pub delay: Option<Delay>,
+    /// `NetworkChaos`: which packets are lost.
+    #[serde(default)]
+    pub loss: Option<PacketLoss>,
+    /// `NetworkChaos`: how many bytes pass.
+    #[serde(default)]
+    pub bandwidth: Option<BandwidthLimit>,
+    /// `NetworkChaos`: whose packets. Default: those to the target.
+    #[serde(default)]
+    pub direction: Option<PacketDirection>,
+    /// `NetworkChaos`: the pods at the other end; `HTTPChaos`: requests or answers.
+    #[serde(default)]
+    pub target: Option<Target>,
+    /// `HTTPChaos`: the port that the pod listens on.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// `HTTPChaos`: the path, where `*` stands for any text and `?` for one character. Default: any.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// `HTTPChaos`: the method. Default: any.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// `HTTPChaos`, `target: Response`: the status. Default: any.
+    #[serde(default)]
+    pub code: Option<u16>,
+    /// `HTTPChaos`: whether the connection is closed.
+    #[serde(default)]
+    pub abort: Option<bool>,
+    /// `IOChaos`, `fault`: the error; 28 is a full disk.
+    #[serde(default)]
+    pub errno: Option<u32>,
+    /// `IOChaos`: where the volume is mounted.
+    #[serde(default)]
+    pub volume_path: Option<String>,
+    /// `IOChaos`: which operations. Default: all.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// `IOChaos`: per cent of operations. Default: 100.
+    #[serde(default)]
+    pub percent: Option<u32>,
     /// Which containers of a pod; the first one if not given.
     #[serde(default)]
     pub container_names: Vec<String>,
@@ -92,6 +147,19 @@ pub enum ChaosMode {
     Fixed,
     /// The percentage in `value`.
     FixedPercent,
+}
+
+impl ChaosMode {
+    /// How many pods it means with this value; none if the value is missing or no number.
+    fn choice(self, value: Option<&str>) -> Option<Choice> {
+        let number = || value?.parse().ok();
+        match self {
+            Self::One => Some(Choice::Count(1)),
+            Self::All => Some(Choice::All),
+            Self::Fixed => number().map(Choice::Count),
+            Self::FixedPercent => number().map(Choice::Percent),
+        }
+    }
 }
 
 /// Which pods.
@@ -146,6 +214,9 @@ impl ChaosManifest {
         match self.kind {
             ChaosKind::PodChaos => pod::kind(&self.spec),
             ChaosKind::StressChaos => stress::kind(&self.spec),
+            ChaosKind::NetworkChaos => network::kind(&self.spec),
+            ChaosKind::HTTPChaos => http::kind(&self.spec),
+            ChaosKind::IOChaos => io::kind(&self.spec),
         }
     }
 
@@ -153,6 +224,9 @@ impl ChaosManifest {
         let effect = match self.kind {
             ChaosKind::PodChaos => pod::effect(&self.spec),
             ChaosKind::StressChaos => stress::effect(&self.spec, severity),
+            ChaosKind::NetworkChaos => network::effect(&self.spec, severity),
+            ChaosKind::HTTPChaos => http::effect(&self.spec, severity),
+            ChaosKind::IOChaos => io::effect(&self.spec, severity),
         };
         let targets = Targets {
             namespaces: self.spec.selector.namespaces.clone(),
@@ -176,6 +250,9 @@ impl ChaosManifest {
         match self.kind {
             ChaosKind::PodChaos => pod::check(checker, &spec, &self.spec),
             ChaosKind::StressChaos => stress::check(checker, &spec, &self.spec),
+            ChaosKind::NetworkChaos => network::check(checker, &spec, &self.spec, words),
+            ChaosKind::HTTPChaos => http::check(checker, &spec, &self.spec),
+            ChaosKind::IOChaos => io::check(checker, &spec, &self.spec, words),
         }
         if let Some(duration) = self.spec.duration {
             checker.length(&format!("{spec}.duration"), duration);
@@ -213,13 +290,16 @@ impl ChaosManifest {
 }
 
 impl ChaosKind {
-    const ALL: [Self; 2] = [Self::PodChaos, Self::StressChaos];
+    const ALL: [Self; 5] = [Self::PodChaos, Self::StressChaos, Self::NetworkChaos, Self::HTTPChaos, Self::IOChaos];
 
     /// The fields of its spec that not every kind has.
     const fn fields(self) -> &'static [&'static str] {
         match self {
             Self::PodChaos => pod::FIELDS,
             Self::StressChaos => stress::FIELDS,
+            Self::NetworkChaos => network::FIELDS,
+            Self::HTTPChaos => http::FIELDS,
+            Self::IOChaos => io::FIELDS,
         }
     }
 }
@@ -227,13 +307,7 @@ impl ChaosKind {
 impl ChaosSpec {
     /// How many pods its mode and value mean; none if the value is missing or no number.
     pub fn choice(&self) -> Option<Choice> {
-        let value = || self.value.as_deref()?.parse().ok();
-        match self.mode {
-            ChaosMode::One => Some(Choice::Count(1)),
-            ChaosMode::All => Some(Choice::All),
-            ChaosMode::Fixed => value().map(Choice::Count),
-            ChaosMode::FixedPercent => value().map(Choice::Percent),
-        }
+        self.mode.choice(self.value.as_deref())
     }
 
     fn check_mode(&self, checker: &mut Checker<'_>, spec: &str) {
@@ -244,11 +318,7 @@ impl ChaosSpec {
             Some(value) => format!("`{value}` is not a whole number"),
             None => "this mode needs a value".into(),
         };
-        checker.refuse(
-            &format!("{spec}.value"),
-            message,
-            "write how many pods, in quotes, such as `value: \"1\"`",
-        );
+        checker.refuse(&format!("{spec}.value"), message, "write how many pods, in quotes, such as `value: \"1\"`");
     }
 }
 

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::environment::Component;
+use super::node::NodeEffect;
+use super::program::ProgramChange;
+use crate::environment::{Component, DeletableKind};
 use crate::time::SimDuration;
+use crate::traffic::{Direction, DiskFault, HttpAction, HttpTarget, NetworkEffect};
 use crate::units::Bytes;
 use crate::workload::Workload;
 
@@ -18,10 +21,37 @@ pub enum Effect {
     Object(ObjectChange),
     /// This load comes on top; its `start` is the fault's.
     Load(Workload),
+    /// Something is wrong with the program that a Deployment's pods run.
+    Program {
+        /// The Deployment.
+        component: Component,
+        /// What.
+        change: ProgramChange,
+    },
+    /// Something happens to a machine.
+    Node {
+        /// Its name.
+        node: String,
+        /// What.
+        effect: NodeEffect,
+    },
+    /// All of these, at once.
+    Together(Vec<Self>),
 }
 
-/// What an experiment does to each of its pods.
-#[derive(Clone, Copy, Debug, PartialEq)]
+impl Effect {
+    /// Whether more load comes of it.
+    pub(crate) fn is_load(&self) -> bool {
+        match self {
+            Self::Load(_) => true,
+            Self::Together(effects) => effects.iter().any(Self::is_load),
+            _ => false,
+        }
+    }
+}
+
+/// What an experiment does to its pods.
+#[derive(Clone, Debug, PartialEq)]
 pub enum PodEffect {
     /// The image becomes `pause`.
     Fail,
@@ -46,6 +76,32 @@ pub enum PodEffect {
         /// What they occupy together.
         size: Bytes,
     },
+    /// Rules for the packets of the pods.
+    Network {
+        /// The pods at the other end; none: everybody.
+        target: Option<Targets>,
+        /// Whose packets.
+        direction: Direction,
+        /// What happens to them.
+        effect: NetworkEffect,
+    },
+    /// A proxy in front of the pods; its fields are those of [`HttpFault`](crate::traffic::HttpFault).
+    Http {
+        /// On the way there or back.
+        target: HttpTarget,
+        /// The port that the server listens on.
+        port: u16,
+        /// Which paths.
+        path: Option<String>,
+        /// Which method.
+        method: Option<String>,
+        /// Answers with which status.
+        code: Option<u16>,
+        /// What happens.
+        action: HttpAction,
+    },
+    /// The disk of the first container.
+    Disk(DiskFault),
 }
 
 /// A change as `kubectl patch` makes it.
@@ -65,6 +121,15 @@ pub enum ObjectChange {
         /// The fields of its `spec`, as in a strategic merge patch.
         fields: Value,
     },
+    /// A whole object is applied, and deleted when the fault ends.
+    Applied {
+        /// Its kind.
+        kind: DeletableKind,
+        /// Its name.
+        name: String,
+        /// It.
+        manifest: String,
+    },
 }
 
 impl ObjectChange {
@@ -73,6 +138,7 @@ impl ObjectChange {
         match self {
             Self::Container { component, .. } => ("Deployment", component),
             Self::Service { name, .. } => ("Service", name),
+            Self::Applied { kind, name, .. } => (kind.name(), name),
         }
     }
 
@@ -87,6 +153,7 @@ impl ObjectChange {
                 json!({ "spec": { "template": { "spec": { "containers": [container] } } } })
             }
             Self::Service { fields, .. } => json!({ "spec": fields }),
+            Self::Applied { .. } => Value::Null,
         }
     }
 }

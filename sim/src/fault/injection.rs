@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::node::{Neighbour, NodeLoss, NodePressure};
+use super::policy::{PolicyChange, QuotaChange};
+use super::program::{DatabaseAgeing, EagerClient, MemoryLeak, RetryOverload, SlowDatabase};
+use super::variable::VariableChange;
 use super::{
     ChaosManifest, Effect, FaultKind, ImageChange, LimitChange, PortChange, ProbeChange, SelectorChange, load,
 };
@@ -17,8 +21,8 @@ pub(super) trait Written {
     /// What the world has to do at `start`.
     fn effect(&self, start: SimDuration, severity: f64) -> Effect;
 
-    /// The component that it is in.
-    fn component(&self) -> &str;
+    /// The component that it is in; none for a fault of a machine, where the scenario says which is meant.
+    fn component(&self) -> Option<&str>;
 
     /// Whether it has a number that a severity can multiply.
     fn can_be_scaled(&self) -> bool {
@@ -78,10 +82,34 @@ injections! {
     WrongProbe(ProbeChange) checked by ProbeChange::check;
     /// The Deployment gets limits that are too small.
     TooSmallLimit(LimitChange) checked by LimitChange::check;
+    /// The Deployment gets a variable with which its program does not work.
+    BadEnvironment(VariableChange) checked by VariableChange::check;
+    /// The Deployment gets a variable with which its program exits at once.
+    CrashOnStart(VariableChange) checked by VariableChange::check_crash;
     /// The Service leads to a port on which nobody listens.
     WrongPort(PortChange) checked by PortChange::check;
     /// The Service selects other pods, or none.
     WrongSelector(SelectorChange) checked by SelectorChange::check;
+    /// A quota of the namespace is used up.
+    QuotaExceeded(QuotaChange) checked by QuotaChange::check;
+    /// A network policy lets nobody connect to the component's pods.
+    BlockedByPolicy(PolicyChange) checked by PolicyChange::check;
+    /// The program loses memory.
+    MemoryLeak(MemoryLeak) checked by MemoryLeak::check;
+    /// The database's work costs more.
+    SlowDatabase(SlowDatabase) checked by SlowDatabase::check;
+    /// The database's data has grown.
+    DatabaseAgeing(DatabaseAgeing) checked by DatabaseAgeing::check;
+    /// The program gives its calls up early, and tries them again.
+    RetryStorm(EagerClient) checked by EagerClient::check;
+    /// The same, set off by a burst of load, and staying when that is over.
+    RetryOverload(RetryOverload) checked by RetryOverload::check;
+    /// A machine fails.
+    NodeLoss(NodeLoss) checked by NodeLoss::check;
+    /// Something outside the pods takes a machine's memory or disk.
+    NodePressure(NodePressure) checked by NodePressure::check;
+    /// Somebody else's pod takes a machine's CPU.
+    NoisyNeighbour(Neighbour) checked by Neighbour::check;
     /// Another load comes on top.
     RisingTraffic(Workload) checked by load::check;
     /// Another load comes on top, all of it at once, and goes again at the fault's `end`.
@@ -106,7 +134,7 @@ impl Injection {
             Self::ChaosMesh(manifest) => {
                 labelled.find(|(_, labels)| manifest.spec.selector.matches(labels)).map(|(name, _)| name)
             }
-            _ => self.written().map(Written::component),
+            _ => self.written().and_then(Written::component),
         }
     }
 

@@ -70,6 +70,22 @@ kinds! {
     CpuStress { "cpu-stress", "StressChaos, stressors.cpu", Container, Gradual }
     /// Processes in the container's control group occupy its memory.
     MemoryStress { "memory-stress", "StressChaos, stressors.memory", Container, Gradual }
+    /// Packets that the pod sends are late.
+    NetworkDelay { "network-delay", "NetworkChaos, action: delay", Pod, Gradual }
+    /// Packets that the pod sends are lost, and sent again by TCP.
+    NetworkLoss { "network-loss", "NetworkChaos, action: loss", Pod, Gradual }
+    /// No packet passes between the pod and others.
+    NetworkPartition { "network-partition", "NetworkChaos, action: partition", Pod, Whole }
+    /// Few bytes per second leave the pod.
+    NetworkBandwidth { "network-bandwidth", "NetworkChaos, action: bandwidth", Pod, Whole }
+    /// A proxy in the pod breaks connections off.
+    HttpAbort { "http-abort", "HTTPChaos, abort: true", Container, Whole }
+    /// A proxy in the pod holds requests or answers.
+    HttpDelay { "http-delay", "HTTPChaos, delay", Container, Gradual }
+    /// Reads and writes of the container's volume are slow.
+    SlowDisk { "slow-disk", "IOChaos, action: latency", Container, Gradual }
+    /// Writes to the container's volume find no space.
+    DiskFull { "disk-full", "IOChaos, action: fault, errno: 28", Container, Gradual }
     /// The Deployment's image starts and serves nothing.
     FakeImage { "fake-image", "fake-image", Template, Whole }
     /// The Deployment's image cannot be pulled; in a rolling update the old pod goes on serving.
@@ -78,10 +94,34 @@ kinds! {
     WrongProbe { "wrong-probe", "wrong-probe", Template, Whole }
     /// CPU or memory is limited to less than the process needs.
     TooSmallLimit { "too-small-limit", "too-small-limit", Template, Whole }
+    /// A variable of the template has a value with which the program does not work.
+    BadEnvironment { "bad-environment", "bad-environment", Template, Whole }
+    /// A variable of the template has a value with which the program exits at once.
+    CrashOnStart { "crash-on-start", "crash-on-start", Template, Whole }
     /// The Service leads to a port on which nobody listens.
     WrongPort { "wrong-port", "wrong-port", Object, Whole }
     /// The Service selects other pods, or none.
     WrongSelector { "wrong-selector", "wrong-selector", Object, Whole }
+    /// A quota of the namespace is used up: no pod takes the place of one that ends.
+    QuotaExceeded { "quota-exceeded", "quota-exceeded", Object, Whole }
+    /// A network policy lets nobody connect to the pods.
+    BlockedByPolicy { "blocked-by-policy", "blocked-by-policy", Object, Whole }
+    /// The program loses memory until it is killed.
+    MemoryLeak { "memory-leak", "memory-leak", Program, Gradual }
+    /// Each query costs the database more CPU.
+    SlowDatabase { "slow-database", "slow-database", Program, Gradual }
+    /// The database's data has grown: each query without an index costs more.
+    DatabaseAgeing { "database-ageing", "database-ageing", Data, Gradual }
+    /// A client gives its calls up early and tries them again.
+    RetryStorm { "retry-storm", "retry-storm", Program, Whole }
+    /// Retries keep a service overloaded when the burst that overloaded it is over.
+    RetryOverload { "retry-overload", "retry-overload", Program, Gradual }
+    /// A machine is gone, with all that runs on it.
+    NodeLoss { "node-loss", "node-loss", Node, Whole }
+    /// Something outside the pods takes a machine's memory or disk: the kubelet evicts pods.
+    NodePressure { "node-pressure", "node-pressure", Node, Gradual }
+    /// Somebody else's pod takes the CPU of a machine.
+    NoisyNeighbour { "noisy-neighbour", "noisy-neighbour", Node, Gradual }
     /// More and more load.
     RisingTraffic { "rising-traffic", "rising-traffic", Workload, Gradual }
     /// Much load at once, for a while.
@@ -100,6 +140,12 @@ pub enum Binding {
     Template,
     /// Ends when the object, such as a Service, is put right.
     Object,
+    /// Is in what the image runs: nothing in the cluster ends it, and more resources may carry it.
+    Program,
+    /// Ends with the data, which a container without a volume takes with it.
+    Data,
+    /// Ends when the machine is put right; pods can go elsewhere.
+    Node,
     /// Ends with the load.
     Workload,
     /// Nothing: it is a blow, and over at once. What it broke is repaired or not.
@@ -127,6 +173,9 @@ impl Binding {
             Self::Pod => "pod",
             Self::Template => "template",
             Self::Object => "object",
+            Self::Program => "program",
+            Self::Data => "data",
+            Self::Node => "node",
             Self::Workload => "workload",
             Self::Moment => "nothing",
         }
@@ -139,6 +188,9 @@ impl Binding {
             Self::Pod => ["stays", "mends", "mends", "adds good pods beside it"],
             Self::Template => ["stays", "stays", "undo mends", "stays"],
             Self::Object => ["stays", "stays", "stays", "stays"],
+            Self::Program => ["begins anew", "begins anew", "begins anew", "shares it"],
+            Self::Data => ["mends", "mends", "mends", "stays in the old pod"],
+            Self::Node => ["stays", "mends elsewhere", "mends elsewhere", "adds pods elsewhere"],
             Self::Workload => ["stays", "stays", "stays", "shares it"],
             Self::Moment => ["is over", "is over", "is over", "is over"],
         };

@@ -21,8 +21,8 @@ impl Written for Workload {
         Effect::Load(Self { start, shape, ..self.clone() })
     }
 
-    fn component(&self) -> &str {
-        &self.target
+    fn component(&self) -> Option<&str> {
+        Some(&self.target)
     }
 
     fn can_be_scaled(&self) -> bool {

@@ -38,8 +38,8 @@ impl Written for ImageChange {
         container(&self.component, json!({ "image": self.image }))
     }
 
-    fn component(&self) -> &str {
-        &self.component
+    fn component(&self) -> Option<&str> {
+        Some(&self.component)
     }
 }
 
@@ -116,8 +116,8 @@ impl Written for ProbeChange {
         container(&self.component, json!({ name: { "httpGet": get } }))
     }
 
-    fn component(&self) -> &str {
-        &self.component
+    fn component(&self) -> Option<&str> {
+        Some(&self.component)
     }
 }
 
@@ -132,7 +132,8 @@ impl ProbeChange {
         };
         match probe.as_ref().map(|probe| &probe.action) {
             Some(ProbeAction::HttpGet { path, port }) => {
-                let is_same = self.path.as_ref().is_none_or(|new| new == path) && self.port.is_none_or(|new| new == *port);
+                let is_same =
+                    self.path.as_ref().is_none_or(|new| new == path) && self.port.is_none_or(|new| new == *port);
                 if is_same {
                     checker.refuse(
                         at,
@@ -172,8 +173,8 @@ impl Written for LimitChange {
         container(&self.component, json!({ "resources": { "limits": amounts, "requests": amounts } }))
     }
 
-    fn component(&self) -> &str {
-        &self.component
+    fn component(&self) -> Option<&str> {
+        Some(&self.component)
     }
 }
 
@@ -216,8 +217,8 @@ impl Written for PortChange {
         service(&self.component, json!({ "ports": [{ "port": self.port, "targetPort": self.target_port }] }))
     }
 
-    fn component(&self) -> &str {
-        &self.component
+    fn component(&self) -> Option<&str> {
+        Some(&self.component)
     }
 }
 
@@ -226,7 +227,7 @@ impl PortChange {
     pub(super) fn check(&self, checker: &mut Checker<'_>, at: &str, words: &AppWords) {
         component_and_service(checker, at, &self.component, words);
         let Some(component) = words.component_words(&self.component) else { return };
-        if component.listens_on == Some(self.target_port) {
+        if component.listens_on() == Some(self.target_port) {
             let message = format!("{} listens on {}", self.component, self.target_port);
             checker.refuse(&format!("{at}.target_port"), message, "name a port on which nobody listens");
         }
@@ -248,8 +249,8 @@ impl Written for SelectorChange {
         service(&self.component, json!({ "selector": self.selector }))
     }
 
-    fn component(&self) -> &str {
-        &self.component
+    fn component(&self) -> Option<&str> {
+        Some(&self.component)
     }
 }
 

@@ -120,6 +120,7 @@ pub(super) fn kind(word: &str) -> Result<&'static str, Rejected> {
         "service" | "services" | "svc" => "Service",
         "resourcequota" | "resourcequotas" | "quota" => "ResourceQuota",
         "poddisruptionbudget" | "poddisruptionbudgets" | "pdb" | "poddisruptionbudget.policy" => "PodDisruptionBudget",
+        "networkpolicy" | "networkpolicies" | "netpol" | "networkpolicy.networking.k8s.io" => "NetworkPolicy",
         "configmap" | "configmaps" | "cm" => "ConfigMap",
         _ => return Err(refusal(format!("the server doesn't have a resource type \"{word}\""))),
     })

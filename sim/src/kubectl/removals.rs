@@ -28,7 +28,8 @@ pub(super) fn delete(words: &[&str]) -> Result<Command, Rejected> {
         ("Deployment", name, []) => Ok(Command::DeleteDeployment { deployment: name.to_owned() }),
         ("ResourceQuota", name, []) => Ok(delete_object(DeletableKind::ResourceQuota, name)),
         ("PodDisruptionBudget", name, []) => Ok(delete_object(DeletableKind::PodDisruptionBudget, name)),
-        ("Deployment" | "ResourceQuota" | "PodDisruptionBudget", _, [more, ..]) => {
+        ("NetworkPolicy", name, []) => Ok(delete_object(DeletableKind::NetworkPolicy, name)),
+        ("Deployment" | "ResourceQuota" | "PodDisruptionBudget" | "NetworkPolicy", _, [more, ..]) => {
             Err(refusal(format!("unexpected argument \"{more}\"")))
         }
         (kind, ..) => Err(refusal(format!("to delete a {kind} is not known here"))),

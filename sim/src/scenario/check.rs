@@ -76,7 +76,13 @@ impl<'s> Checker<'s> {
     }
 
     /// Refuses a name that is none of those known.
-    pub(crate) fn unknown<'a>(&mut self, field: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) {
+    pub(crate) fn unknown<'a>(
+        &mut self,
+        field: &str,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a str> + Clone,
+    ) {
         let help = match nearest(name, known.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known: {}", known.collect::<Vec<_>>().join(", ")),
@@ -84,7 +90,13 @@ impl<'s> Checker<'s> {
         self.refuse(field, format!("there is no {what} `{name}`"), help);
     }
 
-    pub(crate) fn known<'a>(&mut self, field: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) {
+    pub(crate) fn known<'a>(
+        &mut self,
+        field: &str,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a str> + Clone,
+    ) {
         if !known.clone().any(|candidate| candidate == name) {
             self.unknown(field, what, name, known);
         }

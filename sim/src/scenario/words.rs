@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diagnostic::Diagnostics;
 use crate::fault::Fault;
 use crate::manifest::{Container, Deployment, ObjectSet};
-use crate::profile::{ImageProfile, Level, Profile};
+use crate::profile::{ImageProfile, Level, Profile, ServiceProfile};
 use crate::time::SimDuration;
 use crate::workload::{Shape, Workload};
 
@@ -35,8 +35,8 @@ pub struct ComponentWords {
     pub labels: BTreeMap<String, String>,
     /// Its main container, as in the manifest.
     pub container: Option<Container>,
-    /// The port on which its program listens.
-    pub listens_on: Option<u16>,
+    /// What its main container runs, as in the profile.
+    pub program: Option<ServiceProfile>,
 }
 
 impl ComponentWords {
@@ -48,10 +48,14 @@ impl ComponentWords {
             name: deployment.meta.name.clone(),
             labels: deployment.template.labels.clone(),
             container: container.cloned(),
-            listens_on: service.map(|service| service.port),
+            program: service.cloned(),
         }
     }
 
+    /// The port on which its program listens.
+    pub(crate) fn listens_on(&self) -> Option<u16> {
+        self.program.as_ref().map(|program| program.port)
+    }
 }
 
 /// Why an application's words are not known.

@@ -103,9 +103,9 @@ fn hold<'r, 'a>(judge: &Judge<'_>, reading: &'r Reading<'a>) -> &'r [&'a Truth] 
 
 /// A better figure counts only if no guard was violated for it: neither zero replicas nor fast 500s improve a service.
 fn guard_broken(judge: &Judge<'_>, reading: &Reading<'_>) -> Option<&'static str> {
-    hold(judge, reading)
-        .iter()
-        .flat_map(|truth| slo::evaluate(&judge.scenario.slos, truth, reading.fault_free_per_s))
+    let first = reading.truths.len() - hold(judge, reading).len();
+    (first + 1..=reading.truths.len())
+        .flat_map(|upto| slo::evaluate(&judge.scenario.slos, &reading.truths[..upto], reading.fault_free_per_s))
         .find(|r| r.clause.is_guard() && (r.state.is_violated() || r.state == ClauseState::NoData))
         .map(|r| r.clause.name())
 }

@@ -184,8 +184,9 @@ fn what_failed(judge: &Judge<'_>, reading: &Reading<'_>) -> String {
     let Some(last) = reading.truths.last() else { return "the world was never looked at".into() };
     let from = last.to - judge.scenario.hold;
     let mut failed: Vec<&str> = Vec::new();
-    for truth in reading.truths.iter().filter(|truth| truth.to > from) {
-        for result in slo::evaluate(&judge.scenario.slos, truth, reading.fault_free_per_s) {
+    let first = reading.truths.partition_point(|truth| truth.to <= from);
+    for upto in first + 1..=reading.truths.len() {
+        for result in slo::evaluate(&judge.scenario.slos, &reading.truths[..upto], reading.fault_free_per_s) {
             let bad = result.state.is_violated() || result.state == slo::ClauseState::NoData;
             if bad && !failed.contains(&result.clause.name()) {
                 failed.push(result.clause.name());

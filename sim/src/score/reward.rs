@@ -95,11 +95,11 @@ pub fn return_of(
     to: SimTime,
 ) -> Terms {
     let mut terms = Terms::default();
-    for truth in truths.iter().filter(|truth| truth.to > from && truth.from < to) {
+    for (ix, truth) in truths.iter().enumerate().filter(|(_, truth)| truth.to > from && truth.from < to) {
         let whole = truth.to.since(truth.from).as_secs_f64();
         let part = truth.to.min(to).since(truth.from.max(from)).as_secs_f64();
         if whole > 0.0 {
-            terms = terms.plus(&of_interval(judge, truth, fault_free_per_s, part, part / whole));
+            terms = terms.plus(&of_interval(judge, &truths[..=ix], fault_free_per_s, part, part / whole));
         }
     }
     let is_last = truths.last().is_none_or(|truth| truth.to <= to);
@@ -117,12 +117,13 @@ pub fn return_of(
     terms
 }
 
-/// `seconds` of an interval, which are the share `part` of it.
-fn of_interval(judge: &Judge<'_>, truth: &Truth, fault_free_per_s: Option<f64>, seconds: f64, part: f64) -> Terms {
+/// `seconds` of the last interval that was seen, which are the share `part` of it.
+fn of_interval(judge: &Judge<'_>, seen: &[&Truth], fault_free_per_s: Option<f64>, seconds: f64, part: f64) -> Terms {
     let slos = &judge.scenario.slos;
     let prices = &judge.scenario.prices;
     let mut terms = Terms::default();
-    for result in slo::evaluate(slos, truth, fault_free_per_s) {
+    let Some(truth) = seen.last() else { return terms };
+    for result in slo::evaluate(slos, seen, fault_free_per_s) {
         if result.state.is_violated() {
             terms.violations.insert(result.clause, -slos.weight_of(result.clause) * seconds);
         }

@@ -38,6 +38,7 @@ pub(super) fn words() -> AppWords {
     let component = |name: &str| crate::scenario::ComponentWords {
         name: name.into(),
         labels: [("name".to_owned(), name.to_owned())].into(),
+        ..Default::default()
     };
     AppWords {
         components: ["catalogue", "carts"].map(component).into(),

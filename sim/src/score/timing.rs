@@ -27,9 +27,12 @@ pub(super) fn times(judge: &Judge<'_>, reading: &Reading<'_>) -> Times {
         seconds: until.unwrap_or(reading.end).since(injected).as_secs_f64(),
         censored: until.is_none(),
     };
-    let after = reading.truths.iter().filter(|truth| truth.to > injected);
-    let looks: Vec<Look<'_>> =
-        after.map(|truth| Look { truth, green: judge.is_green(truth, reading.fault_free_per_s) }).collect();
+    let first = reading.truths.partition_point(|truth| truth.to <= injected);
+    let look = |ix: usize| Look {
+        truth: reading.truths[ix],
+        green: judge.is_green(&reading.truths[..=ix], reading.fault_free_per_s),
+    };
+    let looks: Vec<Look<'_>> = (first..reading.truths.len()).map(look).collect();
     let mitigate = looks
         .iter()
         .position(|look| !look.green)

@@ -2,14 +2,20 @@
 
 use super::{ClauseName, ClauseResult, ClauseState, Side, Slos};
 use crate::episode::{ComponentTruth, Truth};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
-/// Every clause that is asked for, for each of its components, over one interval.
+/// A closed loop of users that wait the same time brings now more and now fewer answers into an interval, as their phases
+/// have it; over so long that evens out.
+const THROUGHPUT_OVER: SimDuration = SimDuration::from_secs(15);
+
+/// Every clause that is asked for, for each of its components, over the last of the intervals that were seen, which are in
+/// order.
 ///
 /// `fault_free_per_s` is the throughput of the world without the fault, in requests per second; the scenario's own
 /// figure goes first.
-pub fn evaluate(slos: &Slos, truth: &Truth, fault_free_per_s: Option<f64>) -> Vec<ClauseResult> {
+pub fn evaluate(slos: &Slos, seen: &[&Truth], fault_free_per_s: Option<f64>) -> Vec<ClauseResult> {
     let mut results = Vec::new();
+    let Some(truth) = seen.last() else { return results };
     for clause in ClauseName::ALL.into_iter().filter(|&clause| slos.asks(clause)) {
         for component in slos.components_of(clause) {
             let state = match truth.components.iter().find(|c| c.component == *component) {
@@ -20,7 +26,7 @@ pub fn evaluate(slos: &Slos, truth: &Truth, fault_free_per_s: Option<f64>) -> Ve
         }
         let state = match clause {
             ClauseName::Success => client_success(slos, truth),
-            ClauseName::Throughput => throughput(slos, truth, fault_free_per_s),
+            ClauseName::Throughput => throughput(slos, seen, fault_free_per_s),
             _ => continue,
         };
         results.push(ClauseResult { clause, component: None, state });
@@ -62,13 +68,11 @@ impl Judgement {
 /// Judges the moment `at` by the recorded intervals; none if no interval ended before or covers it.
 pub fn judge(slos: &Slos, truths: &[&Truth], fault_free_per_s: Option<f64>, at: SimTime) -> Option<Judgement> {
     let seen = &truths[..truths.partition_point(|truth| truth.from < at)];
-    let last = seen.last()?;
+    seen.last()?;
     let window = at - slos.stable_for;
-    let green = |truth: &Truth| is_green(&evaluate(slos, truth, fault_free_per_s));
-    Some(Judgement {
-        healthy: green(last),
-        unhealthy: seen.iter().rev().take_while(|truth| truth.to > window).any(|truth| !green(truth)),
-    })
+    let green = |upto: usize| is_green(&evaluate(slos, &seen[..upto], fault_free_per_s));
+    let recent = seen.partition_point(|truth| truth.to <= window);
+    Some(Judgement { healthy: green(seen.len()), unhealthy: (recent + 1..=seen.len()).any(|upto| !green(upto)) })
 }
 
 /// How a clause stands for a component; none for a clause that has nothing to say about one.
@@ -143,13 +147,20 @@ fn client_success(slos: &Slos, truth: &Truth) -> ClauseState {
     at_least(truth.client_ok as f64 / known as f64, slos.success.at_least)
 }
 
-fn throughput(slos: &Slos, truth: &Truth, fault_free_per_s: Option<f64>) -> ClauseState {
-    let seconds = truth.to.since(truth.from).as_secs_f64();
-    match slos.throughput.fault_free_per_s.or(fault_free_per_s) {
-        Some(reference) if reference > 0.0 && seconds > 0.0 => {
-            at_least(truth.client_ok as f64 / seconds / reference, slos.throughput.at_least)
-        }
-        Some(_) | None => ClauseState::NoData,
+/// Enough in the last interval, or over the time in which phases even out.
+fn throughput(slos: &Slos, seen: &[&Truth], fault_free_per_s: Option<f64>) -> ClauseState {
+    let reference = slos.throughput.fault_free_per_s.or(fault_free_per_s).filter(|reference| *reference > 0.0);
+    let (Some(reference), Some(last)) = (reference, seen.last()) else { return ClauseState::NoData };
+    let rate = |truths: &[&Truth]| {
+        let seconds: f64 = truths.iter().map(|truth| truth.to.since(truth.from).as_secs_f64()).sum();
+        let answered: u64 = truths.iter().map(|truth| truth.client_ok).sum();
+        (seconds > 0.0).then(|| answered as f64 / seconds / reference)
+    };
+    let window = last.to - THROUGHPUT_OVER;
+    let recent = &seen[seen.partition_point(|truth| truth.to <= window)..];
+    match rate(&seen[seen.len() - 1..]).zip(rate(recent)) {
+        Some((now, lately)) => at_least(now.max(lately), slos.throughput.at_least),
+        None => ClauseState::NoData,
     }
 }
 
@@ -203,7 +214,7 @@ mod tests {
     fn results(slos: &Slos, change: impl FnOnce(&mut ComponentTruth)) -> Vec<ClauseResult> {
         let mut component = component();
         change(&mut component);
-        evaluate(slos, &truth(component), Some(20.0))
+        evaluate(slos, &[&truth(component)], Some(20.0))
     }
 
     fn state(results: &[ClauseResult], clause: ClauseName) -> ClauseState {
@@ -221,9 +232,9 @@ mod tests {
         let silent = results(&slos, |c| c.p99_s = None);
         assert_eq!(state(&silent, ClauseName::Latency), ClauseState::NoData);
         assert!(!is_green(&silent));
-        let nobody = evaluate(&Slos::of(vec!["orders".into()]), &truth(component()), Some(20.0));
+        let nobody = evaluate(&Slos::of(vec!["orders".into()]), &[&truth(component())], Some(20.0));
         assert_eq!(state(&nobody, ClauseName::Ready), ClauseState::NoData);
-        assert!(!is_green(&evaluate(&slos, &truth(component()), None)), "throughput without a reference");
+        assert!(!is_green(&evaluate(&slos, &[&truth(component())], None)), "throughput without a reference");
         assert!(!is_green(&[]), "nothing was measured");
     }
 
@@ -240,6 +251,23 @@ mod tests {
         slos.throughput.fault_free_per_s = Some(30.0);
         let slow = results(&slos, |_| {});
         assert_eq!(state(&slow, ClauseName::Throughput), ClauseState::Violated { value: 20.0 / 30.0, bound: 0.95 });
+    }
+
+    #[test]
+    fn phases_of_users_are_no_loss_of_throughput() {
+        let slos = Slos::of(vec!["carts".into()]);
+        let counted = |counts: &[u64]| {
+            let each = counts.iter().enumerate().map(|(i, &client_ok)| {
+                let at = |n: usize| SimTime::ZERO + SimDuration::from_secs(5 * n as u64);
+                Truth { from: at(i), to: at(i + 1), client_ok, ..truth(component()) }
+            });
+            let truths: Vec<Truth> = each.collect();
+            let seen: Vec<&Truth> = truths.iter().collect();
+            state(&evaluate(&slos, &seen, Some(20.0)), ClauseName::Throughput)
+        };
+        assert_eq!(counted(&[100, 100, 91]), ClauseState::Green { value: 291.0 / 300.0 });
+        assert_eq!(counted(&[0, 0, 100]), ClauseState::Green { value: 1.0 }, "it is back at once");
+        assert_eq!(counted(&[91, 91, 91]), ClauseState::Violated { value: 0.91, bound: 0.95 });
     }
 
     #[test]

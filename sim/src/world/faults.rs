@@ -6,12 +6,17 @@
 //! | door | what comes through it |
 //! | --- | --- |
 //! | `pods` | Chaos Mesh's experiments: a patched pod, busy loops and memory in a container's control group |
-//! | `objects` | changes that somebody makes to Deployments and Services |
+//! | `objects` | changes that somebody makes to Deployments and Services, quotas and policies that somebody applies |
 //! | load | more users |
+//! | `programs` | releases that leak, are slow, or retry too eagerly |
+//! | `nodes` | machines that fail or are taken by others |
 
+mod nodes;
 mod objects;
 mod pods;
+mod programs;
 
+use crate::app::App;
 use crate::chance::Key;
 use crate::engine::Queue;
 use crate::environment::Rejected;
@@ -27,6 +32,9 @@ enum Active {
     Pods(Vec<pods::Hit>),
     Object(Box<objects::Changed>),
     Load(WorkloadIx),
+    Program(programs::Changed),
+    Node(nodes::Changed),
+    Together(Vec<Self>),
 }
 
 /// The faults of a scenario, by their number in it.
@@ -50,19 +58,11 @@ impl Faults {
         now: SimTime,
         index: usize,
         effect: Effect,
+        app: &App,
         parts: &mut Parts,
         queue: &mut Queue<Event>,
     ) -> Result<(), Rejected> {
-        let active = match effect {
-            Effect::Pods(targets, effect) => {
-                let chosen = pods::choose(self.key.with(index as u64), &targets, parts);
-                Active::Pods(pods::hit(now, chosen, effect, parts, queue))
-            }
-            Effect::Object(change) => Active::Object(Box::new(objects::change(now, &change, parts, queue)?)),
-            Effect::Load(workload) => {
-                Active::Load(parts.traffic.add_workload(now, queue, &workload).map_err(Rejected)?)
-            }
-        };
+        let active = begin(now, self.key.with(index as u64), effect, app, parts, queue)?;
         // Who dies of it dies now, not with the next event.
         parts.deliver_notices(now, queue);
         self.active[index] = Some(active);
@@ -71,12 +71,43 @@ impl Faults {
 
     /// Ends fault number `index`, as far as what it hit still exists.
     pub(super) fn recover(&mut self, now: SimTime, index: usize, parts: &mut Parts, queue: &mut Queue<Event>) {
-        match self.active[index].take() {
-            Some(Active::Pods(hit)) => hit.into_iter().for_each(|hit| pods::release(now, hit, parts, queue)),
-            Some(Active::Object(changed)) => objects::restore(now, *changed, parts, queue),
-            Some(Active::Load(workload)) => parts.traffic.stop_workload(now, workload),
-            None => {}
+        if let Some(active) = self.active[index].take() {
+            end(now, active, parts, queue);
         }
         parts.deliver_notices(now, queue);
+    }
+}
+
+fn begin(
+    now: SimTime,
+    key: Key,
+    effect: Effect,
+    app: &App,
+    parts: &mut Parts,
+    queue: &mut Queue<Event>,
+) -> Result<Active, Rejected> {
+    Ok(match effect {
+        Effect::Pods(targets, effect) => Active::Pods(pods::hit(now, key, &targets, &effect, parts, queue)),
+        Effect::Object(change) => Active::Object(Box::new(objects::change(now, &change, parts, queue)?)),
+        Effect::Load(workload) => Active::Load(parts.traffic.add_workload(now, queue, &workload).map_err(Rejected)?),
+        Effect::Program { component, change } => {
+            Active::Program(programs::change(now, &component, change, app, parts, queue)?)
+        }
+        Effect::Node { node, effect } => Active::Node(nodes::change(now, &node, &effect, parts, queue)?),
+        Effect::Together(effects) => {
+            let each = effects.into_iter().map(|effect| begin(now, key, effect, app, parts, queue));
+            Active::Together(each.collect::<Result<_, _>>()?)
+        }
+    })
+}
+
+fn end(now: SimTime, active: Active, parts: &mut Parts, queue: &mut Queue<Event>) {
+    match active {
+        Active::Pods(hit) => hit.into_iter().for_each(|hit| pods::release(now, hit, parts, queue)),
+        Active::Object(changed) => objects::restore(now, *changed, parts, queue),
+        Active::Load(workload) => parts.traffic.stop_workload(now, workload),
+        Active::Program(changed) => programs::restore(now, changed, parts, queue),
+        Active::Node(changed) => nodes::restore(now, changed, parts, queue),
+        Active::Together(all) => all.into_iter().for_each(|active| end(now, active, parts, queue)),
     }
 }

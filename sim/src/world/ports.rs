@@ -54,6 +54,7 @@ impl Twin {
                     .dependencies(component)
                     .ok_or_else(|| Rejected(format!("deployments.apps \"{component}\" not found")))?,
             ),
+            Query::Policies => Observation::Policies(cluster.list_policies()),
             Query::RolloutHistory { component } => Observation::RolloutHistory(cluster.rollout_history(component)?),
         })
     }
@@ -105,7 +106,7 @@ impl Stage for Twin {
             .and_then(crate::fault::Fault::effect)
             .ok_or_else(|| Unavailable(format!("the scenario has no fault {index} that can be injected")))?;
         self.faults
-            .inject(self.now, index, effect, &mut self.parts, &mut self.queue)
+            .inject(self.now, index, effect, &self.app, &mut self.parts, &mut self.queue)
             .map_err(|why| Self::fault_failed(index, &why))?;
         self.journal.push(WorldEvent::FaultBegan { at: self.now, index: index as u32 });
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use sim::diagnostic::Source;
-use sim::profile::{ImageProfile, Level};
+use sim::profile::{ImageProfile, Level, ServiceProfile};
 use sim::scenario::{AppFailure, AppWords, ComponentWords, Scenario};
 use sim::units::Bytes;
 
@@ -80,17 +80,39 @@ prices: {light_action: 1}
 
 /// The last fault of the good scenario, to be replaced.
 const FAKE: &str = "fake-image: {component: carts, image: \"busybox:1.36\"}";
+/// The stress of the good scenario, to be replaced.
+const STRESS: &str = "  severity: 0.5\n  inject:\n    chaos-mesh:\n      apiVersion: chaos-mesh.org/v1alpha1\n      kind: StressChaos\n      metadata: {name: stress}\n      spec:\n        mode: one\n        selector:\n          labelSelectors: {name: catalogue}\n        stressors:\n          cpu: {workers: 2, load: 50}\n";
 /// Makes a kill of the stress.
 const STRESS_TO_KILL: (&str, &str) = (
-    "  severity: 0.5\n  inject:\n    chaos-mesh:\n      apiVersion: chaos-mesh.org/v1alpha1\n      kind: StressChaos\n      metadata: {name: stress}\n      spec:\n        mode: one\n        selector:\n          labelSelectors: {name: catalogue}\n        stressors:\n          cpu: {workers: 2, load: 50}\n",
+    STRESS,
     "  inject:\n    chaos-mesh:\n      apiVersion: chaos-mesh.org/v1alpha1\n      kind: PodChaos\n      metadata: {name: kill}\n      spec:\n        mode: one\n        selector:\n          labelSelectors: {name: catalogue}\n        action: pod-kill\n",
 );
+
+/// Makes another experiment of the stress.
+fn chaos(kind: &str, spec: &str) -> (&'static str, &'static str) {
+    let to = format!(
+        "  inject:\n    chaos-mesh:\n      apiVersion: chaos-mesh.org/v1alpha1\n      kind: {kind}\n      metadata: {{name: x}}\n      \
+         spec:\n        mode: one\n        selector:\n          labelSelectors: {{name: catalogue}}\n        {spec}\n"
+    );
+    (STRESS, to.leak())
+}
+
+fn network(spec: &str) -> (&'static str, &'static str) {
+    chaos("NetworkChaos", spec)
+}
+
+fn listens_on(port: u16) -> ServiceProfile {
+    let program = serde_json::json!({ "port": port, "runtime": { "model": "threads" }, "memory": { "base": "10Mi" },
+        "environment": { "DB": { "address-of": "carts-db" } }, "clients": { "carts-db": {} },
+    });
+    serde_json::from_value(program).unwrap()
+}
 
 fn words() -> AppWords {
     let component = |name: &str| ComponentWords {
         name: name.into(),
         labels: BTreeMap::from([("name".to_owned(), name.to_owned())]),
-        listens_on: Some(80),
+        program: Some(listens_on(80)),
         ..ComponentWords::default()
     };
     let image = |image: &str, tags: &[&str], runs: &[&str]| ImageProfile {
@@ -187,13 +209,68 @@ fn broken_scenarios_are_answered_with_line_and_cure() {
         ("a fault that ends before it starts", &[("end: 300s", "end: 100s")]),
         ("a fault after the end", &[("- start: 120s", "- start: 20m")]),
         ("a kill that lasts", &[STRESS_TO_KILL]),
-        ("a grace period of no kill", &[("          cpu: {workers: 2, load: 50}", "          cpu: {workers: 2}\n        gracePeriod: 5")]),
-        ("an action that is not played", &[("kind: StressChaos", "kind: PodChaos"), ("        stressors:\n          cpu: {workers: 2, load: 50}", "        action: pod-explode")]),
-        ("a burst without an end", &[(FAKE, "traffic-burst: {user_class: browse, target: carts, shape: {level: moderate}}")]),
+        (
+            "a grace period of no kill",
+            &[("          cpu: {workers: 2, load: 50}", "          cpu: {workers: 2}\n        gracePeriod: 5")],
+        ),
+        (
+            "an action that is not played",
+            &[
+                ("kind: StressChaos", "kind: PodChaos"),
+                ("        stressors:\n          cpu: {workers: 2, load: 50}", "        action: pod-explode"),
+            ],
+        ),
+        (
+            "a burst without an end",
+            &[(FAKE, "traffic-burst: {user_class: browse, target: carts, shape: {level: moderate}}")],
+        ),
         ("a limit of nothing", &[(FAKE, "too-small-limit: {component: cart}")]),
         ("a port on which somebody listens", &[(FAKE, "wrong-port: {component: carts, port: 80, target_port: 80}")]),
         ("a Service that is not there", &[(FAKE, "wrong-port: {component: payment, port: 80, target_port: 81}")]),
         ("a selector that is right", &[(FAKE, "wrong-selector: {component: carts, selector: {name: carts}}")]),
+        ("a network fault without its rules", &[network("action: delay")]),
+        ("a delay that is a time", &[network("action: delay\n        delay: 300ms")]),
+        (
+            "rules of two network faults",
+            &[network("action: loss\n        loss: {loss: \"5\"}\n        delay: {latency: 1s}")],
+        ),
+        (
+            "packets that follow each other",
+            &[network("action: loss\n        loss: {loss: \"500\", correlation: \"25\"}")],
+        ),
+        ("a direction without a target", &[network("action: partition\n        direction: both")]),
+        (
+            "a target that nobody is in",
+            &[network("action: partition\n        target: {mode: fixed, selector: {labelSelectors: {name: cart}}}")],
+        ),
+        ("bytes per hour", &[network("action: bandwidth\n        bandwidth: {rate: 1mbph, limit: 1, buffer: 1}")]),
+        ("an HTTP fault without anything", &[chaos("HTTPChaos", "abort: false")]),
+        (
+            "an HTTP fault with everything",
+            &[chaos(
+                "HTTPChaos",
+                "target: Request\n        port: 80\n        abort: true\n        delay: 1s\n        code: 500",
+            )],
+        ),
+        (
+            "a disk that fails otherwise",
+            &[chaos("IOChaos", "action: fault\n        errno: 5\n        methods: [stat]")],
+        ),
+        (
+            "a slow disk that nobody waits for",
+            &[chaos("IOChaos", "action: latency\n        delay: 10ms\n        volumePath: /data")],
+        ),
+        ("a variable without effect", &[(FAKE, "bad-environment: {component: carts, name: DBB, value: x}")]),
+        ("a variable that nobody exits for", &[(FAKE, "crash-on-start: {component: carts, name: DB, value: x}")]),
+        ("a quota of nothing", &[(FAKE, "quota-exceeded: {component: carts, name: q, hard: {}}")]),
+        ("a policy for others", &[(FAKE, "blocked-by-policy: {component: carts, labels: {name: cart}, name: p}")]),
+        ("a leak of nothing", &[(FAKE, "memory-leak: {component: carts}")]),
+        ("a database that is no slower", &[(FAKE, "slow-database: {component: carts, cost_factor: 1}")]),
+        ("data that costs nothing", &[(FAKE, "database-ageing: {component: carts, documents: 1000}")]),
+        ("retries of nothing", &[(FAKE, "retry-storm: {component: carts, to: cart-db, timeout: 0s, retries: 0}")]),
+        ("a node that is not there", &[(FAKE, "node-loss: {node: node-3}")]),
+        ("a node that loses nothing", &[(FAKE, "node-pressure: {node: node-1}")]),
+        ("a neighbour without work", &[(FAKE, "noisy-neighbour: {node: node-1, workers: 0, cpu: 1}")]),
         ("a bad tag that is good", &[("carts:9.9.9", "carts:0.4.8")]),
         ("a fake image that is real", &[("busybox:1.36", "weaveworksdemos/carts:0.4.8")]),
         ("a fake image that cannot be pulled", &[("busybox:1.36", "bussybox")]),

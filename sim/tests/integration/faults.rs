@@ -15,20 +15,52 @@ const FAULTS: &[(FaultKind, &str)] = &[
     (FaultKind::ContainerKill, CHAOS_CONTAINER_KILL),
     (FaultKind::CpuStress, CHAOS_CPU),
     (FaultKind::MemoryStress, CHAOS_MEMORY),
+    (FaultKind::NetworkDelay, NETWORK_DELAY),
+    (FaultKind::NetworkLoss, NETWORK_LOSS),
+    (FaultKind::NetworkPartition, NETWORK_PARTITION),
+    (FaultKind::NetworkBandwidth, NETWORK_BANDWIDTH),
+    (FaultKind::HttpAbort, HTTP_ABORT),
+    (FaultKind::HttpDelay, HTTP_DELAY),
+    (FaultKind::SlowDisk, IO_LATENCY),
+    (FaultKind::DiskFull, IO_FAULT),
     (FaultKind::FakeImage, "fake-image: {component: web, image: bookshop/exporter}"),
     (FaultKind::BadTag, "bad-tag: {component: web, image: 'bookshop/web:9'}"),
     (FaultKind::WrongProbe, "wrong-probe: {component: web, probe: readiness, path: /healthz}"),
     (FaultKind::TooSmallLimit, "too-small-limit: {component: books, memory: 200Mi}"),
+    (FaultKind::BadEnvironment, "bad-environment: {component: books, name: STORE, value: databse}"),
+    (FaultKind::CrashOnStart, "crash-on-start: {component: postgres, name: PGDATABASE, value: bocks}"),
     (FaultKind::WrongPort, "wrong-port: {component: books, port: 8000, target_port: 8001}"),
     (FaultKind::WrongSelector, "wrong-selector: {component: books, selector: {app: bocks}}"),
+    (FaultKind::QuotaExceeded, "quota-exceeded: {component: web, name: team, hard: {pods: '3'}}"),
+    (FaultKind::BlockedByPolicy, "blocked-by-policy: {component: books, labels: {app: books}, name: deny}"),
+    (FaultKind::MemoryLeak, "memory-leak: {component: web, per_request: 128Ki, per_second: 64Ki}"),
+    (FaultKind::SlowDatabase, "slow-database: {component: postgres, cost_factor: 50}"),
+    (FaultKind::DatabaseAgeing, "database-ageing: {component: postgres, documents: 20000}"),
+    (FaultKind::RetryStorm, "retry-storm: {component: books, to: store, timeout: 1ms, retries: 4}"),
+    (FaultKind::RetryOverload, RETRY_OVERLOAD),
+    (FaultKind::NodeLoss, "node-loss: {node: minikube}"),
+    (FaultKind::NodePressure, "node-pressure: {node: minikube, disk: 1Gi}"),
+    (FaultKind::NoisyNeighbour, "noisy-neighbour: {node: minikube, workers: 4, cpu: 500m}"),
     (FaultKind::RisingTraffic, "rising-traffic: {user_class: reader, target: web, shape: {level: light}}"),
     (FaultKind::TrafficBurst, "traffic-burst: {user_class: reader, target: web, shape: {level: light}}"),
 ];
 
-const CHAOS_POD_FAILURE: &str = "PodChaos, spec: {action: pod-failure, mode: all, selector: {labelSelectors: {app: web}}}";
+const CHAOS_POD_FAILURE: &str =
+    "PodChaos, spec: {action: pod-failure, mode: all, selector: {labelSelectors: {app: web}}}";
 const CHAOS_POD_KILL: &str = "PodChaos, spec: {action: pod-kill, mode: one, selector: {labelSelectors: {app: web}}}";
 const CHAOS_CONTAINER_KILL: &str =
     "PodChaos, spec: {action: container-kill, mode: one, selector: {labelSelectors: {app: books}}}";
+const NETWORK_DELAY: &str = "NetworkChaos, spec: {action: delay, delay: {latency: 50ms, jitter: 5ms}, mode: all, selector: {labelSelectors: {app: books}}}";
+const NETWORK_LOSS: &str =
+    "NetworkChaos, spec: {action: loss, loss: {loss: '30'}, mode: one, selector: {labelSelectors: {app: web}}}";
+const NETWORK_PARTITION: &str = "NetworkChaos, spec: {action: partition, direction: both, mode: all, selector: {labelSelectors: {app: postgres}}, target: {mode: all, selector: {labelSelectors: {app: books}}}}";
+const NETWORK_BANDWIDTH: &str = "NetworkChaos, spec: {action: bandwidth, bandwidth: {rate: 20kbps, limit: 100000, buffer: 10000}, mode: all, selector: {labelSelectors: {app: web}}}";
+const HTTP_ABORT: &str = "HTTPChaos, spec: {target: Request, port: 8000, path: '/books/*', abort: true, mode: all, selector: {labelSelectors: {app: books}}}";
+const HTTP_DELAY: &str =
+    "HTTPChaos, spec: {target: Response, port: 8080, delay: 300ms, mode: one, selector: {labelSelectors: {app: web}}}";
+const IO_LATENCY: &str = "IOChaos, spec: {action: latency, delay: 30ms, volumePath: /data, mode: all, selector: {labelSelectors: {app: postgres}}}";
+const IO_FAULT: &str = "IOChaos, spec: {action: fault, errno: 28, percent: 50, volumePath: /data, mode: all, selector: {labelSelectors: {app: postgres}}}";
+const RETRY_OVERLOAD: &str = "retry-overload: {client: {component: books, to: store, timeout: 20ms, retries: 3}, burst: {user_class: reader, target: web, shape: {stages: [{duration: 20s, users: 100, spawn_rate: 50}, {duration: 1s, users: 0, spawn_rate: 100}]}}}";
 const CHAOS_CPU: &str =
     "StressChaos, spec: {mode: one, selector: {labelSelectors: {app: web}}, stressors: {cpu: {workers: 1}}}";
 const CHAOS_MEMORY: &str = "StressChaos, spec: {mode: one, selector: {labelSelectors: {app: web}}, stressors: {memory: {workers: 1, size: 40MB}}}";

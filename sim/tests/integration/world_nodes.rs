@@ -22,7 +22,7 @@ cluster:
   - {name: b, cores: 2, memory: 4Gi}
 workloads:
 - {user_class: reader, target: web, shape: {level: light}, start: 15s}
-task: {levels: [L5], agent: web, text: none, goal: maintain, start: 1h}
+task: {levels: [L3], agent: web, text: none, goal: maintain, start: 1h}
 budget: {time: 2h}
 slos: {components: [web]}
 ";

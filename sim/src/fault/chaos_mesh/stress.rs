@@ -141,7 +141,9 @@ mod tests {
             "{mode: all, selector: {labelSelectors: {name: carts}}, stressors: {memory: {workers: 4, size: 512MB}}}";
         let stress = fault(spec, "StressChaos");
         assert_eq!(stress.kind(), Some(FaultKind::MemoryStress));
-        let Some(Effect::Pods(_, PodEffect::StressMemory { workers, size })) = stress.effect() else { panic!("{stress:?}") };
+        let Some(Effect::Pods(_, PodEffect::StressMemory { workers, size })) = stress.effect() else {
+            panic!("{stress:?}")
+        };
         assert_eq!((workers, size), (4, Bytes::from_mebibytes(256)));
         let sizes =
             [("3KB", Some(3 << 10)), ("2gb", Some(2 << 30)), ("25%", None), ("MB", None), ("1MiB", None), ("9", None)];

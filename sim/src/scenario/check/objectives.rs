@@ -68,7 +68,7 @@ impl Checker<'_> {
             self.positive("slos.throughput.fault_free_per_s", rate);
         }
         if self.file().workloads.is_empty()
-            && !self.file().faults.iter().any(|fault| matches!(fault.effect(), Some(crate::fault::Effect::Load(_))))
+            && !self.file().faults.iter().any(|fault| fault.effect().is_some_and(|effect| effect.is_load()))
         {
             self.refuse(
                 "slos",

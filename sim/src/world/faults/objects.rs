@@ -5,7 +5,7 @@
 
 use crate::cluster::Object;
 use crate::engine::Queue;
-use crate::environment::Rejected;
+use crate::environment::{AppliedObject, DeletableKind, Rejected, Write};
 use crate::fault::ObjectChange;
 use crate::kubectl::Command;
 use crate::manifest::{Container, Deployment, Service};
@@ -13,11 +13,13 @@ use crate::time::SimTime;
 
 use super::{Event, Parts};
 
-/// An object before and after a change.
+/// What was changed, and so how to take it back.
 #[derive(Clone, Debug)]
-pub(super) struct Changed {
-    before: Object,
-    after: Object,
+pub(super) enum Changed {
+    /// An object before and after.
+    Patched { before: Object, after: Object },
+    /// An object that was not there.
+    Applied { kind: DeletableKind, name: String },
 }
 
 /// Makes the change.
@@ -31,13 +33,18 @@ pub(super) fn change(
     queue: &mut Queue<Event>,
 ) -> Result<Changed, Rejected> {
     let Parts { traffic, cluster, .. } = parts;
+    if let ObjectChange::Applied { kind, name, manifest } = change {
+        let write = Write::Apply(AppliedObject { manifest: manifest.clone() });
+        cluster.write(now, &write, queue, traffic)?;
+        return Ok(Changed::Applied { kind: *kind, name: name.clone() });
+    }
     let (kind, name) = change.object();
     let before = cluster.object(kind, name)?;
     let patch = change.patch(main_container(&before));
     let command = Command::Patch { kind, name: name.to_owned(), patch };
     cluster.run(now, &command, queue, traffic)?;
     let after = cluster.object(kind, name)?;
-    Ok(Changed { before, after })
+    Ok(Changed::Patched { before, after })
 }
 
 fn main_container(object: &Object) -> &str {
@@ -50,12 +57,20 @@ fn main_container(object: &Object) -> &str {
 /// Takes the change back. An object that is gone has nothing to be taken back.
 pub(super) fn restore(now: SimTime, changed: Changed, parts: &mut Parts, queue: &mut Queue<Event>) {
     let Parts { traffic, cluster, .. } = parts;
-    let (kind, name) = match &changed.before {
+    let (before, after) = match changed {
+        Changed::Patched { before, after } => (before, after),
+        Changed::Applied { kind, name } => {
+            // Who has deleted it before has done this.
+            drop(cluster.write(now, &Write::Delete { kind, name }, queue, traffic));
+            return;
+        }
+    };
+    let (kind, name) = match &before {
         Object::Deployment(deployment) => ("Deployment", &deployment.meta.name),
         Object::Service(service) => ("Service", &service.meta.name),
     };
     let Ok(current) = cluster.object(kind, name) else { return };
-    let restored = match (changed.before, changed.after, current) {
+    let restored = match (before, after, current) {
         (Object::Deployment(before), Object::Deployment(after), Object::Deployment(now)) => {
             Object::Deployment(restored_deployment(&before, &after, now))
         }

@@ -216,7 +216,8 @@ fn a_describe_says_what_kubectl_says() {
 #[test]
 fn patches_are_merged_or_refused_by_their_path() {
     let resources = "resources: {requests: {cpu: 100m}, limits: {cpu: 200m}}";
-    let mut rig = Rig::new(&web(1, &[], &[READINESS, resources, "env: [{name: A, value: '1'}, {name: B, value: '2'}]"]));
+    let mut rig =
+        Rig::new(&web(1, &[], &[READINESS, resources, "env: [{name: A, value: '1'}, {name: B, value: '2'}]"]));
     rig.boot_ready();
     let container = |fields: &str| {
         format!("{{\"spec\": {{\"template\": {{\"spec\": {{\"containers\": [{{\"name\": \"web\", {fields}}}]}}}}}}}}")

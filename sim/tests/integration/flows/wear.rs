@@ -29,6 +29,7 @@ fn store(class: &str) -> SmallWorld {
     world
 }
 
+/// The kernel looks at the latest a millisecond after the first byte too many.
 fn killed_at(world: &SmallWorld) -> Option<u64> {
     let over = world.notices.iter().find(|(_, notice)| matches!(notice, Notice::OverLimit { .. }));
     over.map(|(at, _)| at.0 / 1_000_000)
@@ -45,7 +46,7 @@ fn a_leak_by_time_kills_when_its_time_has_come() {
     world.run(at(10_499));
     assert_eq!(killed_at(&world), None);
     world.run_with_kills(at(11_000));
-    assert_eq!(killed_at(&world), Some(10_500));
+    assert_eq!(killed_at(&world), Some(10_501));
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn a_leak_that_ends_stays_as_it_is_and_another_goes_on_from_there() {
     world.traffic.set_leak(world.now, &mut world.queue, store, leak(1 << 20, 1 << 19));
     world.run_with_kills(at(70_000));
     // Each second a request and half a mebibyte of time: 6 Mi are spent between the fourth request and the fifth.
-    assert_eq!(killed_at(&world), Some(64_500));
+    assert_eq!(killed_at(&world), Some(64_501));
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn a_defect_is_in_every_container_that_runs_the_program() {
     world.traffic.set_defect(world.now, &mut world.queue, service, Defect { cost_factor: 4.0, leak });
     world.traffic.reset_statistics();
     world.run_with_kills(at(2_900));
-    assert_eq!(killed_at(&world), Some(2_500));
+    assert_eq!(killed_at(&world), Some(2_501));
     check_close(mean(&world), 40.0, 0.001, "four times as much");
     // The next one has it from its first second on.
     let spec = ProcessSpec { replaces: Some(sim::ids::ContainerIx(0)), memory_limit: None, ..world.spec("store") };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use bridge::{Cluster, Execution, PodView};
 use lab::Lab;
-use sim::environment::Write;
+use sim::environment::{AppliedObject, Write};
 use sim::fault::{Effect, ObjectChange, PodEffect, Targets};
 use sim::scenario::Scenario;
 use sim::time::SimDuration;
@@ -84,9 +84,15 @@ impl Place<'_> {
     /// A fault as a cluster without Chaos Mesh can have it.
     async fn inject(&self, effect: &Effect) -> Result<Vec<Execution>> {
         match effect {
+            Effect::Object(ObjectChange::Applied { manifest, .. }) => {
+                self.write(&Write::Apply(AppliedObject { manifest: manifest.clone() })).await
+            }
             Effect::Object(change) => self.change(change),
-            Effect::Pods(targets, effect) => self.hit(targets, *effect).await,
+            Effect::Pods(targets, effect) => self.hit(targets, effect).await,
             Effect::Load(_) => Ok(Vec::new()),
+            Effect::Program { .. } => bail!("the stand-in's programs have no faults of their own"),
+            Effect::Node { .. } => bail!("a comparison leaves the lab's machines alone"),
+            Effect::Together(_) => bail!("a comparison plays one fault at a time"),
         }
     }
 
@@ -94,15 +100,16 @@ impl Place<'_> {
     fn change(&self, change: &ObjectChange) -> Result<Vec<Execution>> {
         let (kind, name) = change.object();
         let deployment = self.case.app.objects.deployments.iter().find(|deployment| deployment.meta.name == name);
-        let main = deployment.map_or("", |deployment| &deployment.template.containers[deployment.main_container()].name);
+        let main =
+            deployment.map_or("", |deployment| &deployment.template.containers[deployment.main_container()].name);
         let patch = change.patch(main).to_string();
         let namespace = self.cluster.namespace();
         self.lab.kubectl(&["--namespace", namespace, "patch", kind, name, "--patch", &patch])?;
         Ok(Vec::new())
     }
 
-    async fn hit(&self, targets: &Targets, effect: PodEffect) -> Result<Vec<Execution>> {
-        match effect {
+    async fn hit(&self, targets: &Targets, effect: &PodEffect) -> Result<Vec<Execution>> {
+        match *effect {
             PodEffect::StressCpu { workers, load } => {
                 let millicores = (f64::from(workers) * load * 1e3).round();
                 self.burn(targets, &["--cpu", &millicores.to_string()]).await
@@ -122,7 +129,9 @@ impl Place<'_> {
                 }
                 Ok(Vec::new())
             }
-            PodEffect::KillContainer => bail!("only Chaos Mesh's daemon can kill a container's process from outside"),
+            PodEffect::KillContainer | PodEffect::Network { .. } | PodEffect::Http { .. } | PodEffect::Disk(_) => {
+                bail!("only Chaos Mesh's daemon can do this to a pod")
+            }
             PodEffect::Fail => {
                 for pod in self.chosen(targets).await? {
                     let image = format!("{}={PAUSE_IMAGE}", container(&pod)?);

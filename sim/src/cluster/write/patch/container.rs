@@ -104,7 +104,9 @@ fn probe(probe: &mut Option<Probe>, path: &str, patch: &Value) -> Result<(), Rej
 /// `SetDefaults_Probe` in `pkg/apis/core/v1/defaults.go`.
 fn default_probe(path: &str, patch: &Value) -> Result<Probe, Rejected> {
     let action = match (&patch["httpGet"], &patch["tcpSocket"]) {
-        (Value::Null, Value::Null) => return Err(Rejected(format!("{path}: Required value: must specify a handler type"))),
+        (Value::Null, Value::Null) => {
+            return Err(Rejected(format!("{path}: Required value: must specify a handler type")));
+        }
         (Value::Null, tcp) => ProbeAction::TcpSocket { port: read(&format!("{path}.tcpSocket.port"), &tcp["port"])? },
         (http, _) => {
             let port = read(&format!("{path}.httpGet.port"), &http["port"])?;
