@@ -23,6 +23,7 @@
 
 mod aggregate;
 mod binary;
+mod dates;
 mod elementwise;
 mod error;
 mod eval;

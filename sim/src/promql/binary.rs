@@ -17,6 +17,7 @@ pub(super) fn arithmetic(op: ArithmeticOp, left: f64, right: f64) -> f64 {
         ArithmeticOp::Divide => left / right,
         ArithmeticOp::Modulo => left % right,
         ArithmeticOp::Power => libm::pow(left, right),
+        ArithmeticOp::Atan2 => libm::atan2(left, right),
     }
 }
 

@@ -21,14 +21,7 @@ pub(super) fn map(
     mut scalar: impl FnMut(&ScalarExpr) -> Result<f64, Error>,
 ) -> Result<Option<ValueMap>, Error> {
     Ok(Some(match function {
-        MapFunction::Abs => Box::new(f64::abs),
-        MapFunction::Ceil => Box::new(f64::ceil),
-        MapFunction::Floor => Box::new(f64::floor),
-        MapFunction::Sqrt => Box::new(f64::sqrt),
-        MapFunction::Exp => Box::new(libm::exp),
-        MapFunction::Ln => Box::new(libm::log),
-        MapFunction::Log2 => Box::new(libm::log2),
-        MapFunction::Log10 => Box::new(libm::log10),
+        MapFunction::Of(function) => Box::new(*function),
         MapFunction::Round(to) => {
             // Ties are rounded up; the inverse is used since it is the more accurate.
             let inverse = 1.0 / to.as_ref().map_or(Ok(1.0), scalar)?;

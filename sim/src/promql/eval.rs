@@ -73,6 +73,11 @@ impl<'a> Evaluator<'a> {
                 let is_absent = self.vector(vector, t_ms)?.is_empty();
                 Ok(is_absent.then(|| Element { metric: labels.clone(), value: 1.0 }).into_iter().collect())
             }
+            VectorExpr::AbsentOverTime(labels, range) => {
+                let mut is_absent = true;
+                self.for_each_window(range, t_ms, |_, _| is_absent = false)?;
+                Ok(is_absent.then(|| Element { metric: labels.clone(), value: 1.0 }).into_iter().collect())
+            }
             VectorExpr::LabelReplace { target, replacement, source, pattern, vector } => {
                 let vector = self.vector(vector, t_ms)?;
                 unique(elementwise::label_replace(vector, target, replacement, source, pattern))

@@ -330,6 +330,7 @@ fn vector_op(id: token::TokenId, returns_bool: bool) -> Option<VectorOp> {
         token::T_DIV => arithmetic(ArithmeticOp::Divide),
         token::T_MOD => arithmetic(ArithmeticOp::Modulo),
         token::T_POW => arithmetic(ArithmeticOp::Power),
+        token::T_ATAN2 => arithmetic(ArithmeticOp::Atan2),
         token::T_EQLC => comparison(ComparisonOp::Equal),
         token::T_NEQ => comparison(ComparisonOp::NotEqual),
         token::T_GTR => comparison(ComparisonOp::Greater),

@@ -45,6 +45,8 @@ pub(super) enum VectorExpr {
     },
     /// `absent(v)`: one element with these labels if the vector is empty.
     Absent(Labels, Box<Self>),
+    /// `absent_over_time(range)`: the same if no series has a sample in the range.
+    AbsentOverTime(Labels, RangeExpr),
     LabelReplace {
         target: String,
         replacement: String,
@@ -145,19 +147,13 @@ pub(super) enum RangeFunction {
 /// A function of each element on its own.
 #[derive(Clone, Debug)]
 pub(super) enum MapFunction {
-    Abs,
-    Ceil,
-    Floor,
+    /// Of the value alone.
+    Of(fn(f64) -> f64),
     /// To the nearest multiple.
     Round(Option<ScalarExpr>),
     Clamp(ScalarExpr, ScalarExpr),
     ClampMin(ScalarExpr),
     ClampMax(ScalarExpr),
-    Sqrt,
-    Exp,
-    Ln,
-    Log2,
-    Log10,
     /// The evaluation time: `timestamp()` of anything but a selector.
     Timestamp,
 }
@@ -195,6 +191,7 @@ pub(super) enum ArithmeticOp {
     Divide,
     Modulo,
     Power,
+    Atan2,
 }
 
 #[derive(Clone, Copy, Debug)]
