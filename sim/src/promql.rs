@@ -88,6 +88,8 @@ const MAX_POINTS: i64 = 11_000;
 pub struct Query {
     expr: Expr,
     selectors: usize,
+    /// Why it is no query in [`Dialect::Prometheus2`].
+    newer: Option<Error>,
 }
 
 impl Query {
@@ -97,11 +99,13 @@ impl Query {
             .map_err(|(offset, message)| Error::Parse { at: Position::of(text, offset), message })?;
         let tree = promql_parser::parser::parse(text).map_err(|message| locate::located(text, &outline, &message))?;
         let (expr, selectors) = lower::lower(text, &outline, &tree)?;
-        Ok(Self { expr, selectors })
+        let newer = outline.newer.map(|(offset, message)| Error::Parse { at: Position::of(text, offset), message });
+        Ok(Self { expr, selectors, newer })
     }
 
     /// Answers the query at one time, in milliseconds.
     pub fn instant(&self, store: &Store, t_ms: i64, settings: Settings) -> Result<Value, Error> {
+        self.check_dialect(settings)?;
         let mut evaluator = Evaluator::new(store, settings, self.selectors, (t_ms, t_ms));
         Ok(match &self.expr {
             Expr::Scalar(scalar) => Value::Scalar(Sample { t_ms, value: evaluator.scalar(scalar, t_ms)? }),
@@ -121,6 +125,7 @@ impl Query {
         step_ms: i64,
         settings: Settings,
     ) -> Result<Value, Error> {
+        self.check_dialect(settings)?;
         check_range(start_ms, end_ms, step_ms)?;
         let mut evaluator = Evaluator::new(store, settings, self.selectors, (start_ms, end_ms));
         let mut collected = Collected::default();
@@ -143,6 +148,14 @@ impl Query {
             t_ms += step_ms;
         }
         Ok(Value::Matrix(collected.into_series()))
+    }
+
+    /// The text is parsed before it is known whose answer is wanted.
+    fn check_dialect(&self, settings: Settings) -> Result<(), Error> {
+        match &self.newer {
+            Some(error) if settings.dialect == Dialect::Prometheus2 => Err(error.clone()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Functions of a time in seconds since 1970, in UTC.
 
 /// Seconds in a day.
-const DAY: i64 = 86_400;
+const DAY: i128 = 86_400;
 
 /// `minute()`: from 0 to 59.
 pub(super) fn minute(seconds: f64) -> f64 {
@@ -49,14 +49,21 @@ pub(super) fn year(seconds: f64) -> f64 {
     Date::of(seconds).year as f64
 }
 
-/// As Go converts a float on 64-bit x86: what no integer can hold, NaN included, is the smallest one.
-fn whole(seconds: f64) -> i64 {
-    if (-9.3e18..9.223_372_036_854_775e18).contains(&seconds) { seconds as i64 } else { i64::MIN }
+/// Where Go's calendar begins, in seconds before 1970 (`unixToInternal + internalToAbsolute` in its
+/// package `time`).
+const CALENDAR: u64 = 9_223_372_028_715_321_600;
+
+/// As Go takes a float for a time on 64-bit x86: what no 64-bit integer can hold, NaN included, is the
+/// smallest one, and what lies before its calendar comes behind its end.
+fn whole(seconds: f64) -> i128 {
+    let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&seconds);
+    let seconds = if fits { seconds as i64 } else { i64::MIN };
+    i128::from((seconds as u64).wrapping_add(CALENDAR)) - i128::from(CALENDAR)
 }
 
 /// Days since 1 January 1970.
 fn day_number(seconds: f64) -> i64 {
-    whole(seconds).div_euclid(DAY)
+    whole(seconds).div_euclid(DAY) as i64
 }
 
 /// A day of the Gregorian calendar, which Go extends to all times.
@@ -110,6 +117,7 @@ mod tests {
         assert_eq!(parts(1_709_210_096.5), [2024.0, 2.0, 29.0, 4.0, 12.0, 34.0]);
         assert_eq!([day_of_year(1_709_210_096.0), days_in_month(1_709_210_096.0)], [60.0, 29.0]);
         assert_eq!([day_of_year(1_735_603_200.0), days_in_month(1_735_603_200.0)], [366.0, 31.0]);
+        assert_eq!(parts(f64::NAN)[1..], [12.0, 4.0, 0.0, 15.0, 30.0]);
         assert_eq!([days_in_month(-2_205_100_800.0), days_in_month(951_782_400.0)], [28.0, 29.0], "1900 and 2000");
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use promql_parser::label::MatchOp;
 
+use super::Dialect;
 use super::error::Error;
 use super::numeric::{go_max, go_min};
 use super::plan::{MapFunction, ScalarExpr};
@@ -73,6 +74,19 @@ pub(super) fn unique(vector: Vec<Element>) -> Result<Vec<Element>, Error> {
     } else {
         Err(Error::Execution("vector cannot contain metrics with the same labelset".into()))
     }
+}
+
+/// Is this what a label may be called? Prometheus 3 allows any UTF-8.
+pub(super) fn is_label_name(name: &str, dialect: Dialect) -> bool {
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_plain = name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit());
+    is_plain || dialect == Dialect::Prometheus3 && !name.is_empty()
+}
+
+/// Refuses a label that cannot be made; `role` is what the function `function` wants it for.
+pub(super) fn check_label_name(name: &str, role: &str, function: &str, dialect: Dialect) -> Result<(), Error> {
+    let refused = || Error::Execution(format!("invalid {role} label name in {function}(): {name}"));
+    is_label_name(name, dialect).then_some(()).ok_or_else(refused)
 }
 
 /// Sets the label `target` to the expanded replacement where the pattern matches the label `source`.

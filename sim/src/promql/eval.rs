@@ -80,10 +80,19 @@ impl<'a> Evaluator<'a> {
             }
             VectorExpr::LabelReplace { target, replacement, source, pattern, vector } => {
                 let vector = self.vector(vector, t_ms)?;
+                let (text, pattern) = pattern;
+                let no_pattern = || {
+                    Error::Execution(format!("invalid regular expression in label_replace(): {text}"))
+                };
+                let pattern = pattern.as_ref().ok_or_else(no_pattern)?;
+                elementwise::check_label_name(target, "destination", "label_replace", self.settings.dialect)?;
                 unique(elementwise::label_replace(vector, target, replacement, source, pattern))
             }
             VectorExpr::LabelJoin { target, separator, sources, vector } => {
                 let vector = self.vector(vector, t_ms)?;
+                let check = |name, role| elementwise::check_label_name(name, role, "label_join", self.settings.dialect);
+                sources.iter().try_for_each(|name| check(name, "source"))?;
+                check(target, "destination")?;
                 unique(elementwise::label_join(vector, target, separator, sources))
             }
             VectorExpr::HistogramQuantile(quantile, buckets) => {
@@ -94,11 +103,12 @@ impl<'a> Evaluator<'a> {
             VectorExpr::Aggregation(aggregation) => self.aggregation(aggregation, t_ms),
             VectorExpr::WithScalar { op, vector, scalar, scalar_first } => {
                 let vector = self.vector(vector, t_ms)?;
-                unique(binary::with_scalar(*op, vector, self.scalar(scalar, t_ms)?, *scalar_first))
+                let scalar = self.scalar(scalar, t_ms)?;
+                unique(binary::with_scalar(*op, vector, scalar, *scalar_first, self.settings.dialect))
             }
             VectorExpr::Matched { op, left, right, matching } => {
                 let (left, right) = (self.vector(left, t_ms)?, self.vector(right, t_ms)?);
-                unique(binary::matched(*op, &left, &right, matching)?)
+                unique(binary::matched(*op, &left, &right, matching, self.settings.dialect)?)
             }
             VectorExpr::Set { op, left, right, on } => {
                 let (left, right) = (self.vector(left, t_ms)?, self.vector(right, t_ms)?);

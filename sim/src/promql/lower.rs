@@ -3,6 +3,7 @@
 //! The tree is walked in the order of the text, and each node takes the next place of its kind from
 //! the query's outline.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use promql_parser::label::{MatchOp, Matcher};
@@ -23,7 +24,8 @@ mod functions;
 
 /// Lowers a whole query; also says how many selectors it has.
 pub(super) fn lower(text: &str, outline: &Outline, tree: &parser::Expr) -> Result<(Expr, usize), Error> {
-    let mut lowering = Lowering { text, places: outline.places.iter().copied(), selectors: 0 };
+    let places = outline.places.iter().copied();
+    let mut lowering = Lowering { text, places, pluses: &outline.pluses, selectors: 0 };
     let expr = lowering.expr(tree)?.expr;
     Ok((expr, lowering.selectors))
 }
@@ -31,6 +33,8 @@ pub(super) fn lower(text: &str, outline: &Outline, tree: &parser::Expr) -> Resul
 struct Lowering<'a, Places> {
     text: &'a str,
     places: Places,
+    /// Where operands begin that have a `+` in front of them.
+    pluses: &'a BTreeSet<usize>,
     selectors: usize,
 }
 
@@ -55,6 +59,14 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
     }
 
     fn expr(&mut self, tree: &parser::Expr) -> Result<Placed, Error> {
+        let placed = self.operand(tree)?;
+        if matches!(placed.expr, Expr::Range(_) | Expr::Text(_)) && self.pluses.contains(&placed.start) {
+            return Err(self.wrong_sign(&placed));
+        }
+        Ok(placed)
+    }
+
+    fn operand(&mut self, tree: &parser::Expr) -> Result<Placed, Error> {
         let placed = |start, expr| Ok(Placed { expr, start });
         match tree {
             parser::Expr::NumberLiteral(number) => {
@@ -114,9 +126,9 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         }
     }
 
-    fn string(&mut self, tree: &parser::Expr) -> Result<(String, usize), Error> {
+    fn string(&mut self, tree: &parser::Expr) -> Result<String, Error> {
         match self.expr(tree)? {
-            Placed { expr: Expr::Text(text), start } => Ok((text, start)),
+            Placed { expr: Expr::Text(text), .. } => Ok(text),
             other => Err(self.wrong_type(other.start, format!("expected type string, got {}", other.expr.type_name()))),
         }
     }
@@ -136,16 +148,19 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
     }
 
     fn negated(&mut self, operand: &parser::Expr) -> Result<Placed, Error> {
-        let Placed { expr, start } = self.expr(operand)?;
-        let expr = match expr {
+        let operand = self.expr(operand)?;
+        let expr = match operand.expr {
             Expr::Scalar(scalar) => Expr::Scalar(ScalarExpr::Negated(Box::new(scalar))),
             Expr::Vector(vector) => Expr::Vector(VectorExpr::Negated(Box::new(vector))),
-            Expr::Range(_) | Expr::Text(_) => {
-                let message = "unary expression only allowed on expressions of type scalar or instant vector";
-                return Err(self.wrong_type(start, format!("{message}, got {:?}", expr.type_name())));
-            }
+            Expr::Range(_) | Expr::Text(_) => return Err(self.wrong_sign(&operand)),
         };
-        Ok(Placed { expr, start })
+        Ok(Placed { expr, ..operand })
+    }
+
+    /// A sign in front of what has none.
+    fn wrong_sign(&self, operand: &Placed) -> Error {
+        let message = "unary expression only allowed on expressions of type scalar or instant vector";
+        self.wrong_type(operand.start, format!("{message}, got {:?}", operand.expr.type_name()))
     }
 
     fn subquery(&mut self, subquery: &SubqueryExpr) -> Result<Placed, Error> {
@@ -180,7 +195,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             token::T_TOPK => AggregationOp::TopK(self.scalar(parameter_tree?)?),
             token::T_BOTTOMK => AggregationOp::BottomK(self.scalar(parameter_tree?)?),
             token::T_QUANTILE => AggregationOp::Quantile(self.scalar(parameter_tree?)?),
-            token::T_COUNT_VALUES => AggregationOp::CountValues(self.new_label(parameter_tree?)?),
+            token::T_COUNT_VALUES => AggregationOp::CountValues(self.string(parameter_tree?)?),
             _ => return Err(self.unsupported(start, format!("the aggregation {}", aggregate.op))),
         };
         let by = match &aggregate.modifier {
@@ -247,16 +262,6 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         let on = on.map_or(LabelChoice::Except(Vec::new()), label_choice);
         let expr = Expr::Vector(VectorExpr::Set { op, left: Box::new(l), right: Box::new(r), on });
         Ok(Placed { expr, start: left.start })
-    }
-
-    /// The name of a label that the query makes.
-    fn new_label(&mut self, tree: &parser::Expr) -> Result<String, Error> {
-        let (name, start) = self.string(tree)?;
-        if is_label_name(&name) {
-            Ok(name)
-        } else {
-            Err(self.wrong_type(start, format!("invalid label name {name:?}")))
-        }
     }
 }
 
@@ -339,10 +344,4 @@ fn vector_op(id: token::TokenId, returns_bool: bool) -> Option<VectorOp> {
         token::T_LTE => comparison(ComparisonOp::LessOrEqual),
         _ => None,
     }
-}
-
-/// `[a-zA-Z_][a-zA-Z0-9_]*`
-fn is_label_name(name: &str) -> bool {
-    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
-    name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit())
 }

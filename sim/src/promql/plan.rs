@@ -51,7 +51,8 @@ pub(super) enum VectorExpr {
         target: String,
         replacement: String,
         source: String,
-        pattern: MatchOp,
+        /// As text and, if it is a regular expression, compiled.
+        pattern: (String, Option<MatchOp>),
         vector: Box<Self>,
     },
     LabelJoin {

@@ -237,7 +237,9 @@ impl<'a> Grammar<'a> {
                     (self.dice.pick(&["topk", "bottomk"]), self.dice.pick(&["1", "2", "3", "0", "1.9", "-1"]));
                 Vector { is_distinct: true, ..Vector::new(aggregate(name, &format!("{k}, ")), *exactness) }
             }
-            9 if *exactness != Close => Vector::new(aggregate("count_values", "\"value\", "), Summable),
+            // Where the new label sorts before those of the grouping, Prometheus 2.42 loses one of them after
+            // the first step.
+            9 if *exactness != Close => Vector::new(aggregate("count_values", "\"zzz\", "), Summable),
             10 | 11 => {
                 let q = self.dice.pick(&["0", "0.25", "0.5", "0.9", "1", "-0.1", "1.1", "NaN", "scalar(limit)"]);
                 Vector::new(aggregate("quantile", &format!("{q}, ")), (*exactness).min(Same))
@@ -382,7 +384,11 @@ impl<'a> Grammar<'a> {
     fn odds_and_ends(&mut self, depth: usize) -> Vector {
         match self.dice.below(6) {
             0 => Vector::new(format!("vector({})", self.scalar(depth)), Same),
-            1 => Vector::new(format!("timestamp({})", self.exact_vector(depth - 1).text), Same),
+            1 => {
+                // Of `@` and `offset` together Prometheus forgets the offset here.
+                let vector = self.unpinned(|grammar| grammar.exact_vector(depth - 1));
+                Vector::new(format!("timestamp({})", vector.text), Same)
+            }
             2 => Vector::new(format!("{}()", self.dice.pick(&DATES)), Same),
             3 => Vector::new(format!("{}({} * 86400)", self.dice.pick(&DATES), self.selected().text), Same),
             4 => {

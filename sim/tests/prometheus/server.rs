@@ -85,7 +85,7 @@ impl Server {
             return self.api("query", &[query, ("time", seconds(case.start_ms))]);
         }
         let (start, end) = (("start", seconds(case.start_ms)), ("end", seconds(case.end_ms)));
-        self.api("query_range", &[query, start, end, ("step", seconds(case.step_ms))])
+        self.api("query_range", &[query, start, end, ("step", format!("{}ms", case.step_ms))])
     }
 
     /// Gives the server all samples of a store.

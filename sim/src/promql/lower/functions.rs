@@ -3,7 +3,7 @@
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{self, Call, token};
 
-use super::{Item, Lowering, Place, Placed, is_label_name};
+use super::{Item, Lowering, Place, Placed};
 use crate::promql::dates;
 use crate::promql::error::Error;
 use crate::promql::plan::{Expr, MapFunction, RangeFunction, ScalarExpr, VectorExpr};
@@ -125,17 +125,12 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         pattern: &parser::Expr,
     ) -> Result<VectorExpr, Error> {
         let vector = Box::new(self.vector(vector)?);
-        let target = self.new_label(target)?;
-        let (replacement, _) = self.string(replacement)?;
-        let (source, _) = self.string(source)?;
-        let (pattern, pattern_start) = self.string(pattern)?;
+        let (target, replacement, source) = (self.string(target)?, self.string(replacement)?, self.string(source)?);
+        let pattern = self.string(pattern)?;
         // The parser compiles regular expressions of matchers, anchored as Prometheus wants them here.
         let matcher = Matcher::new_matcher(token::T_EQL_REGEX, String::new(), pattern.clone());
-        let pattern = matcher.map_err(|_| {
-            let message = format!("invalid regular expression in label_replace(): {pattern}");
-            self.wrong_type(pattern_start, message)
-        })?;
-        Ok(VectorExpr::LabelReplace { target, replacement, source, pattern: pattern.op, vector })
+        let compiled = matcher.ok().map(|matcher| matcher.op);
+        Ok(VectorExpr::LabelReplace { target, replacement, source, pattern: (pattern, compiled), vector })
     }
 
     fn label_join(
@@ -146,14 +141,8 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         sources: &[&parser::Expr],
     ) -> Result<VectorExpr, Error> {
         let vector = Box::new(self.vector(vector)?);
-        let target = self.new_label(target)?;
-        let (separator, _) = self.string(separator)?;
-        let sources = sources.iter().map(|source| {
-            let (name, start) = self.string(source)?;
-            let invalid = || self.wrong_type(start, format!("invalid source label name in label_join(): {name}"));
-            if is_label_name(&name) { Ok(name) } else { Err(invalid()) }
-        });
-        let sources = sources.collect::<Result<_, _>>()?;
+        let (target, separator) = (self.string(target)?, self.string(separator)?);
+        let sources = sources.iter().map(|source| self.string(source)).collect::<Result<_, _>>()?;
         Ok(VectorExpr::LabelJoin { target, separator, sources, vector })
     }
 }

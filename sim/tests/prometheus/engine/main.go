@@ -81,7 +81,7 @@ func main() {
 	if err := json.NewDecoder(bufio.NewReader(os.Stdin)).Decode(&in); err != nil {
 		log.Fatal("standard input: ", err)
 	}
-	held, err := held(in.Series)
+	all, err := hold(in.Series)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func main() {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	for _, q := range in.Queries {
-		if err := encoder.Encode(ask(engine, held, q)); err != nil {
+		if err := encoder.Encode(ask(engine, all, q)); err != nil {
 			log.Fatalf("%s: %v", q.Query, err)
 		}
 	}
@@ -107,11 +107,11 @@ func main() {
 	}
 }
 
-// held makes the samples a storage that can be queried.
-func held(all []series) (storage.Queryable, error) {
-	entries := make([]storage.Series, 0, len(all))
+// hold makes the samples a storage that can be queried.
+func hold(all []series) (samples, error) {
+	entries := make(samples, 0, len(all))
 	for _, s := range all {
-		samples := make([]chunks.Sample, 0, len(s.Samples))
+		points := make([]chunks.Sample, 0, len(s.Samples))
 		for _, pair := range s.Samples {
 			var t int64
 			var text string
@@ -128,23 +128,38 @@ func held(all []series) (storage.Queryable, error) {
 					return nil, fmt.Errorf("a value of %v: %w", s.Labels, err)
 				}
 			}
-			samples = append(samples, sample{t, f})
+			points = append(points, sample{t, f})
 		}
-		entries = append(entries, storage.NewListSeries(labels.FromMap(s.Labels), samples))
+		entries = append(entries, held{labels.FromMap(s.Labels), points})
 	}
 	sort.Slice(entries, func(i, j int) bool {
-		return labels.Compare(entries[i].Labels(), entries[j].Labels()) < 0
+		return labels.Compare(entries[i].labels, entries[j].labels) < 0
 	})
+	return entries, nil
+}
+
+// samples are all that a storage has, ordered by labels.
+type samples []held
+
+type held struct {
+	labels  labels.Labels
+	samples []chunks.Sample
+}
+
+// Querier sees what lies between two times, both included, and nothing else.
+func (all samples) Querier(mint, maxt int64) (storage.Querier, error) {
 	selected := func(_ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 		var found []storage.Series
-		for _, s := range entries {
-			if matches(s.Labels(), matchers) {
-				found = append(found, s)
+		for _, s := range all {
+			if matches(s.labels, matchers) {
+				first := sort.Search(len(s.samples), func(i int) bool { return s.samples[i].T() >= mint })
+				end := sort.Search(len(s.samples), func(i int) bool { return s.samples[i].T() > maxt })
+				found = append(found, storage.NewListSeries(s.labels, s.samples[first:max(first, end)]))
 			}
 		}
 		return &seriesSet{series: found, at: -1}
 	}
-	return &storage.MockQueryable{MockQuerier: &storage.MockQuerier{SelectMockFunction: selected}}, nil
+	return &storage.MockQuerier{SelectMockFunction: selected}, nil
 }
 
 // seriesSet lists series one after the other.
@@ -168,9 +183,9 @@ func matches(of labels.Labels, matchers []*labels.Matcher) bool {
 }
 
 // ask answers one query. The kinds of error are the HTTP API's.
-func ask(engine *promql.Engine, held storage.Queryable, q query) answer {
+func ask(engine *promql.Engine, all storage.Queryable, q query) answer {
 	ctx := context.Background()
-	prepared, err := prepare(ctx, engine, held, q)
+	prepared, err := prepare(ctx, engine, all, q)
 	if err != nil {
 		return answer{ErrorType: "bad_data", Error: err.Error()}
 	}
@@ -182,10 +197,10 @@ func ask(engine *promql.Engine, held storage.Queryable, q query) answer {
 	return answer{Data: &data{result.Value.Type(), result.Value}}
 }
 
-func prepare(ctx context.Context, engine *promql.Engine, held storage.Queryable, q query) (promql.Query, error) {
+func prepare(ctx context.Context, engine *promql.Engine, all storage.Queryable, q query) (promql.Query, error) {
 	if q.Step == 0 {
-		return engine.NewInstantQuery(ctx, held, nil, q.Query, time.UnixMilli(q.Start))
+		return engine.NewInstantQuery(ctx, all, nil, q.Query, time.UnixMilli(q.Start))
 	}
 	step := time.Duration(q.Step) * time.Millisecond
-	return engine.NewRangeQuery(ctx, held, nil, q.Query, time.UnixMilli(q.Start), time.UnixMilli(q.End), step)
+	return engine.NewRangeQuery(ctx, all, nil, q.Query, time.UnixMilli(q.Start), time.UnixMilli(q.End), step)
 }

@@ -3,9 +3,9 @@
 use crate::dice::Dice;
 
 /// What a word is replaced by.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 23] = [
     "(", ")", "{", "}", "[", "]", ",", "=", "==", "=~", "+", "by", "on", "bool", "offset", "@", "\"a\"", "5m", "1",
-    "up", "rate", "sum", "and", ":",
+    "up", "rate", "sum", "and",
 ];
 
 /// A query that is mostly wrong: syntax or types. What it means is not sure, if it means anything.
@@ -16,7 +16,8 @@ pub(crate) fn faulty(dice: &mut Dice, query: &str) -> String {
         0 => {
             words.remove(at);
         }
-        1 => words.insert(at, words[at]),
+        // Prometheus 3 takes `offset - -5m` and a colon for a label, which the twin's parser does not.
+        1 if !matches!(words[at], "+" | "-" | ":") => words.insert(at, words[at]),
         _ => words[at] = dice.pick(&WORDS),
     }
     words.join(" ")

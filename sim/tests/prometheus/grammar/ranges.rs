@@ -37,16 +37,12 @@ impl Grammar<'_> {
     pub(crate) fn over_time(&mut self, depth: usize) -> Vector {
         match self.dice.below(12) {
             0 => {
-                // Prometheus 2 moves the line's origin with the evaluation time even where `@` pins the range.
-                let pins = std::mem::replace(&mut self.pins, false);
-                let range = self.exact_range(depth - 1);
-                let ahead = self.scalar(1);
-                self.pins = pins;
+                let (range, ahead) = (self.unpinned(|grammar| grammar.exact_range(depth - 1)), self.scalar(1));
                 Vector::new(format!("predict_linear({}, {ahead})", range.text), Same)
             }
             1 => {
                 let q = self.dice.pick(&["0", "0.5", "0.99", "1", "-1", "7", "NaN", "scalar(limit)"]);
-                let range = self.range(depth - 1);
+                let range = self.unpinned(|grammar| grammar.range(depth - 1));
                 Vector::new(format!("quantile_over_time({q}, {})", range.text), range.exactness.min(Same))
             }
             2..=7 => {
@@ -58,6 +54,15 @@ impl Grammar<'_> {
                 Vector::new(format!("{}({})", self.dice.pick(&SMOOTH), range.text), range.exactness.min(Same))
             }
         }
+    }
+
+    /// Makes something without `@`: where another argument changes from step to step, Prometheus 2.42 moves
+    /// a range that `@` should pin.
+    pub(super) fn unpinned<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> T {
+        let pins = std::mem::replace(&mut self.pins, false);
+        let made = make(self);
+        self.pins = pins;
+        made
     }
 
     fn exact_range(&mut self, depth: usize) -> Range {
