@@ -41,7 +41,7 @@ use std::collections::BTreeMap;
 
 pub use error::{Error, Position};
 use eval::Evaluator;
-use plan::Expr;
+use plan::{Counts, Expr};
 pub use value::{Element, SeriesValues, Value, format_value};
 
 use crate::telemetry::{Labels, Sample, Store};
@@ -87,7 +87,7 @@ const MAX_POINTS: i64 = 11_000;
 #[derive(Clone, Debug)]
 pub struct Query {
     expr: Expr,
-    selectors: usize,
+    counts: Counts,
     /// Why it is no query in [`Dialect::Prometheus2`].
     newer: Option<Error>,
 }
@@ -98,15 +98,15 @@ impl Query {
         let outline = outline::Outline::read(text)
             .map_err(|(offset, message)| Error::Parse { at: Position::of(text, offset), message })?;
         let tree = promql_parser::parser::parse(text).map_err(|message| locate::located(text, &outline, &message))?;
-        let (expr, selectors) = lower::lower(text, &outline, &tree)?;
+        let (expr, counts) = lower::lower(text, &outline, &tree)?;
         let newer = outline.newer.map(|(offset, message)| Error::Parse { at: Position::of(text, offset), message });
-        Ok(Self { expr, selectors, newer })
+        Ok(Self { expr, counts, newer })
     }
 
     /// Answers the query at one time, in milliseconds.
     pub fn instant(&self, store: &Store, t_ms: i64, settings: Settings) -> Result<Value, Error> {
         self.check_dialect(settings)?;
-        let mut evaluator = Evaluator::new(store, settings, self.selectors, (t_ms, t_ms));
+        let mut evaluator = Evaluator::new(store, settings, self.counts, (t_ms, t_ms));
         Ok(match &self.expr {
             Expr::Scalar(scalar) => Value::Scalar(Sample { t_ms, value: evaluator.scalar(scalar, t_ms)? }),
             Expr::Vector(vector) => Value::Vector { t_ms, elements: evaluator.vector(vector, t_ms)? },
@@ -127,7 +127,7 @@ impl Query {
     ) -> Result<Value, Error> {
         self.check_dialect(settings)?;
         check_range(start_ms, end_ms, step_ms)?;
-        let mut evaluator = Evaluator::new(store, settings, self.selectors, (start_ms, end_ms));
+        let mut evaluator = Evaluator::new(store, settings, self.counts, (start_ms, end_ms));
         let mut collected = Collected::default();
         let mut t_ms = start_ms;
         while t_ms <= end_ms {

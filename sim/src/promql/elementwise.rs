@@ -72,8 +72,13 @@ pub(super) fn unique(vector: Vec<Element>) -> Result<Vec<Element>, Error> {
     if is_ascending || vector.iter().all(|element| seen.insert(&element.metric)) {
         Ok(vector)
     } else {
-        Err(Error::Execution("vector cannot contain metrics with the same labelset".into()))
+        Err(same_labels())
     }
+}
+
+/// Why a vector in which two elements have the same labels is refused.
+pub(super) fn same_labels() -> Error {
+    Error::Execution("vector cannot contain metrics with the same labelset".into())
 }
 
 /// Is this what a label may be called? Prometheus 3 allows any UTF-8.

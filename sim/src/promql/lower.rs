@@ -15,19 +15,19 @@ use promql_parser::parser::{
 use super::error::{Error, Position};
 use super::outline::{Item, Outline, Place};
 use super::plan::{
-    Aggregation, AggregationOp, ArithmeticOp, Cardinality, ComparisonOp, Expr, FixedTime, LabelChoice, Matching,
-    RangeExpr, ScalarExpr, Selector, SetOp, TimeShift, VectorExpr, VectorOp,
+    Aggregation, AggregationOp, ArithmeticOp, Cardinality, ComparisonOp, Counts, Expr, FixedTime, LabelChoice, Matching,
+    RangeExpr, Renaming, ScalarExpr, Selector, SetOp, TimeShift, VectorExpr, VectorOp,
 };
 use crate::telemetry::METRIC_NAME;
 
 mod functions;
 
-/// Lowers a whole query; also says how many selectors it has.
-pub(super) fn lower(text: &str, outline: &Outline, tree: &parser::Expr) -> Result<(Expr, usize), Error> {
+/// Lowers a whole query.
+pub(super) fn lower(text: &str, outline: &Outline, tree: &parser::Expr) -> Result<(Expr, Counts), Error> {
     let places = outline.places.iter().copied();
-    let mut lowering = Lowering { text, places, pluses: &outline.pluses, selectors: 0 };
+    let mut lowering = Lowering { text, places, pluses: &outline.pluses, counts: Counts::default() };
     let expr = lowering.expr(tree)?.expr;
-    Ok((expr, lowering.selectors))
+    Ok((expr, lowering.counts))
 }
 
 struct Lowering<'a, Places> {
@@ -35,7 +35,7 @@ struct Lowering<'a, Places> {
     places: Places,
     /// Where operands begin that have a `+` in front of them.
     pluses: &'a BTreeSet<usize>,
-    selectors: usize,
+    counts: Counts,
 }
 
 /// An expression and the offset at which it begins.
@@ -138,8 +138,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             return Err(self.unsupported(start, "`or` between label matchers"));
         }
         let name = selector.name.as_ref().map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
-        let number = self.selectors;
-        self.selectors += 1;
+        let number = next(&mut self.counts.selectors);
         Ok(Selector {
             number,
             matchers: name.into_iter().chain(selector.matchers.matchers.iter().cloned()).collect(),
@@ -151,10 +150,14 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         let operand = self.expr(operand)?;
         let expr = match operand.expr {
             Expr::Scalar(scalar) => Expr::Scalar(ScalarExpr::Negated(Box::new(scalar))),
-            Expr::Vector(vector) => Expr::Vector(VectorExpr::Negated(Box::new(vector))),
+            Expr::Vector(vector) => Expr::Vector(VectorExpr::Negated(Box::new(vector), self.renaming())),
             Expr::Range(_) | Expr::Text(_) => return Err(self.wrong_sign(&operand)),
         };
         Ok(Placed { expr, ..operand })
+    }
+
+    fn renaming(&mut self) -> Renaming {
+        Renaming(next(&mut self.counts.renamings))
     }
 
     /// A sign in front of what has none.
@@ -170,6 +173,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             return Err(self.wrong_type(start, message));
         };
         let range = RangeExpr::Subquery {
+            number: next(&mut self.counts.subqueries),
             vector: Box::new(vector),
             range_ms: millis(subquery.range),
             step_ms: subquery.step.map(millis),
@@ -263,6 +267,12 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         let expr = Expr::Vector(VectorExpr::Set { op, left: Box::new(l), right: Box::new(r), on });
         Ok(Placed { expr, start: left.start })
     }
+}
+
+/// The number, and one more for the next.
+fn next(count: &mut usize) -> usize {
+    *count += 1;
+    *count - 1
 }
 
 impl Expr {

@@ -365,6 +365,9 @@ impl<'a> Reader<'a> {
                 }
                 self.expect("]")?;
             } else if self.take_word(&["offset"]) {
+                if self.peek().is("+") {
+                    self.newer("unexpected <op:+> in offset, expected duration");
+                }
                 let _ = self.take_if("-") || self.take_if("+");
                 self.duration()?;
             } else if self.take_if("@") {

@@ -34,11 +34,15 @@ pub(super) enum VectorExpr {
     Selector(Selector),
     /// `timestamp(selector)`: the times of the samples themselves.
     SampleTimes(Selector),
-    OverRange(RangeFunction, RangeExpr),
+    OverRange {
+        function: RangeFunction,
+        range: RangeExpr,
+        renaming: Option<Renaming>,
+    },
     Map(MapFunction, Box<Self>),
     /// `vector(s)`: one element without labels.
     Constant(ScalarExpr),
-    Negated(Box<Self>),
+    Negated(Box<Self>, Renaming),
     Sorted {
         descending: bool,
         vector: Box<Self>,
@@ -92,7 +96,26 @@ pub(super) enum RangeExpr {
     /// The samples of the last `range_ms`.
     Selector { selector: Selector, range_ms: i64 },
     /// The values of an instant vector at the multiples of a step within the last `range_ms`.
-    Subquery { vector: Box<VectorExpr>, range_ms: i64, step_ms: Option<i64>, time: TimeShift },
+    Subquery {
+        /// Which subquery of the query this is, from 0.
+        number: usize,
+        vector: Box<VectorExpr>,
+        range_ms: i64,
+        step_ms: Option<i64>,
+        time: TimeShift,
+    },
+}
+
+/// An expression that drops the names of series of several metrics, numbered from 0 in its query.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Renaming(pub(super) usize);
+
+/// How many there are of what a query's evaluation keeps something for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) selectors: usize,
+    pub(super) subqueries: usize,
+    pub(super) renamings: usize,
 }
 
 /// Series by their labels.

@@ -6,7 +6,7 @@ use promql_parser::parser::{self, Call, token};
 use super::{Item, Lowering, Place, Placed};
 use crate::promql::dates;
 use crate::promql::error::Error;
-use crate::promql::plan::{Expr, MapFunction, RangeFunction, ScalarExpr, VectorExpr};
+use crate::promql::plan::{Expr, MapFunction, RangeExpr, RangeFunction, ScalarExpr, VectorExpr};
 use crate::telemetry::{Labels, METRIC_NAME};
 
 impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
@@ -82,11 +82,13 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         match (name, arguments) {
             ("quantile_over_time", [quantile, range]) => {
                 let function = RangeFunction::Quantile(self.scalar(quantile)?);
-                return Ok(Some(VectorExpr::OverRange(function, self.range(range)?)));
+                let range = self.range(range)?;
+                return Ok(Some(self.over_range(function, range)));
             }
             ("predict_linear", [range, ahead]) => {
                 let range = self.range(range)?;
-                return Ok(Some(VectorExpr::OverRange(RangeFunction::PredictLinear(self.scalar(ahead)?), range)));
+                let function = RangeFunction::PredictLinear(self.scalar(ahead)?);
+                return Ok(Some(self.over_range(function, range)));
             }
             _ => {}
         }
@@ -111,9 +113,24 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             _ => return Ok(None),
         };
         match arguments {
-            [range] => Ok(Some(VectorExpr::OverRange(function, self.range(range)?))),
+            [range] => {
+                let range = self.range(range)?;
+                Ok(Some(self.over_range(function, range)))
+            }
             _ => Ok(None),
         }
+    }
+
+    fn over_range(&mut self, function: RangeFunction, range: RangeExpr) -> VectorExpr {
+        let keeps_names = matches!(function, RangeFunction::Last);
+        let is_one_metric = match &range {
+            RangeExpr::Selector { selector, .. } => {
+                selector.matchers.iter().any(|matcher| matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal)
+            }
+            RangeExpr::Subquery { .. } => false,
+        };
+        let renaming = (!keeps_names && !is_one_metric).then(|| self.renaming());
+        VectorExpr::OverRange { function, range, renaming }
     }
 
     fn label_replace(
