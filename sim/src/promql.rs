@@ -14,12 +14,22 @@
 //! [`Dialect`] says of which release. What is different, on purpose:
 //! - Vectors come in the order of their label sets, where Prometheus has no order: a `sum` adds in that
 //!   order, and among equal values `topk` and `bottomk` prefer the first.
-//! - A range fixed by `@` is the same at every step of a range query; in `predict_linear` Prometheus
-//!   2.42 moves it.
+//! - A range fixed by `@` is the same at every step of a range query; in `predict_linear`, and in
+//!   `quantile_over_time` with a quantile that changes, Prometheus 2.42 moves it.
+//! - `timestamp` of a selector with both `@` and `offset` heeds both; Prometheus forgets the offset.
+//! - A subquery of what `@` fixes altogether has no value where no step lies in its range; in Prometheus
+//!   2.42 it has one.
+//! - `count_values … by` keeps all grouping labels at every step; Prometheus 2.42 may lose one that sorts
+//!   behind the new label.
+//! - Expressions of durations (`[5m + 1m]`, `offset - -5m`) and unquoted label names other than
+//!   `[a-zA-Z_][a-zA-Z0-9_]*` are refused, which Prometheus 3 takes.
 //! - A query that touches more than [`Settings::max_samples`] samples and steps is refused, where
 //!   Prometheus bounds memory and time.
-//! - Native histograms, trigonometry, date functions, `absent_over_time`,
-//!   `double_exponential_smoothing`, `atan2`, `limitk` and `fill` are refused as not supported.
+//! - Native histograms, what Prometheus 3 has as experiments (`double_exponential_smoothing`, `limitk`,
+//!   `mad_over_time`, `info`, `fill`, …), the `holt_winters` of Prometheus 2 and `or` between label matchers
+//!   are refused.
+//!
+//! `tests/prometheus` holds all this against Prometheus 2.42 and 3.13, on expressions made by chance.
 
 mod aggregate;
 mod binary;

@@ -128,7 +128,8 @@ pub(super) fn direct_mean(mut values: impl Iterator<Item = f64>) -> f64 {
             sum / (count - 1.0)
         };
         let share = (count - 1.0) / count;
-        let (next, next_compensation) = kahan_add(value / count, share * mean, share * compensation, Dialect::Prometheus3);
+        let (next, next_compensation) =
+            kahan_add(value / count, share * mean, share * compensation, Dialect::Prometheus3);
         (running_mean, compensation) = (Some(next), next_compensation);
     }
     match running_mean {

@@ -113,9 +113,7 @@ impl<'a> Evaluator<'a> {
             VectorExpr::LabelReplace { target, replacement, source, pattern, vector } => {
                 let vector = self.vector(vector, t_ms)?;
                 let (text, pattern) = pattern;
-                let no_pattern = || {
-                    Error::Execution(format!("invalid regular expression in label_replace(): {text}"))
-                };
+                let no_pattern = || Error::Execution(format!("invalid regular expression in label_replace(): {text}"));
                 let pattern = pattern.as_ref().ok_or_else(no_pattern)?;
                 elementwise::check_label_name(target, "destination", "label_replace", self.settings.dialect)?;
                 unique(elementwise::label_replace(vector, target, replacement, source, pattern))

@@ -15,8 +15,8 @@ use promql_parser::parser::{
 use super::error::{Error, Position};
 use super::outline::{Item, Outline, Place};
 use super::plan::{
-    Aggregation, AggregationOp, ArithmeticOp, Cardinality, ComparisonOp, Counts, Expr, FixedTime, LabelChoice, Matching,
-    RangeExpr, Renaming, ScalarExpr, Selector, SetOp, TimeShift, VectorExpr, VectorOp,
+    Aggregation, AggregationOp, ArithmeticOp, Cardinality, ComparisonOp, Counts, Expr, FixedTime, LabelChoice,
+    Matching, RangeExpr, Renaming, ScalarExpr, Selector, SetOp, TimeShift, VectorExpr, VectorOp,
 };
 use crate::telemetry::METRIC_NAME;
 

@@ -6,6 +6,8 @@
 //!            └─▶ JSON ─▶ engine/ (Prometheus 3's, in Go) ───────┘
 //! ```
 //!
+//! Alert rules are held against `promtool test rules` ([`rules`]).
+//!
 //! Samples ([`samples`]) and most expressions ([`grammar`]) are made by chance from `SOCKPIT_PROMQL_SEED`,
 //! the rest is written by hand ([`by_hand`]). Each expression is asked at one time and over a range.
 //! `.ci/prometheus` installs what this needs and runs it.
@@ -18,6 +20,7 @@ mod compare;
 mod dice;
 mod engine;
 mod grammar;
+mod rules;
 mod samples;
 mod server;
 
@@ -45,6 +48,9 @@ fn program(name: &str) -> String {
 fn seed() -> u64 {
     variable("SOCKPIT_PROMQL_SEED").map_or(1, |text| text.parse().unwrap())
 }
+
+/// How many sets of alert rules are made by chance.
+const PLAYS: usize = 25;
 
 /// The same questions for everybody.
 fn cases(dice: &mut Dice, world: &World) -> Vec<Case> {
@@ -105,4 +111,20 @@ fn answers_are_those_of_prometheus_3() {
     let cases = cases(dice, &world);
     let answers = engine::answers(&program("SOCKPIT_PROMQL_ENGINE"), &world.store, &cases);
     report("Prometheus 3.13", Dialect::Prometheus3, &world, &cases, &answers);
+}
+
+#[test]
+#[ignore = "needs Prometheus"]
+fn alerts_are_those_of_prometheus_2() {
+    let (dice, promtool) = (&mut Dice::new(seed()), program("SOCKPIT_PROMTOOL"));
+    let plays: Vec<_> = (0..PLAYS).map(|_| rules::play(dice)).collect();
+    for play in &plays {
+        let objections = play.objections(&promtool);
+        assert!(objections.is_empty(), "{objections}");
+    }
+    assert!(!plays[0].spoilt().objections(&promtool).is_empty(), "promtool takes everything");
+    let steps = |count: fn(&rules::Play) -> usize| plays.iter().map(count).sum::<usize>();
+    let (pending, firing) = (steps(|play| play.pending), steps(|play| play.firing));
+    println!("promtool, seed {}: {PLAYS} sets of rules, pending at {pending} steps, firing at {firing}", seed());
+    assert!(pending > PLAYS && firing > PLAYS, "too little happened");
 }

@@ -78,7 +78,9 @@ impl Grammar<'_> {
         // A binary operation or a signed number needs brackets of its own.
         let text = format!("({})", vector.text);
         let steps = ["", "15s", "30s", "1m", "7s", "90s", "2m"];
-        let (range, step) = (self.duration(), self.dice.pick(&steps));
+        // Of what `@` pins as a whole, Prometheus 2.42 gives a value even where no step lies in the range.
+        let range = if vector.text.contains('@') { "10m".to_owned() } else { self.duration() };
+        let step = self.dice.pick(&steps);
         let shift = self.time_shift();
         Range { text: format!("{text}[{range}:{step}]{shift}"), exactness: vector.exactness }
     }
