@@ -18,7 +18,8 @@
 //!   `quantile_over_time` with a quantile that changes, Prometheus 2.42 moves it.
 //! - `timestamp` of a selector with both `@` and `offset` heeds both; Prometheus forgets the offset.
 //! - A subquery of what `@` fixes altogether has no value where no step lies in its range; in Prometheus
-//!   2.42 it has one.
+//!   2.42 it has one. If its first step is the time of the query, Prometheus misses the fixed time by the
+//!   subquery's offset.
 //! - `count_values … by` keeps all grouping labels at every step; Prometheus 2.42 may lose one that sorts
 //!   behind the new label.
 //! - Expressions of durations (`[5m + 1m]`, `offset - -5m`) and unquoted label names other than

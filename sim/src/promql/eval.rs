@@ -159,7 +159,7 @@ impl<'a> Evaluator<'a> {
     fn aggregation(&mut self, aggregation: &Aggregation, t_ms: i64) -> Result<Vec<Element>, Error> {
         let parameter = match &aggregation.op {
             AggregationOp::TopK(scalar) | AggregationOp::BottomK(scalar) | AggregationOp::Quantile(scalar) => {
-                self.scalar(scalar, t_ms)?
+                self.scalar(scalar, if aggregation.has_fixed_parameter { self.context_ms.0 } else { t_ms })?
             }
             _ => 0.0,
         };

@@ -21,6 +21,7 @@ use super::plan::{
 use crate::telemetry::METRIC_NAME;
 
 mod functions;
+mod invariant;
 
 /// Lowers a whole query.
 pub(super) fn lower(text: &str, outline: &Outline, tree: &parser::Expr) -> Result<(Expr, Counts), Error> {
@@ -207,7 +208,8 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             Some(modifier) => label_choice(modifier),
         };
         let vector = self.vector(&aggregate.expr)?;
-        let aggregation = Aggregation { op, by, vector };
+        let has_fixed_parameter = invariant::is_invariant(&aggregate.expr);
+        let aggregation = Aggregation { op, has_fixed_parameter, by, vector };
         Ok(Placed { expr: Expr::Vector(VectorExpr::Aggregation(Box::new(aggregation))), start })
     }
 

@@ -186,6 +186,8 @@ pub(super) enum MapFunction {
 #[derive(Clone, Debug)]
 pub(super) struct Aggregation {
     pub(super) op: AggregationOp,
+    /// The operator's argument is what it is at the first step, since the vector is the same at each.
+    pub(super) has_fixed_parameter: bool,
     pub(super) by: LabelChoice,
     pub(super) vector: VectorExpr,
 }

@@ -230,6 +230,8 @@ impl<'a> Grammar<'a> {
             0 => Vector::new(aggregate("count", ""), Summable),
             1 => Vector::new(aggregate("group", ""), Summable),
             2 | 3 => Vector::new(aggregate(self.dice.pick(&["min", "max"]), ""), *exactness),
+            // In a sum, what was close may cancel out.
+            4..=9 | 12.. if *exactness == Close => Vector::new(aggregate(self.dice.pick(&["min", "max"]), ""), Close),
             4 => Vector::new(aggregate("avg", ""), Close),
             5 | 6 if *exactness == Summable => Vector::new(aggregate(self.dice.pick(&["stddev", "stdvar"]), ""), Close),
             7 | 8 if *is_distinct => {

@@ -10,17 +10,22 @@ const WORDS: [&str; 23] = [
 
 /// A query that is mostly wrong: syntax or types. What it means is not sure, if it means anything.
 pub(crate) fn faulty(dice: &mut Dice, query: &str) -> String {
-    let mut words = words(query);
-    let at = dice.below(words.len());
-    match dice.below(3) {
-        0 => {
-            words.remove(at);
+    loop {
+        let mut words = words(query);
+        let at = dice.below(words.len());
+        match dice.below(3) {
+            0 => {
+                words.remove(at);
+            }
+            1 => words.insert(at, words[at]),
+            _ => words[at] = dice.pick(&WORDS),
         }
         // Prometheus 3 takes `offset - -5m` and a colon for a label, which the twin's parser does not.
-        1 if !matches!(words[at], "+" | "-" | ":") => words.insert(at, words[at]),
-        _ => words[at] = dice.pick(&WORDS),
+        let is_sign = |word: &str| matches!(word, "+" | "-" | ":");
+        if !words.windows(2).any(|pair| is_sign(pair[0]) && is_sign(pair[1])) {
+            return words.join(" ");
+        }
     }
-    words.join(" ")
 }
 
 /// The tokens of a query, roughly: names and numbers, texts, and each other character.

@@ -25,9 +25,9 @@ const EDGY: [&str; 12] = [
 ];
 const SMOOTH: [&str; 7] = [
     "avg_over_time",
+    "sum_over_time",
     "min_over_time",
     "max_over_time",
-    "sum_over_time",
     "count_over_time",
     "last_over_time",
     "present_over_time",
@@ -51,7 +51,9 @@ impl Grammar<'_> {
             }
             _ => {
                 let range = self.range(depth - 1);
-                Vector::new(format!("{}({})", self.dice.pick(&SMOOTH), range.text), range.exactness.min(Same))
+                // In a sum, what was close may cancel out.
+                let functions = if range.exactness == Close { &SMOOTH[2..] } else { &SMOOTH[..] };
+                Vector::new(format!("{}({})", self.dice.pick(functions), range.text), range.exactness.min(Same))
             }
         }
     }
@@ -78,10 +80,12 @@ impl Grammar<'_> {
         // A binary operation or a signed number needs brackets of its own.
         let text = format!("({})", vector.text);
         let steps = ["", "15s", "30s", "1m", "7s", "90s", "2m"];
-        // Of what `@` pins as a whole, Prometheus 2.42 gives a value even where no step lies in the range.
-        let range = if vector.text.contains('@') { "10m".to_owned() } else { self.duration() };
+        // Of what `@` pins as a whole, Prometheus 2.42 gives a value even where no step lies in the range, and
+        // every Prometheus may miss the time where the subquery is shifted.
+        let is_pinned = vector.text.contains('@');
+        let range = if is_pinned { "10m".to_owned() } else { self.duration() };
         let step = self.dice.pick(&steps);
-        let shift = self.time_shift();
+        let shift = if is_pinned { String::new() } else { self.time_shift() };
         Range { text: format!("{text}[{range}:{step}]{shift}"), exactness: vector.exactness }
     }
 
