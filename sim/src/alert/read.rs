@@ -30,6 +30,7 @@ struct GroupForm {
     rules: Vec<RuleForm>,
 }
 
+#[expect(clippy::zero_sized_map_values, reason = "what a scalar says is taken from the document")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuleForm {
@@ -213,9 +214,9 @@ impl RuleForm {
         if let Err(error) = &expr {
             mistake(".expr", format!("could not parse expression: {error}"), "correct the expression");
         }
-        let mut templates = |field: &str, fields: &BTreeMap<String, Scalar>| -> Vec<(String, Template)> {
+        let mut templates = |field: &str, names: Vec<&String>| -> Vec<(String, Template)> {
             let mut read = Vec::new();
-            for (name, Scalar) in fields {
+            for name in names {
                 let place = format!(".{field}.{name}");
                 if !is_label_name(name) || field == "labels" && name == "__name__" {
                     mistake(&place, format!("`{name}` is no name for one of the {field}"), "use letters, digits and _");
@@ -223,13 +224,16 @@ impl RuleForm {
                 match Template::parse(text(&place[1..])) {
                     Ok(template) => read.push((name.clone(), template)),
                     Err(message) => {
-                        mistake(&place, message, "use `$labels.name`, `$value` and a function of the value")
+                        mistake(&place, message, "use `$labels.name`, `$value` and a function of the value");
                     }
                 }
             }
             read
         };
-        let (labels, annotations) = (templates("labels", &self.labels), templates("annotations", &self.annotations));
+        let (labels, annotations) = (
+            templates("labels", self.labels.keys().collect()),
+            templates("annotations", self.annotations.keys().collect()),
+        );
         let name = text("alert").to_owned();
         if mistakes.len() > before {
             return None;

@@ -71,17 +71,9 @@ impl Template {
                 None => (false, action),
             };
             pieces.push(Piece::Text(if eats { before.trim_end() } else { before }.to_owned()));
-            let action = match action.strip_suffix(" -") {
-                Some(action) => {
-                    trims = true;
-                    action
-                }
-                None => {
-                    trims = false;
-                    action
-                }
-            };
-            pieces.push(pipeline(action.trim())?);
+            let bare = action.strip_suffix(" -");
+            trims = bare.is_some();
+            pieces.push(pipeline(bare.unwrap_or(action).trim())?);
             rest = after;
         }
         pieces.push(Piece::Text(if trims { rest.trim_start() } else { rest }.to_owned()));

@@ -1,6 +1,6 @@
 //! Chance for the generators: the same seed gives the same samples and expressions.
 
-/// A sequence of draws (SplitMix64, Steele et al. 2014).
+/// A sequence of draws (`SplitMix64`, Steele et al. 2014).
 pub(crate) struct Dice(u64);
 
 impl Dice {

@@ -345,8 +345,8 @@ impl<'a> Grammar<'a> {
             let (pattern, replacement) = (self.dice.pick(&patterns), self.dice.pick(&replacements));
             format!("label_replace({}, \"{target}\", \"{replacement}\", \"{source}\", \"{pattern}\")", vector.text)
         } else {
-            let sources: String = self.dice.some(&LABELS).iter().map(|name| format!(", \"{name}\"")).collect();
-            format!("label_join({}, \"{target}\", \"-\"{sources})", vector.text)
+            let sources = [&["\"-\""][..], &self.dice.some(&["\"job\"", "\"zone\"", "\"code\"", "\"room\""])].concat();
+            format!("label_join({}, \"{target}\", {})", vector.text, sources.join(", "))
         };
         Vector::new(text, vector.exactness)
     }

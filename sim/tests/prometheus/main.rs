@@ -82,7 +82,7 @@ fn report(name: &str, dialect: Dialect, world: &World, cases: &[Case], answers: 
     assert_eq!(cases.len(), answers.len());
     let mut tally = Tally::default();
     for (case, answer) in cases.iter().zip(answers) {
-        tally.count(case, answer, case.ask(&world.store, dialect));
+        tally.count(case, answer, &case.ask(&world.store, dialect));
     }
     println!("{name}, seed {}: {tally}", seed());
     let shown = tally.differences.iter().take(60).cloned().collect::<Vec<_>>().join("\n\n");

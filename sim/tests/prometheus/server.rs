@@ -1,5 +1,5 @@
 //! A real Prometheus: started with an empty database, filled through its remote-write receiver (which,
-//! unlike an import of OpenMetrics, carries stale markers) and asked through its HTTP API.
+//! unlike an import of `OpenMetrics`, carries stale markers) and asked through its HTTP API.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -21,8 +21,9 @@ pub(crate) struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        // It may have ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }
 
