@@ -15,8 +15,9 @@
 //! - A resolved alert is forgotten at once; Prometheus tells Alertmanager of it for another 15 min.
 //! - `ALERTS` and `ALERTS_FOR_STATE` are handed out ([`Alerts::series`]) but not kept in the store, so that no
 //!   rule can ask for them, and neither can recording rules make series: both are refused by name.
-//! - Templates of labels and annotations know `$labels`, `$value` and a few functions
-//!   ([`Template`](template::Template)); all else is refused by name when the file is read.
+//! - Templates of labels and annotations know `$labels.name`, `$value`, `printf` with one of `%f`, `%g`, `%s`
+//!   and `%v`, `toUpper`, `toLower` and the `humanize` family; all else is refused by name when the file is
+//!   read. So is what Prometheus has for whole groups since 3: `labels` and `query_offset`.
 
 mod read;
 mod template;
