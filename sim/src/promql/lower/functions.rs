@@ -194,7 +194,8 @@ fn number_function(name: &str) -> Option<fn(f64) -> f64> {
         "cosh" => libm::cosh,
         "tanh" => libm::tanh,
         "asinh" => libm::asinh,
-        "acosh" => libm::acosh,
+        // libm's is wrong below -2.
+        "acosh" => |value| if value < 1.0 { f64::NAN } else { libm::acosh(value) },
         "atanh" => libm::atanh,
         "deg" => |value| value * 180.0 / std::f64::consts::PI,
         "rad" => |value| value * std::f64::consts::PI / 180.0,
