@@ -11,7 +11,7 @@
 //!
 //! Where to begin: [`world`] owns the parts and dispatches events; [`traffic`] is the data plane and
 //! [`cpu`] the processors below it; [`cluster`] is the control plane; [`telemetry`] and [`promql`] are
-//! what agents see of both; [`environment`] is how they see and touch it. [`engine`] owns time and
+//! what agents see of both, [`alert`] what calls them; [`environment`] is how they see and touch it. [`engine`] owns time and
 //! order, [`chance`] owns chance. [`input`] turns files into types with every mistake at once.
 //!
 //! Invariants, enforced by this crate's `clippy.toml` where that is possible:
@@ -23,6 +23,7 @@
 //! - transcendental functions are `libm`'s, so that a digest is the same on every processor;
 //! - a world is [`Clone`], and a clone goes on exactly as the original would.
 
+pub mod alert;
 pub mod app;
 pub mod chance;
 pub mod cluster;

@@ -14,15 +14,27 @@
 //! [`Dialect`] says of which release. What is different, on purpose:
 //! - Vectors come in the order of their label sets, where Prometheus has no order: a `sum` adds in that
 //!   order, and among equal values `topk` and `bottomk` prefer the first.
-//! - A range fixed by `@` is the same at every step of a range query; in `predict_linear` Prometheus
-//!   2.42 moves it.
+//! - A range fixed by `@` is the same at every step of a range query; in `predict_linear`, and in
+//!   `quantile_over_time` with a quantile that changes, Prometheus 2.42 moves it.
+//! - `timestamp` of a selector with both `@` and `offset` heeds both; Prometheus forgets the offset.
+//! - A subquery of what `@` fixes altogether has no value where no step lies in its range; in Prometheus
+//!   2.42 it has one. If its first step is the time of the query, Prometheus misses the fixed time by the
+//!   subquery's offset.
+//! - `count_values … by` keeps all grouping labels at every step; Prometheus 2.42 may lose one that sorts
+//!   behind the new label.
+//! - Expressions of durations (`[5m + 1m]`, `offset - -5m`) and unquoted label names other than
+//!   `[a-zA-Z_][a-zA-Z0-9_]*` are refused, which Prometheus 3 takes.
 //! - A query that touches more than [`Settings::max_samples`] samples and steps is refused, where
 //!   Prometheus bounds memory and time.
-//! - Native histograms, trigonometry, date functions, `absent_over_time`,
-//!   `double_exponential_smoothing`, `atan2`, `limitk` and `fill` are refused as not supported.
+//! - Native histograms, what Prometheus 3 has as experiments (`double_exponential_smoothing`, `limitk`,
+//!   `mad_over_time`, `info`, `fill`, …), the `holt_winters` of Prometheus 2 and `or` between label matchers
+//!   are refused.
+//!
+//! `tests/prometheus` holds all this against Prometheus 2.42 and 3.13, on expressions made by chance.
 
 mod aggregate;
 mod binary;
+mod dates;
 mod elementwise;
 mod error;
 mod eval;
@@ -40,7 +52,7 @@ use std::collections::BTreeMap;
 
 pub use error::{Error, Position};
 use eval::Evaluator;
-use plan::Expr;
+use plan::{Counts, Expr};
 pub use value::{Element, SeriesValues, Value, format_value};
 
 use crate::telemetry::{Labels, Sample, Store};
@@ -86,7 +98,9 @@ const MAX_POINTS: i64 = 11_000;
 #[derive(Clone, Debug)]
 pub struct Query {
     expr: Expr,
-    selectors: usize,
+    counts: Counts,
+    /// Why it is no query in [`Dialect::Prometheus2`].
+    newer: Option<Error>,
 }
 
 impl Query {
@@ -95,13 +109,15 @@ impl Query {
         let outline = outline::Outline::read(text)
             .map_err(|(offset, message)| Error::Parse { at: Position::of(text, offset), message })?;
         let tree = promql_parser::parser::parse(text).map_err(|message| locate::located(text, &outline, &message))?;
-        let (expr, selectors) = lower::lower(text, &outline, &tree)?;
-        Ok(Self { expr, selectors })
+        let (expr, counts) = lower::lower(text, &outline, &tree)?;
+        let newer = outline.newer.map(|(offset, message)| Error::Parse { at: Position::of(text, offset), message });
+        Ok(Self { expr, counts, newer })
     }
 
     /// Answers the query at one time, in milliseconds.
     pub fn instant(&self, store: &Store, t_ms: i64, settings: Settings) -> Result<Value, Error> {
-        let mut evaluator = Evaluator::new(store, settings, self.selectors, (t_ms, t_ms));
+        self.check_dialect(settings)?;
+        let mut evaluator = Evaluator::new(store, settings, self.counts, (t_ms, t_ms));
         Ok(match &self.expr {
             Expr::Scalar(scalar) => Value::Scalar(Sample { t_ms, value: evaluator.scalar(scalar, t_ms)? }),
             Expr::Vector(vector) => Value::Vector { t_ms, elements: evaluator.vector(vector, t_ms)? },
@@ -120,8 +136,9 @@ impl Query {
         step_ms: i64,
         settings: Settings,
     ) -> Result<Value, Error> {
+        self.check_dialect(settings)?;
         check_range(start_ms, end_ms, step_ms)?;
-        let mut evaluator = Evaluator::new(store, settings, self.selectors, (start_ms, end_ms));
+        let mut evaluator = Evaluator::new(store, settings, self.counts, (start_ms, end_ms));
         let mut collected = Collected::default();
         let mut t_ms = start_ms;
         while t_ms <= end_ms {
@@ -142,6 +159,14 @@ impl Query {
             t_ms += step_ms;
         }
         Ok(Value::Matrix(collected.into_series()))
+    }
+
+    /// The text is parsed before it is known whose answer is wanted.
+    fn check_dialect(&self, settings: Settings) -> Result<(), Error> {
+        match &self.newer {
+            Some(error) if settings.dialect == Dialect::Prometheus2 => Err(error.clone()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::Dialect;
+use super::elementwise::is_label_name;
 use super::error::Error;
 use super::numeric::{kahan_add, keeps_infinite_mean, quantile};
 use super::plan::{AggregationOp, LabelChoice};
@@ -26,11 +27,14 @@ pub(super) fn aggregate(
     dialect: Dialect,
 ) -> Result<Vec<Element>, Error> {
     if let AggregationOp::CountValues(label) = op {
+        if !is_label_name(label, dialect) {
+            return Err(Error::Execution(format!("invalid label name {label:?}")));
+        }
         return Ok(count_values(label, by, vector));
     }
     let largest_first = matches!(op, AggregationOp::TopK(_));
     if largest_first || matches!(op, AggregationOp::BottomK(_)) {
-        return extremes(parameter, largest_first, grouped(by, vector));
+        return extremes(parameter, largest_first, grouped(by, vector), dialect);
     }
     let value = |group: &Group| {
         let values = group.elements.iter().map(|element| element.value);
@@ -82,7 +86,7 @@ fn sum(values: impl Iterator<Item = f64>, dialect: Dialect) -> f64 {
     match dialect {
         Dialect::Prometheus2 => values.reduce(|sum, value| sum + value).unwrap_or(0.0),
         Dialect::Prometheus3 => {
-            let (sum, compensation) = values.fold((0.0, 0.0), |(sum, c), value| kahan_add(value, sum, c));
+            let (sum, compensation) = values.fold((0.0, 0.0), |(sum, c), value| kahan_add(value, sum, c, dialect));
             sum + compensation
         }
     }
@@ -115,7 +119,7 @@ pub(super) fn direct_mean(mut values: impl Iterator<Item = f64>) -> f64 {
         let mean = if let Some(mean) = running_mean {
             mean
         } else {
-            let (next, next_compensation) = kahan_add(value, sum, compensation);
+            let (next, next_compensation) = kahan_add(value, sum, compensation, Dialect::Prometheus3);
             if !next.is_infinite() {
                 (sum, compensation) = (next, next_compensation);
                 continue;
@@ -124,7 +128,8 @@ pub(super) fn direct_mean(mut values: impl Iterator<Item = f64>) -> f64 {
             sum / (count - 1.0)
         };
         let share = (count - 1.0) / count;
-        let (next, next_compensation) = kahan_add(value / count, share * mean, share * compensation);
+        let (next, next_compensation) =
+            kahan_add(value / count, share * mean, share * compensation, Dialect::Prometheus3);
         (running_mean, compensation) = (Some(next), next_compensation);
     }
     match running_mean {
@@ -150,7 +155,10 @@ fn variance(mut values: impl Iterator<Item = f64>, dialect: Dialect) -> f64 {
 }
 
 /// `topk` and `bottomk`: the elements themselves, best first within each group; NaN is worst.
-fn extremes(k: f64, largest_first: bool, groups: Vec<Group>) -> Result<Vec<Element>, Error> {
+fn extremes(k: f64, largest_first: bool, groups: Vec<Group>, dialect: Dialect) -> Result<Vec<Element>, Error> {
+    if k.is_nan() && dialect == Dialect::Prometheus3 {
+        return Err(Error::Execution("Parameter value is NaN".into()));
+    }
     // The bounds of `convertibleToInt64` in Prometheus' `promql/engine.go`.
     if !(-9_223_372_036_854_775_808.0..=9_223_372_036_854_774_784.0).contains(&k) {
         return Err(Error::Execution(format!("Scalar value {} overflows int64", format_value(k))));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Dialect;
 use super::error::Error;
 use super::numeric::equal;
 use super::plan::{ArithmeticOp, Cardinality, ComparisonOp, LabelChoice, Matching, SetOp, VectorOp};
@@ -17,6 +18,7 @@ pub(super) fn arithmetic(op: ArithmeticOp, left: f64, right: f64) -> f64 {
         ArithmeticOp::Divide => left / right,
         ArithmeticOp::Modulo => left % right,
         ArithmeticOp::Power => libm::pow(left, right),
+        ArithmeticOp::Atan2 => libm::atan2(left, right),
     }
 }
 
@@ -43,18 +45,29 @@ impl VectorOp {
         }
     }
 
-    /// Filters keep the metric's name, all else drops it.
-    fn keeps_name(self) -> bool {
-        matches!(self, Self::Filter(_))
+    /// Filters keep the metric's name, all else drops it, except that Prometheus 2 forgot `atan2`
+    /// (`shouldDropMetricName` in `promql/engine.go`).
+    fn keeps_name(self, dialect: Dialect) -> bool {
+        match self {
+            Self::Filter(_) => true,
+            Self::Arithmetic(ArithmeticOp::Atan2) => dialect == Dialect::Prometheus2,
+            Self::Arithmetic(_) | Self::Compare(_) => false,
+        }
     }
 }
 
 /// An operator between each element of a vector and a scalar.
-pub(super) fn with_scalar(op: VectorOp, vector: Vec<Element>, scalar: f64, scalar_first: bool) -> Vec<Element> {
+pub(super) fn with_scalar(
+    op: VectorOp,
+    vector: Vec<Element>,
+    scalar: f64,
+    scalar_first: bool,
+    dialect: Dialect,
+) -> Vec<Element> {
     let apply = |element: Element| {
         let (left, right) = if scalar_first { (scalar, element.value) } else { (element.value, scalar) };
         let value = op.apply(left, right, element.value)?;
-        let metric = if op.keeps_name() { element.metric } else { element.metric.without_metric() };
+        let metric = if op.keeps_name(dialect) { element.metric } else { element.metric.without_metric() };
         Some(Element { metric, value })
     };
     vector.into_iter().filter_map(apply).collect()
@@ -71,7 +84,12 @@ pub(super) fn matched(
     left: &[Element],
     right: &[Element],
     matching: &Matching,
+    dialect: Dialect,
 ) -> Result<Vec<Element>, Error> {
+    if left.is_empty() || right.is_empty() {
+        // Nothing matches, so that duplicates on the other side do no harm.
+        return Ok(Vec::new());
+    }
     let swapped = matches!(matching.cardinality, Cardinality::OneToMany(_));
     let (many, one) = if swapped { (right, left) } else { (left, right) };
     let one = index_one_side(one, matching, if swapped { "left" } else { "right" })?;
@@ -84,10 +102,12 @@ pub(super) fn matched(
             continue;
         };
         let (l, r) = if swapped { (partner.value, element.value) } else { (element.value, partner.value) };
-        let Some(value) = op.apply(l, r, l) else {
+        let value = op.apply(l, r, l);
+        if value.is_none() && dialect == Dialect::Prometheus2 {
+            // From Prometheus 3 on, what a filter drops can still match twice.
             continue;
-        };
-        let metric = result_labels(op, &element.metric, &partner.metric, matching);
+        }
+        let metric = result_labels(op, &element.metric, &partner.metric, matching, dialect);
         let is_first = !seen.contains_key(&key);
         let is_new = seen.entry(key).or_default().insert(metric.clone());
         if matches!(matching.cardinality, Cardinality::OneToOne) {
@@ -102,7 +122,7 @@ pub(super) fn matched(
                 "multiple matches for labels: grouping labels must ensure unique matches".into(),
             ));
         }
-        result.push(Element { metric, value });
+        result.extend(value.map(|value| Element { metric, value }));
     }
     Ok(result)
 }
@@ -136,8 +156,8 @@ fn quoted(labels: &Labels) -> String {
 
 /// The labels of a result (`resultMetric` in Prometheus' `promql/engine.go`): those of the many side,
 /// reduced to the matching ones if both sides are one, plus what `group_left` or `group_right` include.
-fn result_labels(op: VectorOp, many: &Labels, one: &Labels, matching: &Matching) -> Labels {
-    let keep_name = op.keeps_name();
+fn result_labels(op: VectorOp, many: &Labels, one: &Labels, matching: &Matching, dialect: Dialect) -> Labels {
+    let keep_name = op.keeps_name(dialect);
     let kept = match (&matching.cardinality, &matching.on) {
         (Cardinality::OneToOne, LabelChoice::Only(names)) => {
             many.filtered(|name| names.iter().any(|n| n == name) && (keep_name || name != METRIC_NAME))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use promql_parser::label::MatchOp;
 
+use super::Dialect;
 use super::error::Error;
 use super::numeric::{go_max, go_min};
 use super::plan::{MapFunction, ScalarExpr};
@@ -21,14 +22,7 @@ pub(super) fn map(
     mut scalar: impl FnMut(&ScalarExpr) -> Result<f64, Error>,
 ) -> Result<Option<ValueMap>, Error> {
     Ok(Some(match function {
-        MapFunction::Abs => Box::new(f64::abs),
-        MapFunction::Ceil => Box::new(f64::ceil),
-        MapFunction::Floor => Box::new(f64::floor),
-        MapFunction::Sqrt => Box::new(f64::sqrt),
-        MapFunction::Exp => Box::new(libm::exp),
-        MapFunction::Ln => Box::new(libm::log),
-        MapFunction::Log2 => Box::new(libm::log2),
-        MapFunction::Log10 => Box::new(libm::log10),
+        MapFunction::Of(function) => Box::new(*function),
         MapFunction::Round(to) => {
             // Ties are rounded up; the inverse is used since it is the more accurate.
             let inverse = 1.0 / to.as_ref().map_or(Ok(1.0), scalar)?;
@@ -78,8 +72,26 @@ pub(super) fn unique(vector: Vec<Element>) -> Result<Vec<Element>, Error> {
     if is_ascending || vector.iter().all(|element| seen.insert(&element.metric)) {
         Ok(vector)
     } else {
-        Err(Error::Execution("vector cannot contain metrics with the same labelset".into()))
+        Err(same_labels())
     }
+}
+
+/// Why a vector in which two elements have the same labels is refused.
+pub(super) fn same_labels() -> Error {
+    Error::Execution("vector cannot contain metrics with the same labelset".into())
+}
+
+/// Is this what a label may be called? Prometheus 3 allows any UTF-8.
+pub(super) fn is_label_name(name: &str, dialect: Dialect) -> bool {
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_plain = name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit());
+    is_plain || dialect == Dialect::Prometheus3 && !name.is_empty()
+}
+
+/// Refuses a label that cannot be made; `role` is what the function `function` wants it for.
+pub(super) fn check_label_name(name: &str, role: &str, function: &str, dialect: Dialect) -> Result<(), Error> {
+    let refused = || Error::Execution(format!("invalid {role} label name in {function}(): {name}"));
+    is_label_name(name, dialect).then_some(()).ok_or_else(refused)
 }
 
 /// Sets the label `target` to the expanded replacement where the pattern matches the label `source`.

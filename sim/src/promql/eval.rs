@@ -1,17 +1,24 @@
 //! Evaluation of a plan at one time.
 
+use std::collections::BTreeMap;
+use std::mem;
 use std::rc::Rc;
 
 use super::error::Error;
 use super::over_time::{self, Window};
 use super::plan::{
-    Aggregation, AggregationOp, FixedTime, RangeExpr, RangeFunction, ScalarExpr, Selector, TimeShift, VectorExpr,
+    Aggregation, AggregationOp, Counts, FixedTime, RangeExpr, RangeFunction, Renaming, ScalarExpr, Selector, TimeShift,
+    VectorExpr,
 };
 use super::value::{Element, SeriesValues};
 use super::{Dialect, Settings, aggregate, binary, elementwise, histogram};
 use crate::telemetry::{Labels, Sample, SeriesIx, Store, is_stale};
 
 /// Evaluates one query over one store.
+///
+/// Steps of a range query are evaluated one after the other, but a subquery once for all of them, at every
+/// multiple of its step between the first and the last: as in Prometheus, what is wrong at one that no
+/// window holds is wrong all the same.
 pub(super) struct Evaluator<'a> {
     store: &'a Store,
     settings: Settings,
@@ -19,13 +26,30 @@ pub(super) struct Evaluator<'a> {
     span_ms: (i64, i64),
     /// What each selector selects, found at its first use.
     selected: Vec<Option<Rc<[SeriesIx]>>>,
+    /// First and last time at which the expression at hand is evaluated: those of the query or, within a
+    /// subquery, all of its steps.
+    context_ms: (i64, i64),
+    /// What each subquery gives, found at its first use.
+    subqueries: Vec<Option<Rc<[SeriesValues]>>>,
+    /// For each renaming, the series that got some labels. Two series may not get the same, be it at
+    /// different times.
+    renamed: Vec<BTreeMap<Labels, Labels>>,
     /// Samples and steps that may still be touched.
     budget: usize,
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(store: &'a Store, settings: Settings, selectors: usize, span_ms: (i64, i64)) -> Self {
-        Self { store, settings, span_ms, selected: vec![None; selectors], budget: settings.max_samples }
+    pub(super) fn new(store: &'a Store, settings: Settings, counts: Counts, span_ms: (i64, i64)) -> Self {
+        Self {
+            store,
+            settings,
+            span_ms,
+            selected: vec![None; counts.selectors],
+            context_ms: span_ms,
+            subqueries: vec![None; counts.subqueries],
+            renamed: vec![BTreeMap::new(); counts.renamings],
+            budget: settings.max_samples,
+        }
     }
 
     pub(super) fn scalar(&mut self, expr: &ScalarExpr, t_ms: i64) -> Result<f64, Error> {
@@ -54,7 +78,11 @@ impl<'a> Evaluator<'a> {
                 let times = self.instant(selector, t_ms, |sample| sample.t_ms as f64 / 1000.0)?;
                 elementwise::without_names(times)
             }
-            VectorExpr::OverRange(function, range) => self.over_range(function, range, t_ms),
+            VectorExpr::OverRange { function, range, renaming } => {
+                let values = self.over_range(function, range, t_ms)?;
+                self.rename(*renaming, &values)?;
+                if matches!(function, RangeFunction::Last) { Ok(values) } else { elementwise::without_names(values) }
+            }
             VectorExpr::Map(function, vector) => {
                 let vector = self.vector(vector, t_ms)?;
                 let map = elementwise::map(function, t_ms, |scalar| self.scalar(scalar, t_ms))?;
@@ -63,7 +91,11 @@ impl<'a> Evaluator<'a> {
             VectorExpr::Constant(scalar) => {
                 Ok(vec![Element { metric: Labels::empty(), value: self.scalar(scalar, t_ms)? }])
             }
-            VectorExpr::Negated(vector) => elementwise::apply(self.vector(vector, t_ms)?, |value| -value),
+            VectorExpr::Negated(vector, renaming) => {
+                let vector = self.vector(vector, t_ms)?;
+                self.rename(Some(*renaming), &vector)?;
+                elementwise::apply(vector, |value| -value)
+            }
             VectorExpr::Sorted { descending, vector } => {
                 let mut vector = self.vector(vector, t_ms)?;
                 aggregate::sort_by_value(&mut vector, *descending);
@@ -73,12 +105,24 @@ impl<'a> Evaluator<'a> {
                 let is_absent = self.vector(vector, t_ms)?.is_empty();
                 Ok(is_absent.then(|| Element { metric: labels.clone(), value: 1.0 }).into_iter().collect())
             }
+            VectorExpr::AbsentOverTime(labels, range) => {
+                let mut is_absent = true;
+                self.for_each_window(range, t_ms, |_, _| is_absent = false)?;
+                Ok(is_absent.then(|| Element { metric: labels.clone(), value: 1.0 }).into_iter().collect())
+            }
             VectorExpr::LabelReplace { target, replacement, source, pattern, vector } => {
                 let vector = self.vector(vector, t_ms)?;
+                let (text, pattern) = pattern;
+                let no_pattern = || Error::Execution(format!("invalid regular expression in label_replace(): {text}"));
+                let pattern = pattern.as_ref().ok_or_else(no_pattern)?;
+                elementwise::check_label_name(target, "destination", "label_replace", self.settings.dialect)?;
                 unique(elementwise::label_replace(vector, target, replacement, source, pattern))
             }
             VectorExpr::LabelJoin { target, separator, sources, vector } => {
                 let vector = self.vector(vector, t_ms)?;
+                let check = |name, role| elementwise::check_label_name(name, role, "label_join", self.settings.dialect);
+                sources.iter().try_for_each(|name| check(name, "source"))?;
+                check(target, "destination")?;
                 unique(elementwise::label_join(vector, target, separator, sources))
             }
             VectorExpr::HistogramQuantile(quantile, buckets) => {
@@ -89,11 +133,12 @@ impl<'a> Evaluator<'a> {
             VectorExpr::Aggregation(aggregation) => self.aggregation(aggregation, t_ms),
             VectorExpr::WithScalar { op, vector, scalar, scalar_first } => {
                 let vector = self.vector(vector, t_ms)?;
-                unique(binary::with_scalar(*op, vector, self.scalar(scalar, t_ms)?, *scalar_first))
+                let scalar = self.scalar(scalar, t_ms)?;
+                unique(binary::with_scalar(*op, vector, scalar, *scalar_first, self.settings.dialect))
             }
             VectorExpr::Matched { op, left, right, matching } => {
                 let (left, right) = (self.vector(left, t_ms)?, self.vector(right, t_ms)?);
-                unique(binary::matched(*op, &left, &right, matching)?)
+                unique(binary::matched(*op, &left, &right, matching, self.settings.dialect)?)
             }
             VectorExpr::Set { op, left, right, on } => {
                 let (left, right) = (self.vector(left, t_ms)?, self.vector(right, t_ms)?);
@@ -114,7 +159,7 @@ impl<'a> Evaluator<'a> {
     fn aggregation(&mut self, aggregation: &Aggregation, t_ms: i64) -> Result<Vec<Element>, Error> {
         let parameter = match &aggregation.op {
             AggregationOp::TopK(scalar) | AggregationOp::BottomK(scalar) | AggregationOp::Quantile(scalar) => {
-                self.scalar(scalar, t_ms)?
+                self.scalar(scalar, if aggregation.has_fixed_parameter { self.context_ms.0 } else { t_ms })?
             }
             _ => 0.0,
         };
@@ -134,7 +179,21 @@ impl<'a> Evaluator<'a> {
                 result.push(Element { metric: metric.clone(), value });
             }
         })?;
-        if matches!(function, RangeFunction::Last) { Ok(result) } else { elementwise::without_names(result) }
+        Ok(result)
+    }
+
+    /// Refuses series that differ only in the name that they are about to lose. Prometheus looks at the
+    /// whole of a range query, not at each of its steps.
+    fn rename(&mut self, renaming: Option<Renaming>, vector: &[Element]) -> Result<(), Error> {
+        let Some(Renaming(number)) = renaming.filter(|_| self.context_ms.0 < self.context_ms.1) else {
+            return Ok(());
+        };
+        let renamed = &mut self.renamed[number];
+        let is_new = |element: &Element| {
+            let before = renamed.entry(element.metric.without_metric()).or_insert_with(|| element.metric.clone());
+            *before == element.metric
+        };
+        if vector.iter().all(is_new) { Ok(()) } else { Err(elementwise::same_labels()) }
     }
 
     /// The newest sample of each series, if it is at most the lookback old and no stale marker.
@@ -178,12 +237,24 @@ impl<'a> Evaluator<'a> {
                     }
                 }
             }
-            RangeExpr::Subquery { vector, range_ms, step_ms, time } => {
+            RangeExpr::Subquery { number, vector, range_ms, step_ms, time } => {
                 let end_ms = self.shifted(*time, t_ms);
                 let start_ms = end_ms - range_ms;
-                let step_ms = step_ms.unwrap_or(self.settings.subquery_step_ms);
-                for series in self.steps(vector, (self.first_included(start_ms), end_ms), step_ms)? {
-                    visit(&series.metric, &Window { samples: &series.samples, start_ms, end_ms, t_ms });
+                if self.subqueries[*number].is_none() {
+                    let step_ms = step_ms.unwrap_or(self.settings.subquery_step_ms);
+                    let first_ms = self.first_included(self.shifted(*time, self.context_ms.0) - range_ms);
+                    let last_ms = self.shifted(*time, self.context_ms.1);
+                    self.subqueries[*number] = Some(self.steps(vector, (first_ms, last_ms), step_ms)?.into());
+                }
+                let from_ms = self.first_included(start_ms);
+                for series in &*self.subqueries[*number].clone().unwrap_or_default() {
+                    let first = series.samples.partition_point(|sample| sample.t_ms < from_ms);
+                    let end = series.samples.partition_point(|sample| sample.t_ms <= end_ms);
+                    if first < end {
+                        let samples = &series.samples[first..end];
+                        self.spend(1 + samples.len())?;
+                        visit(&series.metric, &Window { samples, start_ms, end_ms, t_ms });
+                    }
                 }
             }
         }
@@ -194,11 +265,13 @@ impl<'a> Evaluator<'a> {
     fn steps(&mut self, vector: &VectorExpr, (from, to): (i64, i64), step_ms: i64) -> Result<Vec<SeriesValues>, Error> {
         let mut collected = super::Collected::default();
         let mut t_ms = from + (-from).rem_euclid(step_ms);
+        let outer_ms = mem::replace(&mut self.context_ms, (t_ms, to));
         while t_ms <= to {
             self.spend(1)?;
             collected.add(t_ms, self.vector(vector, t_ms)?);
             t_ms += step_ms;
         }
+        self.context_ms = outer_ms;
         Ok(collected.into_series())
     }
 

@@ -3,6 +3,7 @@
 //! The tree is walked in the order of the text, and each node takes the next place of its kind from
 //! the query's outline.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use promql_parser::label::{MatchOp, Matcher};
@@ -14,24 +15,28 @@ use promql_parser::parser::{
 use super::error::{Error, Position};
 use super::outline::{Item, Outline, Place};
 use super::plan::{
-    Aggregation, AggregationOp, ArithmeticOp, Cardinality, ComparisonOp, Expr, FixedTime, LabelChoice, Matching,
-    RangeExpr, ScalarExpr, Selector, SetOp, TimeShift, VectorExpr, VectorOp,
+    Aggregation, AggregationOp, ArithmeticOp, Cardinality, ComparisonOp, Counts, Expr, FixedTime, LabelChoice,
+    Matching, RangeExpr, Renaming, ScalarExpr, Selector, SetOp, TimeShift, VectorExpr, VectorOp,
 };
 use crate::telemetry::METRIC_NAME;
 
 mod functions;
+mod invariant;
 
-/// Lowers a whole query; also says how many selectors it has.
-pub(super) fn lower(text: &str, outline: &Outline, tree: &parser::Expr) -> Result<(Expr, usize), Error> {
-    let mut lowering = Lowering { text, places: outline.places.iter().copied(), selectors: 0 };
+/// Lowers a whole query.
+pub(super) fn lower(text: &str, outline: &Outline, tree: &parser::Expr) -> Result<(Expr, Counts), Error> {
+    let places = outline.places.iter().copied();
+    let mut lowering = Lowering { text, places, pluses: &outline.pluses, counts: Counts::default() };
     let expr = lowering.expr(tree)?.expr;
-    Ok((expr, lowering.selectors))
+    Ok((expr, lowering.counts))
 }
 
 struct Lowering<'a, Places> {
     text: &'a str,
     places: Places,
-    selectors: usize,
+    /// Where operands begin that have a `+` in front of them.
+    pluses: &'a BTreeSet<usize>,
+    counts: Counts,
 }
 
 /// An expression and the offset at which it begins.
@@ -55,6 +60,14 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
     }
 
     fn expr(&mut self, tree: &parser::Expr) -> Result<Placed, Error> {
+        let placed = self.operand(tree)?;
+        if matches!(placed.expr, Expr::Range(_) | Expr::Text(_)) && self.pluses.contains(&placed.start) {
+            return Err(self.wrong_sign(&placed));
+        }
+        Ok(placed)
+    }
+
+    fn operand(&mut self, tree: &parser::Expr) -> Result<Placed, Error> {
         let placed = |start, expr| Ok(Placed { expr, start });
         match tree {
             parser::Expr::NumberLiteral(number) => {
@@ -114,9 +127,9 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         }
     }
 
-    fn string(&mut self, tree: &parser::Expr) -> Result<(String, usize), Error> {
+    fn string(&mut self, tree: &parser::Expr) -> Result<String, Error> {
         match self.expr(tree)? {
-            Placed { expr: Expr::Text(text), start } => Ok((text, start)),
+            Placed { expr: Expr::Text(text), .. } => Ok(text),
             other => Err(self.wrong_type(other.start, format!("expected type string, got {}", other.expr.type_name()))),
         }
     }
@@ -126,8 +139,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             return Err(self.unsupported(start, "`or` between label matchers"));
         }
         let name = selector.name.as_ref().map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
-        let number = self.selectors;
-        self.selectors += 1;
+        let number = next(&mut self.counts.selectors);
         Ok(Selector {
             number,
             matchers: name.into_iter().chain(selector.matchers.matchers.iter().cloned()).collect(),
@@ -136,16 +148,23 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
     }
 
     fn negated(&mut self, operand: &parser::Expr) -> Result<Placed, Error> {
-        let Placed { expr, start } = self.expr(operand)?;
-        let expr = match expr {
+        let operand = self.expr(operand)?;
+        let expr = match operand.expr {
             Expr::Scalar(scalar) => Expr::Scalar(ScalarExpr::Negated(Box::new(scalar))),
-            Expr::Vector(vector) => Expr::Vector(VectorExpr::Negated(Box::new(vector))),
-            Expr::Range(_) | Expr::Text(_) => {
-                let message = "unary expression only allowed on expressions of type scalar or instant vector";
-                return Err(self.wrong_type(start, format!("{message}, got {:?}", expr.type_name())));
-            }
+            Expr::Vector(vector) => Expr::Vector(VectorExpr::Negated(Box::new(vector), self.renaming())),
+            Expr::Range(_) | Expr::Text(_) => return Err(self.wrong_sign(&operand)),
         };
-        Ok(Placed { expr, start })
+        Ok(Placed { expr, ..operand })
+    }
+
+    fn renaming(&mut self) -> Renaming {
+        Renaming(next(&mut self.counts.renamings))
+    }
+
+    /// A sign in front of what has none.
+    fn wrong_sign(&self, operand: &Placed) -> Error {
+        let message = "unary expression only allowed on expressions of type scalar or instant vector";
+        self.wrong_type(operand.start, format!("{message}, got {:?}", operand.expr.type_name()))
     }
 
     fn subquery(&mut self, subquery: &SubqueryExpr) -> Result<Placed, Error> {
@@ -155,6 +174,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             return Err(self.wrong_type(start, message));
         };
         let range = RangeExpr::Subquery {
+            number: next(&mut self.counts.subqueries),
             vector: Box::new(vector),
             range_ms: millis(subquery.range),
             step_ms: subquery.step.map(millis),
@@ -180,7 +200,7 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             token::T_TOPK => AggregationOp::TopK(self.scalar(parameter_tree?)?),
             token::T_BOTTOMK => AggregationOp::BottomK(self.scalar(parameter_tree?)?),
             token::T_QUANTILE => AggregationOp::Quantile(self.scalar(parameter_tree?)?),
-            token::T_COUNT_VALUES => AggregationOp::CountValues(self.new_label(parameter_tree?)?),
+            token::T_COUNT_VALUES => AggregationOp::CountValues(self.string(parameter_tree?)?),
             _ => return Err(self.unsupported(start, format!("the aggregation {}", aggregate.op))),
         };
         let by = match &aggregate.modifier {
@@ -188,7 +208,8 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
             Some(modifier) => label_choice(modifier),
         };
         let vector = self.vector(&aggregate.expr)?;
-        let aggregation = Aggregation { op, by, vector };
+        let has_fixed_parameter = invariant::is_invariant(&aggregate.expr);
+        let aggregation = Aggregation { op, has_fixed_parameter, by, vector };
         Ok(Placed { expr: Expr::Vector(VectorExpr::Aggregation(Box::new(aggregation))), start })
     }
 
@@ -248,16 +269,12 @@ impl<Places: Iterator<Item = Place>> Lowering<'_, Places> {
         let expr = Expr::Vector(VectorExpr::Set { op, left: Box::new(l), right: Box::new(r), on });
         Ok(Placed { expr, start: left.start })
     }
+}
 
-    /// The name of a label that the query makes.
-    fn new_label(&mut self, tree: &parser::Expr) -> Result<String, Error> {
-        let (name, start) = self.string(tree)?;
-        if is_label_name(&name) {
-            Ok(name)
-        } else {
-            Err(self.wrong_type(start, format!("invalid label name {name:?}")))
-        }
-    }
+/// The number, and one more for the next.
+fn next(count: &mut usize) -> usize {
+    *count += 1;
+    *count - 1
 }
 
 impl Expr {
@@ -330,6 +347,7 @@ fn vector_op(id: token::TokenId, returns_bool: bool) -> Option<VectorOp> {
         token::T_DIV => arithmetic(ArithmeticOp::Divide),
         token::T_MOD => arithmetic(ArithmeticOp::Modulo),
         token::T_POW => arithmetic(ArithmeticOp::Power),
+        token::T_ATAN2 => arithmetic(ArithmeticOp::Atan2),
         token::T_EQLC => comparison(ComparisonOp::Equal),
         token::T_NEQ => comparison(ComparisonOp::NotEqual),
         token::T_GTR => comparison(ComparisonOp::Greater),
@@ -338,10 +356,4 @@ fn vector_op(id: token::TokenId, returns_bool: bool) -> Option<VectorOp> {
         token::T_LTE => comparison(ComparisonOp::LessOrEqual),
         _ => None,
     }
-}
-
-/// `[a-zA-Z_][a-zA-Z0-9_]*`
-fn is_label_name(name: &str) -> bool {
-    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
-    name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit())
 }

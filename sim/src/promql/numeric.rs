@@ -1,9 +1,15 @@
 //! Arithmetic as Go and Prometheus do it.
 
+use super::Dialect;
+
 /// Adds `increment` to a sum with its running compensation (Kahan's summation as improved by
-/// Neumaier; `kahanSumInc` in Prometheus' `promql/functions.go`). Returns both anew.
-pub(super) fn kahan_add(increment: f64, sum: f64, compensation: f64) -> (f64, f64) {
+/// Neumaier; `kahanSumInc` in Prometheus' `promql/functions.go`, `kahansum.Inc` in Prometheus 3, where
+/// an infinite sum stays infinite). Returns both anew.
+pub(super) fn kahan_add(increment: f64, sum: f64, compensation: f64, dialect: Dialect) -> (f64, f64) {
     let total = sum + increment;
+    if dialect == Dialect::Prometheus3 && total.is_infinite() {
+        return (total, 0.0);
+    }
     let lost = if sum.abs() >= increment.abs() { (sum - total) + increment } else { (increment - total) + sum };
     (total, compensation + lost)
 }
@@ -66,7 +72,7 @@ mod tests {
     fn compensation_keeps_what_a_plain_sum_loses() {
         let (mut sum, mut compensation) = (0.0, 0.0);
         for value in [1e100, 1.0, -1e100, 1.0] {
-            (sum, compensation) = kahan_add(value, sum, compensation);
+            (sum, compensation) = kahan_add(value, sum, compensation, Dialect::Prometheus2);
         }
         assert_eq!(sum + compensation, 2.0);
     }

@@ -9,6 +9,12 @@
 //! It also keeps the parser from input that it cannot take: durations beyond what
 //! `std::time::Duration` holds, and nesting that would exhaust the stack.
 
+mod numbers;
+
+use std::collections::BTreeSet;
+
+use numbers::{is_plain_number, seconds};
+
 use super::tokens::{Kind, Token, tokenize};
 
 /// What stands at a [`Place`].
@@ -40,6 +46,10 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Outline {
     pub(super) places: Vec<Place>,
+    /// Where operands begin that have a `+` in front of them, which the syntax tree does not show.
+    pub(super) pluses: BTreeSet<usize>,
+    /// The first thing that is in the language only since Prometheus 3, if there is any.
+    pub(super) newer: Option<Fault>,
 }
 
 /// More tokens than a sensible query has, and few enough to recurse over.
@@ -68,7 +78,7 @@ const SYMBOL_OPERATORS: [&str; 12] = ["+", "-", "*", "/", "%", "^", "==", "!=", 
 const WORD_OPERATORS: [&str; 4] = ["and", "or", "unless", "atan2"];
 
 /// Byte offset and message of the first thing that does not fit.
-type Fault = (usize, String);
+pub(super) type Fault = (usize, String);
 
 impl Outline {
     /// Reads a whole query.
@@ -78,13 +88,13 @@ impl Outline {
             let fault = format!("the query has more than {MAX_TOKENS} tokens");
             return Err((tokens[MAX_TOKENS].start, fault));
         }
-        let mut reader = Reader { tokens, next: 0, places: Vec::new() };
+        let mut reader = Reader { tokens, next: 0, places: Vec::new(), pluses: BTreeSet::new(), newer: None };
         if reader.peek().kind == Kind::End {
             return Err((0, "no expression found in input".to_owned()));
         }
         reader.expression()?;
         match reader.peek().kind {
-            Kind::End => Ok(Self { places: reader.places }),
+            Kind::End => Ok(Self { places: reader.places, pluses: reader.pluses, newer: reader.newer }),
             _ => Err(reader.unexpected("an operator or the end of the query")),
         }
     }
@@ -94,6 +104,8 @@ struct Reader<'a> {
     tokens: Vec<Token<'a>>,
     next: usize,
     places: Vec<Place>,
+    pluses: BTreeSet<usize>,
+    newer: Option<Fault>,
 }
 
 impl<'a> Reader<'a> {
@@ -131,6 +143,12 @@ impl<'a> Reader<'a> {
     fn unexpected(&self, expected: &str) -> Fault {
         let token = self.peek();
         (token.start, format!("unexpected {token}, expected {expected}"))
+    }
+
+    /// Notes that the next token is not allowed here before Prometheus 3.
+    fn newer(&mut self, message: &str) {
+        let token = self.peek();
+        self.newer.get_or_insert_with(|| (token.start, message.to_owned()));
     }
 
     /// Reserves a place; `close` says where it ends.
@@ -184,6 +202,9 @@ impl<'a> Reader<'a> {
             if !matches!(self.peek().kind, Kind::Word | Kind::Text) {
                 return Err(self.unexpected("a label name or \")\""));
             }
+            if self.peek().kind == Kind::Text {
+                self.newer("unexpected string in grouping opts");
+            }
             self.take();
             if !self.take_if(",") && !self.peek().is(")") {
                 return Err(self.unexpected("\",\" or \")\" in grouping labels"));
@@ -194,8 +215,14 @@ impl<'a> Reader<'a> {
 
     /// One operand with its signs, range and modifiers.
     fn operand(&mut self) -> Result<(), Fault> {
-        while self.take_if("+") || self.take_if("-") {}
+        let mut has_plus = false;
+        while self.peek().is("+") || self.peek().is("-") {
+            has_plus |= self.take().is("+");
+        }
         let first = self.peek();
+        if has_plus {
+            self.pluses.insert(first.start);
+        }
         match first.kind {
             Kind::Number => self.number()?,
             Kind::Text => {
@@ -224,6 +251,9 @@ impl<'a> Reader<'a> {
         }
         if !is_name && seconds(token.text).is_none() {
             return Err((token.start, format!("bad number or duration syntax: {:?}", token.text)));
+        }
+        if !is_name && !is_plain_number(token.text) {
+            self.newer(&format!("unexpected duration {:?}", token.text));
         }
         self.take();
         self.open(Item::Number, token);
@@ -312,6 +342,9 @@ impl<'a> Reader<'a> {
         if !matches!(name.kind, Kind::Word | Kind::Text) {
             return Err(self.unexpected("a label name or \"}\""));
         }
+        if name.kind == Kind::Text {
+            self.newer("unexpected string in label matching");
+        }
         self.take();
         if name.kind == Kind::Text && (self.peek().is(",") || self.peek().is("}")) {
             return Ok(()); // A quoted metric name.
@@ -336,6 +369,9 @@ impl<'a> Reader<'a> {
                 }
                 self.expect("]")?;
             } else if self.take_word(&["offset"]) {
+                if self.peek().is("+") {
+                    self.newer("unexpected <op:+> in offset, expected duration");
+                }
                 let _ = self.take_if("-") || self.take_if("+");
                 self.duration()?;
             } else if self.take_if("@") {
@@ -353,6 +389,9 @@ impl<'a> Reader<'a> {
             (Kind::Number, Some(seconds)) if seconds > MAX_SECONDS => fault("duration out of range"),
             (Kind::Number, Some(seconds)) if seconds < 0.001 => fault("duration must be greater than 0"),
             (Kind::Number, Some(_)) => {
+                if is_plain_number(token.text) {
+                    self.newer("missing unit character in duration");
+                }
                 self.take();
                 Ok(())
             }
@@ -370,39 +409,13 @@ impl<'a> Reader<'a> {
         let _ = self.take_if("-") || self.take_if("+");
         match self.peek().kind {
             Kind::Number => {
+                if !is_plain_number(self.peek().text) {
+                    self.newer("unexpected duration in @ modifier");
+                }
                 self.take();
                 Ok(())
             }
             _ => Err(self.unexpected("a time in seconds, start() or end()")),
         }
     }
-}
-
-/// The value of a number, or of a duration in seconds.
-fn seconds(text: &str) -> Option<f64> {
-    const UNITS: [(&str, f64); 7] = [
-        ("ms", 0.001),
-        ("y", 31_536_000.0),
-        ("w", 604_800.0),
-        ("d", 86_400.0),
-        ("h", 3_600.0),
-        ("m", 60.0),
-        ("s", 1.0),
-    ];
-    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        return u32::from_str_radix(digits, 16).ok().map(f64::from);
-    }
-    if let Ok(number) = text.parse() {
-        return Some(number);
-    }
-    let mut rest = text;
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let count: u32 = rest[..digits].parse().ok()?;
-        let (unit, length) = UNITS.iter().find(|(unit, _)| rest[digits..].starts_with(unit))?;
-        total += f64::from(count) * length;
-        rest = &rest[digits + unit.len()..];
-    }
-    Some(total)
 }

@@ -29,9 +29,9 @@ pub(super) fn evaluate(function: &RangeFunction, parameter: f64, window: &Window
         RangeFunction::Delta => window.extrapolated(Extrapolated::Delta, dialect),
         RangeFunction::Irate => last_step(samples, true),
         RangeFunction::Idelta => last_step(samples, false),
-        RangeFunction::Deriv => regression(samples, samples[0].t_ms).map(|(slope, _)| slope),
+        RangeFunction::Deriv => regression(samples, samples[0].t_ms, dialect).map(|(slope, _)| slope),
         RangeFunction::PredictLinear(_) => {
-            regression(samples, window.t_ms).map(|(slope, intercept)| slope * parameter + intercept)
+            regression(samples, window.t_ms, dialect).map(|(slope, intercept)| slope * parameter + intercept)
         }
         RangeFunction::Resets => Some(count_steps(samples, |before, after| after < before)),
         RangeFunction::Changes => {
@@ -40,12 +40,12 @@ pub(super) fn evaluate(function: &RangeFunction, parameter: f64, window: &Window
         RangeFunction::Avg => Some(average(samples, dialect)),
         RangeFunction::Min => values(samples).reduce(|min, v| if v < min || min.is_nan() { v } else { min }),
         RangeFunction::Max => values(samples).reduce(|max, v| if v > max || max.is_nan() { v } else { max }),
-        RangeFunction::Sum => Some(compensated_sum(values(samples))),
+        RangeFunction::Sum => Some(compensated_sum(values(samples), dialect)),
         RangeFunction::Count => Some(samples.len() as f64),
         RangeFunction::Last => samples.last().map(|sample| sample.value),
         RangeFunction::Quantile(_) => Some(quantile(parameter, &mut values(samples).collect::<Vec<_>>())),
-        RangeFunction::Stddev => Some(variance(samples).sqrt()),
-        RangeFunction::Stdvar => Some(variance(samples)),
+        RangeFunction::Stddev => Some(variance(samples, dialect).sqrt()),
+        RangeFunction::Stdvar => Some(variance(samples, dialect)),
         RangeFunction::Present => Some(1.0),
     }
 }
@@ -121,7 +121,7 @@ fn last_step(samples: &[Sample], is_rate: bool) -> Option<f64> {
 }
 
 /// Slope per second and value at `intercept_ms` of the least-squares line (`linearRegression`).
-fn regression(samples: &[Sample], intercept_ms: i64) -> Option<(f64, f64)> {
+fn regression(samples: &[Sample], intercept_ms: i64, dialect: Dialect) -> Option<(f64, f64)> {
     if samples.len() < 2 {
         return None;
     }
@@ -132,7 +132,7 @@ fn regression(samples: &[Sample], intercept_ms: i64) -> Option<(f64, f64)> {
     let n = samples.len() as f64;
     let x = |sample: &Sample| (sample.t_ms - intercept_ms) as f64 / 1e3;
     let sum = |term: &dyn Fn(&Sample) -> f64| {
-        let (sum, compensation) = samples.iter().fold((0.0, 0.0), |(sum, c), s| kahan_add(term(s), sum, c));
+        let (sum, compensation) = samples.iter().fold((0.0, 0.0), |(sum, c), s| kahan_add(term(s), sum, c, dialect));
         sum + compensation
     };
     let sum_x = sum(&x);
@@ -144,8 +144,8 @@ fn regression(samples: &[Sample], intercept_ms: i64) -> Option<(f64, f64)> {
 }
 
 /// A sum with compensation, except that an infinite one stays infinite.
-fn compensated_sum(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, compensation) = values.fold((0.0, 0.0), |(sum, c), value| kahan_add(value, sum, c));
+fn compensated_sum(values: impl Iterator<Item = f64>, dialect: Dialect) -> f64 {
+    let (sum, compensation) = values.fold((0.0, 0.0), |(sum, c), value| kahan_add(value, sum, c, dialect));
     if sum.is_infinite() { sum } else { sum + compensation }
 }
 
@@ -161,19 +161,19 @@ fn incremental_mean(samples: &[Sample]) -> f64 {
     for (index, value) in values(samples).enumerate() {
         let count = (index + 1) as f64;
         if !keeps_infinite_mean(mean, value) {
-            (mean, compensation) = kahan_add(value / count - mean / count, mean, compensation);
+            (mean, compensation) = kahan_add(value / count - mean / count, mean, compensation, Dialect::Prometheus2);
         }
     }
     if mean.is_infinite() { mean } else { mean + compensation }
 }
 
 /// The population variance, by Welford's method with compensation.
-fn variance(samples: &[Sample]) -> f64 {
+fn variance(samples: &[Sample], dialect: Dialect) -> f64 {
     let (mut mean, mut mean_c, mut squares, mut squares_c) = (0.0, 0.0, 0.0, 0.0);
     for (index, value) in values(samples).enumerate() {
         let delta = value - (mean + mean_c);
-        (mean, mean_c) = kahan_add(delta / (index + 1) as f64, mean, mean_c);
-        (squares, squares_c) = kahan_add(delta * (value - (mean + mean_c)), squares, squares_c);
+        (mean, mean_c) = kahan_add(delta / (index + 1) as f64, mean, mean_c, dialect);
+        (squares, squares_c) = kahan_add(delta * (value - (mean + mean_c)), squares, squares_c, dialect);
     }
     (squares + squares_c) / samples.len() as f64
 }

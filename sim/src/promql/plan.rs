@@ -34,22 +34,29 @@ pub(super) enum VectorExpr {
     Selector(Selector),
     /// `timestamp(selector)`: the times of the samples themselves.
     SampleTimes(Selector),
-    OverRange(RangeFunction, RangeExpr),
+    OverRange {
+        function: RangeFunction,
+        range: RangeExpr,
+        renaming: Option<Renaming>,
+    },
     Map(MapFunction, Box<Self>),
     /// `vector(s)`: one element without labels.
     Constant(ScalarExpr),
-    Negated(Box<Self>),
+    Negated(Box<Self>, Renaming),
     Sorted {
         descending: bool,
         vector: Box<Self>,
     },
     /// `absent(v)`: one element with these labels if the vector is empty.
     Absent(Labels, Box<Self>),
+    /// `absent_over_time(range)`: the same if no series has a sample in the range.
+    AbsentOverTime(Labels, RangeExpr),
     LabelReplace {
         target: String,
         replacement: String,
         source: String,
-        pattern: MatchOp,
+        /// As text and, if it is a regular expression, compiled.
+        pattern: (String, Option<MatchOp>),
         vector: Box<Self>,
     },
     LabelJoin {
@@ -89,7 +96,26 @@ pub(super) enum RangeExpr {
     /// The samples of the last `range_ms`.
     Selector { selector: Selector, range_ms: i64 },
     /// The values of an instant vector at the multiples of a step within the last `range_ms`.
-    Subquery { vector: Box<VectorExpr>, range_ms: i64, step_ms: Option<i64>, time: TimeShift },
+    Subquery {
+        /// Which subquery of the query this is, from 0.
+        number: usize,
+        vector: Box<VectorExpr>,
+        range_ms: i64,
+        step_ms: Option<i64>,
+        time: TimeShift,
+    },
+}
+
+/// An expression that drops the names of series of several metrics, numbered from 0 in its query.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Renaming(pub(super) usize);
+
+/// How many there are of what a query's evaluation keeps something for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) selectors: usize,
+    pub(super) subqueries: usize,
+    pub(super) renamings: usize,
 }
 
 /// Series by their labels.
@@ -145,19 +171,13 @@ pub(super) enum RangeFunction {
 /// A function of each element on its own.
 #[derive(Clone, Debug)]
 pub(super) enum MapFunction {
-    Abs,
-    Ceil,
-    Floor,
+    /// Of the value alone.
+    Of(fn(f64) -> f64),
     /// To the nearest multiple.
     Round(Option<ScalarExpr>),
     Clamp(ScalarExpr, ScalarExpr),
     ClampMin(ScalarExpr),
     ClampMax(ScalarExpr),
-    Sqrt,
-    Exp,
-    Ln,
-    Log2,
-    Log10,
     /// The evaluation time: `timestamp()` of anything but a selector.
     Timestamp,
 }
@@ -166,6 +186,8 @@ pub(super) enum MapFunction {
 #[derive(Clone, Debug)]
 pub(super) struct Aggregation {
     pub(super) op: AggregationOp,
+    /// The operator's argument is what it is at the first step, since the vector is the same at each.
+    pub(super) has_fixed_parameter: bool,
     pub(super) by: LabelChoice,
     pub(super) vector: VectorExpr,
 }
@@ -195,6 +217,7 @@ pub(super) enum ArithmeticOp {
     Divide,
     Modulo,
     Power,
+    Atan2,
 }
 
 #[derive(Clone, Copy, Debug)]

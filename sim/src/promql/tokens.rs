@@ -67,6 +67,7 @@ const SYMBOLS: [&str; 24] = [
 pub(super) fn tokenize(text: &str) -> Result<Vec<Token<'_>>, (usize, String)> {
     let mut tokens = Vec::new();
     let mut at = 0;
+    let mut in_range = false;
     while let Some(first) = text[at..].chars().next() {
         let rest = &text[at..];
         if first.is_ascii_whitespace() {
@@ -77,7 +78,8 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Token<'_>>, (usize, String)> {
             at += rest.find(['\n', '\r']).unwrap_or(rest.len());
             continue;
         }
-        let (kind, length) = token_at(rest, first).map_err(|message| (at, message))?;
+        in_range = if in_range { first != ']' } else { first == '[' };
+        let (kind, length) = token_at(rest, first, in_range).map_err(|message| (at, message))?;
         tokens.push(Token { kind, text: &rest[..length], start: at });
         at += length;
     }
@@ -85,13 +87,14 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Token<'_>>, (usize, String)> {
     Ok(tokens)
 }
 
-fn token_at(rest: &str, first: char) -> Result<(Kind, usize), String> {
+/// A colon is a letter of metric names, except between square brackets.
+fn token_at(rest: &str, first: char, in_range: bool) -> Result<(Kind, usize), String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let second_is_digit = rest[first.len_utf8()..].starts_with(|c: char| c.is_ascii_digit());
     if first.is_ascii_digit() || first == '.' && second_is_digit {
         return Ok((Kind::Number, number_length(rest)));
     }
-    if first.is_ascii_alphabetic() || first == '_' {
+    if first.is_ascii_alphabetic() || first == '_' || first == ':' && !in_range {
         let length = rest.find(|c| !is_name(c) && c != ':').unwrap_or(rest.len());
         return Ok((Kind::Word, length));
     }

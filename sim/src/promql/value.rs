@@ -56,7 +56,7 @@ pub fn format_value(value: f64) -> String {
         return format_plain(value);
     }
     // Go writes the exponent's sign always and at least two digits of it.
-    let text = format!("{value:e}");
+    let text = scientific(value);
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let (sign, digits) = match exponent.strip_prefix('-') {
         Some(digits) => ('-', digits),
@@ -72,7 +72,44 @@ pub(super) fn format_plain(value: f64) -> String {
     } else if value == f64::NEG_INFINITY {
         "-Inf".to_owned()
     } else {
-        value.to_string()
+        decimal(value)
+    }
+}
+
+/// So many digits are needed before Go and Rust may choose differently.
+const MANY_DIGITS: usize = 16;
+
+/// The shortest digits that read back as the value, with an exponent. Where two are equally near, Go takes
+/// the even one, Rust the larger.
+fn scientific(value: f64) -> String {
+    let text = format!("{value:e}");
+    let digits = text.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    if digits < MANY_DIGITS {
+        return text;
+    }
+    let even = format!("{value:.*e}", digits - 1);
+    if even.parse() == Ok(value) { even } else { text }
+}
+
+/// The same digits without an exponent.
+fn decimal(value: f64) -> String {
+    let text = value.to_string();
+    let digits = text.trim_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    if digits < MANY_DIGITS {
+        return text;
+    }
+    let scientific = scientific(value);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
+    let digits = mantissa.replace('.', "");
+    let before = exponent.parse().unwrap_or(0) + 1;
+    if before <= 0 {
+        format!("{sign}0.{}{digits}", "0".repeat(-before as usize))
+    } else if before as usize >= digits.len() {
+        format!("{sign}{digits}{}", "0".repeat(before as usize - digits.len()))
+    } else {
+        let (whole, fraction) = digits.split_at(before as usize);
+        format!("{sign}{whole}.{fraction}")
     }
 }
 
@@ -164,6 +201,10 @@ mod tests {
             (1e21, "1e+21"),
             (-1.25e100, "-1.25e+100"),
             (5e-324, "5e-324"),
+            (8_467_543_763_823_265.0 / 4.0, "2116885940955816.2"),
+            (8_467_543_763_823_267.0 / 4.0, "2116885940955816.8"),
+            (-1_234_567_890_123_456.7e-18, "-0.0012345678901234567"),
+            (12_345_678_901_234_567_890.0, "12345678901234567000"),
             (f64::NAN, "NaN"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),

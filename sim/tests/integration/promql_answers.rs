@@ -181,12 +181,52 @@ fn vectors_match_by_their_labels() {
         r#"label_replace(used, "instance", "x", "pod", ".*") * on() group_right vector(2)"#,
         r#"execution: found duplicate series for the match group {} on the left hand-side of the operation: [{__name__="used", instance="x", pod="q"}, {__name__="used", instance="x", pod="p"}];many-to-many matching not allowed: matching labels must be unique on one side"#,
     );
+    check("nothing * on(pod) phase", "");
     check(r#"label_replace(used, "pod", "x", "pod", ".*") and label_replace(used, "instance", "x", "", "")"#, "");
     check("sum by (pod) (used) + on() group_left vector(1)", r#"{pod="p"} 4, {pod="q"} 6"#);
     check(
         r#"label_replace(label_replace(used, "pod", "x", "", ""), "instance", "x", "", "")"#,
         "execution: vector cannot contain metrics with the same labelset",
     );
+}
+
+#[test]
+fn what_prometheus_checks_only_when_it_answers_is_no_syntax_error() {
+    let m = one("1 2 3");
+    let answers = |expr: &str, expected: [&str; 2]| {
+        let found = [Dialect::Prometheus2, Dialect::Prometheus3].map(|dialect| {
+            let settings = Settings { dialect, ..Settings::default() };
+            let answer = Query::parse(expr).unwrap().instant(&m, 30_000, settings);
+            answer.map_or_else(|error| error.to_string(), text)
+        });
+        assert_eq!(found, expected, "{expr}");
+    };
+    let pattern = "execution: invalid regular expression in label_replace(): (";
+    answers("label_replace(m, 'a', '', 'c', '(')", [pattern, pattern]);
+    let target = "execution: invalid destination label name in label_replace(): a-b";
+    answers("label_replace(m, 'a-b', 'x', 'c', '')", [target, r#"m{a-b="x", instance="a"} 3"#]);
+    let source = "execution: invalid source label name in label_join(): b-c";
+    answers("label_join(m, 'a', '', 'b-c')", [source, r#"m{instance="a"} 3"#]);
+    answers("count_values('a-b', m)", [r#"execution: invalid label name "a-b""#, r#"{a-b="3"} 1"#]);
+    answers("count_over_time(m[60])", ["1:19: parse error: missing unit character in duration", r#"{instance="a"} 3"#]);
+    answers("m atan2 0 > 1", [r#"m{instance="a"} 1.5707963267948966"#, r#"{instance="a"} 1.5707963267948966"#]);
+}
+
+#[test]
+fn series_that_lose_their_names_may_not_meet_at_different_times_either() {
+    let mut both = Store::new();
+    let target = both.add_target(&[("instance", "a")]);
+    both.add_series(target, "m", &[]);
+    both.add_series(target, "n", &[]);
+    for (t_ms, row) in (0..).step_by(INTERVAL_MS).zip([[1.0, ABSENT], [2.0, ABSENT], [ABSENT, 3.0], [ABSENT, 4.0]]) {
+        both.append(target, t_ms, &row);
+    }
+    let refused = Err("execution: vector cannot contain metrics with the same labelset".to_owned());
+    let range = |expr| query_range(&both, expr, 0, 45_000, 15_000).map(text).map_err(|error| error.to_string());
+    assert_eq!(range("-{instance='a'}"), refused);
+    assert_eq!(range("sum_over_time({instance='a'}[10s])"), refused);
+    assert_eq!(range("abs({instance='a'})"), Ok(r#"{instance="a"} 1@0 2@15 3@30 4@45"#.to_owned()));
+    check(&both, "-{instance='a'}", 30.0, r#"{instance="a"} -3"#);
 }
 
 #[test]
