@@ -61,7 +61,7 @@ pub struct Signature {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Seen {
-    /// A PromQL expression has a result.
+    /// A `PromQL` expression has a result.
     Metric(String),
     /// There is an Event about a component.
     Event {
@@ -123,6 +123,10 @@ pub enum Seen {
     /// There is a quota, a budget or a network policy of this name.
     Policy(String),
 }
+
+/// Kinds without a scenario. No request of Sock Shop waits for a disk: its databases keep their data in memory and write
+/// journals later.
+pub const NOT_IN_SOCK_SHOP: [FaultKind; 1] = [FaultKind::SlowDisk];
 
 /// How many lines of a log are looked at.
 const LOG_LINES: u32 = 50;
@@ -275,9 +279,6 @@ fn verb(write: &Write) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// No request of Sock Shop waits for a disk: its databases keep their data in memory and write journals later.
-    const NOT_IN_SOCK_SHOP: [FaultKind; 1] = [FaultKind::SlowDisk];
 
     #[test]
     fn every_kind_has_a_scenario_with_signatures_and_scripts() {

@@ -448,6 +448,8 @@ impl Traffic {
 
     fn job_event<E: Host>(&mut self, queue: &mut Queue<E>, what: JobEvent, ix: u32) {
         match what {
+            // What a handler waited for is over, and so is the handler: its node is lost.
+            JobEvent::Wake | JobEvent::Disk if self.jobs[ix].state == job::State::Lost => {}
             JobEvent::Connect => self.connect_again(queue, ix),
             JobEvent::Connected => self.connected(queue, ix),
             JobEvent::Transmit => self.transmit(queue, ix),

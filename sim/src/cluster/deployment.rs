@@ -246,9 +246,11 @@ impl Cluster {
         self.scale_replica_set(new, self.deployments[&ix].spec.replicas, host);
     }
 
-    /// Whether pods of a `ReplicaSet` are left that have not ended for good (`oldPodsRunning`).
+    /// Whether pods of a `ReplicaSet` are left that have not ended for good (`oldPodsRunning`). Those that are deleted count
+    /// until they are gone: nothing lets the controller look before (`deletePod` does when the last one goes).
     fn has_unfinished(&self, set: ReplicaSetIx) -> bool {
-        self.replica_sets[&set].pods.iter().any(|pod| !self.pods[pod].is_over())
+        let mut pods = self.replica_sets[&set].pods.iter().map(|pod| &self.pods[pod]);
+        pods.any(|pod| pod.deleted.is_some() || !pod.is_over())
     }
 
     /// Sets the size of a `ReplicaSet` and says so. Returns whether it changed.

@@ -51,6 +51,7 @@ const RESYNC: SimDuration = SimDuration::from_secs(10);
 
 /// The worker of one pod, with all that it knows.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one pod")]
 pub(super) struct PodWorker {
     /// In the order of the template.
     pub(super) containers: Vec<Container>,

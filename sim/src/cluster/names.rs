@@ -18,7 +18,7 @@ pub(super) fn template_hash(template: &PodTemplate) -> String {
          {node_selector:?}, termination_grace: {termination_grace:?} }}"
     );
     if !tolerations.is_empty() {
-        content += &format!("{tolerations:?}");
+        content.extend([format!("{tolerations:?}")]);
     }
     let digest = content.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     digest.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()

@@ -145,7 +145,7 @@ impl Cluster {
         self.pod_changed(ix, host);
     }
 
-    /// `processTaintBaseEviction`: the taints NoExecute, of which a node has one at most.
+    /// `processTaintBaseEviction`: the taints `NoExecute`, of which a node has one at most.
     fn mark_for_taint(&mut self, ix: NodeIx, host: &mut dyn Host) {
         let node = &self.nodes[ix.index()];
         let Some(key) = lost_key(node.conditions) else {

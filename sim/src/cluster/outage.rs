@@ -17,6 +17,7 @@ use crate::time::{SimDuration, SimTime};
 
 use super::kubelet::Container;
 use super::node::{Node, NodeCondition};
+use super::objects::Pod;
 use super::recorder::{Severity, Source};
 use super::runtime::{ContainerRuntime, Host, Machines};
 use super::{Cluster, Event};
@@ -135,7 +136,7 @@ impl Cluster {
 
     /// Whether the kubelet of a pod's node sees to it.
     pub(super) fn is_tended(&self, pod: PodIx) -> bool {
-        let node = self.pods.get(&pod).and_then(|pod| pod.node());
+        let node = self.pods.get(&pod).and_then(Pod::node);
         node.is_none_or(|node| self.kubelet_syncs(node))
     }
 
@@ -149,7 +150,7 @@ impl Cluster {
             | Event::Probed(pod)
             | Event::TornDown(pod) => !self.is_tended(pod),
             Event::Probe(pod, ..) => {
-                self.pods.get(&pod).and_then(|pod| pod.node()).is_some_and(|node| !self.kubelet_runs(node))
+                self.pods.get(&pod).and_then(Pod::node).is_some_and(|node| !self.kubelet_runs(node))
             }
             Event::GraceOver(container) => {
                 self.containers.get(&container).is_some_and(|(pod, _)| !self.is_tended(*pod))

@@ -55,7 +55,7 @@ impl Cluster {
             replica_sets,
             containers: pods.iter().map(|pod| container_views(pod)).collect(),
             pods: pods.iter().map(|pod| self.pod_view(pod, now)).collect(),
-            service: self.services.iter().find(leads_here).or_else(|| by_name()).map(service_view),
+            service: self.services.iter().find(leads_here).or_else(by_name).map(service_view),
             autoscaler: self.autoscalers.values().find(|a| a.spec.target.name == component).map(autoscaler_view),
             events: self.list_events(now, Some(component)),
         })

@@ -1,5 +1,5 @@
 //! The taint eviction controller (`pkg/controller/tainteviction/taint_eviction.go`): deletes the pods of a node with a taint
-//! NoExecute, each when it has put up with it for as long as it tolerates it.
+//! `NoExecute`, each when it has put up with it for as long as it tolerates it.
 
 use crate::ids::{NodeIx, PodIx};
 use crate::manifest::{TaintEffect, Toleration};

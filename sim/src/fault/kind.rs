@@ -184,12 +184,11 @@ impl Binding {
     /// What becomes of a fault that is bound so.
     pub const fn survival(self) -> Survival {
         let [new_container, deleted_pod, rollout, scale_out] = match self {
-            Self::Container => ["mends", "mends", "mends", "stays in the old pod"],
+            Self::Container | Self::Data => ["mends", "mends", "mends", "stays in the old pod"],
             Self::Pod => ["stays", "mends", "mends", "adds good pods beside it"],
             Self::Template => ["stays", "stays", "undo mends", "stays"],
             Self::Object => ["stays", "stays", "stays", "stays"],
             Self::Program => ["begins anew", "begins anew", "begins anew", "shares it"],
-            Self::Data => ["mends", "mends", "mends", "stays in the old pod"],
             Self::Node => ["stays", "mends elsewhere", "mends elsewhere", "adds pods elsewhere"],
             Self::Workload => ["stays", "stays", "stays", "shares it"],
             Self::Moment => ["is over", "is over", "is over", "is over"],

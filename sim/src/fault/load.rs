@@ -18,7 +18,7 @@ impl Written for Workload {
             Shape::Arrivals(arrivals) => arrivals.stages.iter_mut().for_each(|stage| stage.rate *= severity),
             Shape::Level(_) | Shape::Trace(_) => {}
         }
-        Effect::Load(Self { start, shape, ..self.clone() })
+        Effect::Load(Self { shape, start, ..self.clone() })
     }
 
     fn component(&self) -> Option<&str> {

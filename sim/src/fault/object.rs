@@ -189,7 +189,7 @@ impl LimitChange {
         let limits = container.resources.limits;
         let is_less = |new: Option<u64>, old: Option<u64>| new.zip(old).is_none_or(|(new, old)| new < old);
         for (name, lower) in [
-            ("cpu", is_less(self.cpu.map(|q| u64::from(q.0)), limits.cpu.map(|q| u64::from(q.0)))),
+            ("cpu", is_less(self.cpu.map(|q| q.0), limits.cpu.map(|q| q.0))),
             ("memory", is_less(self.memory.map(|q| q.0), limits.memory.map(|q| q.0))),
         ] {
             if !lower {

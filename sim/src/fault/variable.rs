@@ -67,14 +67,16 @@ impl VariableChange {
         checker.component(&format!("{at}.component"), &self.component, words);
         let component = words.component_words(&self.component)?;
         let program = component.program.as_ref()?;
-        let set = component.container.as_ref()?.env.iter().find(|variable| variable.name == self.name);
-        if set.map(|variable| &variable.value) == self.value.clone().map(EnvValue::Text).as_ref() {
-            checker.refuse(at, format!("`{}` has this value anyway", self.name), "write another value");
-        }
-        let known = program.environment.keys().map(String::as_str);
-        if !program.environment.contains_key(&self.name) {
+        let variable = program.environment.get(&self.name);
+        if variable.is_none() {
+            let known = program.environment.keys().map(String::as_str);
             checker.unknown(&format!("{at}.name"), "variable with an effect", &self.name, known);
         }
-        program.environment.get(&self.name)
+        let variables = component.container.iter().flat_map(|container| &container.env);
+        let set = variables.filter(|variable| variable.name == self.name).map(|variable| &variable.value).next_back();
+        if component.container.is_some() && set == self.value.clone().map(EnvValue::Text).as_ref() {
+            checker.refuse(at, format!("`{}` has this value anyway", self.name), "write another value");
+        }
+        variable
     }
 }

@@ -267,7 +267,7 @@ mod tests {
         };
         assert_eq!(counted(&[100, 100, 91]), ClauseState::Green { value: 291.0 / 300.0 });
         assert_eq!(counted(&[0, 0, 100]), ClauseState::Green { value: 1.0 }, "it is back at once");
-        assert_eq!(counted(&[91, 91, 91]), ClauseState::Violated { value: 0.91, bound: 0.95 });
+        assert_eq!(counted(&[90, 90, 90]), ClauseState::Violated { value: 0.9, bound: 0.95 });
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Leaking {
 
     /// What is lost when so many requests are answered, in a process that has listened since `listening`.
     pub(super) fn lost(&self, now: SimTime, served: u64, listening: SimTime) -> Bytes {
-        let Leaking { leak, since: (requests, start), before, .. } = *self;
+        let Self { leak, since: (requests, start), before, .. } = *self;
         let time = now.since(start.max(listening));
         let by_time = u128::from(leak.per_second.0) * u128::from(time.0) / 1_000_000_000;
         before + Bytes(leak.per_request.0 * (served - requests)) + Bytes(by_time as u64)

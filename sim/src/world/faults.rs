@@ -30,7 +30,7 @@ use super::{Event, Parts};
 #[derive(Clone, Debug)]
 enum Active {
     Pods(Vec<pods::Hit>),
-    Object(Box<objects::Changed>),
+    Object(objects::Changed),
     Load(WorkloadIx),
     Program(programs::Changed),
     Node(nodes::Changed),
@@ -88,7 +88,7 @@ fn begin(
 ) -> Result<Active, Rejected> {
     Ok(match effect {
         Effect::Pods(targets, effect) => Active::Pods(pods::hit(now, key, &targets, &effect, parts, queue)),
-        Effect::Object(change) => Active::Object(Box::new(objects::change(now, &change, parts, queue)?)),
+        Effect::Object(change) => Active::Object(objects::change(now, &change, parts, queue)?),
         Effect::Load(workload) => Active::Load(parts.traffic.add_workload(now, queue, &workload).map_err(Rejected)?),
         Effect::Program { component, change } => {
             Active::Program(programs::change(now, &component, change, app, parts, queue)?)
@@ -104,7 +104,7 @@ fn begin(
 fn end(now: SimTime, active: Active, parts: &mut Parts, queue: &mut Queue<Event>) {
     match active {
         Active::Pods(hit) => hit.into_iter().for_each(|hit| pods::release(now, hit, parts, queue)),
-        Active::Object(changed) => objects::restore(now, *changed, parts, queue),
+        Active::Object(changed) => objects::restore(now, changed, parts, queue),
         Active::Load(workload) => parts.traffic.stop_workload(now, workload),
         Active::Program(changed) => programs::restore(now, changed, parts, queue),
         Active::Node(changed) => nodes::restore(now, changed, parts, queue),

@@ -105,7 +105,7 @@ fn listens_on(port: u16) -> ServiceProfile {
     let program = serde_json::json!({ "port": port, "runtime": { "model": "threads" }, "memory": { "base": "10Mi" },
         "environment": { "DB": { "address-of": "carts-db" } }, "clients": { "carts-db": {} },
     });
-    serde_json::from_value(program).unwrap()
+    serde_json::from_value(program).unwrap_or_else(|mistake| panic!("{mistake}"))
 }
 
 fn words() -> AppWords {

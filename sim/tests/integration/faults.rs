@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sim::environment::{Description, Environment, Observation, PodView, Query, Stage, Write, ready};
-use sim::fault::FaultKind;
+use sim::fault::{Fault, FaultKind};
 use sim::time::{SimDuration, SimTime};
 use sim::world::Twin;
 
@@ -126,7 +126,7 @@ fn outcome(twin: &mut Twin, seconds: u64) -> (u64, u64) {
 #[test]
 fn every_kind_of_this_list_is_what_it_says() {
     let faults = FAULTS.iter().map(|(kind, _)| *kind);
-    let loaded: Vec<_> = twin().scenario().faults.iter().map(|fault| fault.kind()).collect();
+    let loaded: Vec<_> = twin().scenario().faults.iter().map(Fault::kind).collect();
     assert_eq!(loaded, faults.map(Some).collect::<Vec<_>>());
 }
 

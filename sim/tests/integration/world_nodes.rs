@@ -1,5 +1,7 @@
 //! What the loss of nodes and the company on them mean for requests.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use sim::diagnostic::Source;
 use sim::environment::Environment;
 use sim::environment::{Observation, Query, Stage, ready};

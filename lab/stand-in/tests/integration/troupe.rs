@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use sim::diagnostic::Source;
-use sim::profile::Profile;
+use sim::profile::{Profile, Variable};
 
 /// A file of this repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
@@ -39,7 +39,8 @@ impl Troupe {
             format!("{dns}={address}")
         };
         let hosts = addresses.iter().map(host).collect::<Vec<_>>().join(",");
-        Self { profile: path, hosts, variables: BTreeMap::new(), addresses, running: BTreeMap::new() }
+        let variables = required(&loaded);
+        Self { profile: path, hosts, variables, addresses, running: BTreeMap::new() }
     }
 
     /// Sets a variable of one service.
@@ -138,6 +139,15 @@ impl Drop for Troupe {
             self.kill(&name);
         }
     }
+}
+
+/// What a service must be told, as its manifest does.
+fn required(profile: &Profile) -> BTreeMap<String, BTreeMap<String, String>> {
+    let of = |variables: &BTreeMap<String, Variable>| -> BTreeMap<String, String> {
+        let required = variables.iter().filter(|(_, variable)| matches!(variable, Variable::Required(_)));
+        required.map(|(name, _)| (name.clone(), "anything".to_owned())).collect()
+    };
+    profile.services.iter().map(|(name, service)| (name.clone(), of(&service.environment))).collect()
 }
 
 fn wait_until_it_listens(name: &str, child: &mut Child) {

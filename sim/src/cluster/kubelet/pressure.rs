@@ -249,11 +249,12 @@ impl Cluster {
             let usage = host.usage(process).working_set;
             let request = spec.resources.requests.memory.or(spec.resources.limits.memory).unwrap_or_default();
             if usage > request {
-                message += &format!(
-                    "Container {} was using {}, request is {request}, has larger consumption of {resource}. ",
-                    spec.name,
-                    whole_pages(usage)
-                );
+                let (name, usage) = (&spec.name, whole_pages(usage));
+                message.push_str("Container ");
+                message.push_str(name);
+                message.extend([format!(
+                    " was using {usage}, request is {request}, has larger consumption of {resource}. "
+                )]);
             }
         }
         message

@@ -3,6 +3,7 @@
 use super::{ChaosSpec, Delay, FaultKind, PodEffect};
 use crate::profile::ServiceProfile;
 use crate::scenario::{AppWords, Checker};
+use crate::time::SimDuration;
 use crate::traffic::DiskFault;
 
 /// The fields of its spec that not every kind has.
@@ -29,7 +30,7 @@ pub(super) fn effect(spec: &ChaosSpec, severity: f64) -> Option<PodEffect> {
     let fault = match kind(spec)? {
         FaultKind::SlowDisk => {
             let Some(Delay::Time(delay)) = &spec.delay else { return None };
-            let of = |methods| if hits(methods) { delay.scaled(severity) } else { Default::default() };
+            let of = |methods| if hits(methods) { delay.scaled(severity) } else { SimDuration::ZERO };
             DiskFault { read_latency: of(READS), write_latency: of(WRITES), delayed: share, full: 0.0 }
         }
         FaultKind::DiskFull => DiskFault { full: share * severity, ..DiskFault::default() },
@@ -95,7 +96,6 @@ mod tests {
     use super::super::tests::fault;
     use super::*;
     use crate::fault::Effect;
-    use crate::time::SimDuration;
 
     #[test]
     fn what_is_said_is_done_to_reads_and_writes() {

@@ -30,11 +30,10 @@ pub(super) fn effect(spec: &ChaosSpec) -> Option<PodEffect> {
 pub(super) fn check(checker: &mut Checker<'_>, spec: &str, body: &ChaosSpec) {
     let help = "write `action: pod-failure`, `pod-kill` or `container-kill`";
     match body.action.as_deref() {
-        Some("pod-failure") => {}
         Some("pod-kill" | "container-kill") if body.duration.is_some() => {
-            checker.refuse(&format!("{spec}.duration"), "a kill is over at once", "leave the duration out")
+            checker.refuse(&format!("{spec}.duration"), "a kill is over at once", "leave the duration out");
         }
-        Some("pod-kill" | "container-kill") => {}
+        Some("pod-failure" | "pod-kill" | "container-kill") => {}
         Some(other) => checker.refuse(&format!("{spec}.action"), format!("the action `{other}` is not played"), help),
         None => checker.refuse(spec, "PodChaos needs an action", help),
     }

@@ -16,10 +16,19 @@ use super::{Event, Parts};
 /// What was changed, and so how to take it back.
 #[derive(Clone, Debug)]
 pub(super) enum Changed {
-    /// An object before and after.
-    Patched { before: Object, after: Object },
+    Patched(Box<Patched>),
     /// An object that was not there.
-    Applied { kind: DeletableKind, name: String },
+    Applied {
+        kind: DeletableKind,
+        name: String,
+    },
+}
+
+/// An object before and after.
+#[derive(Clone, Debug)]
+pub(super) struct Patched {
+    before: Object,
+    after: Object,
 }
 
 /// Makes the change.
@@ -44,7 +53,7 @@ pub(super) fn change(
     let command = Command::Patch { kind, name: name.to_owned(), patch };
     cluster.run(now, &command, queue, traffic)?;
     let after = cluster.object(kind, name)?;
-    Ok(Changed::Patched { before, after })
+    Ok(Changed::Patched(Box::new(Patched { before, after })))
 }
 
 fn main_container(object: &Object) -> &str {
@@ -58,7 +67,7 @@ fn main_container(object: &Object) -> &str {
 pub(super) fn restore(now: SimTime, changed: Changed, parts: &mut Parts, queue: &mut Queue<Event>) {
     let Parts { traffic, cluster, .. } = parts;
     let (before, after) = match changed {
-        Changed::Patched { before, after } => (before, after),
+        Changed::Patched(patched) => (patched.before, patched.after),
         Changed::Applied { kind, name } => {
             // Who has deleted it before has done this.
             drop(cluster.write(now, &Write::Delete { kind, name }, queue, traffic));

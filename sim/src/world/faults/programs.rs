@@ -39,7 +39,9 @@ pub(super) fn change(
         }
         ProgramChange::Age { documents } => {
             let containers: Vec<_> = cluster.pods_of(component).filter_map(|pod| cluster.first_process(pod)).collect();
-            containers.iter().for_each(|container| traffic.age(now, *container, Some(documents)));
+            for container in &containers {
+                traffic.age(now, *container, Some(documents));
+            }
             Ok(Changed::Aged(containers))
         }
         ProgramChange::Clients(client) => {
@@ -63,7 +65,11 @@ pub(super) fn restore(now: SimTime, changed: Changed, parts: &mut Parts, queue: 
     let traffic = &mut parts.traffic;
     match changed {
         Changed::Defect(service) => traffic.set_defect(now, queue, service, Defect::default()),
-        Changed::Aged(containers) => containers.into_iter().for_each(|container| traffic.age(now, container, None)),
+        Changed::Aged(containers) => {
+            for container in containers {
+                traffic.age(now, container, None);
+            }
+        }
         Changed::Clients { caller, to, before } => {
             traffic.set_client_policy(caller, to, before);
         }

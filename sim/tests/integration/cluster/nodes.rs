@@ -74,7 +74,7 @@ fn pods_of_a_lost_node_are_replaced_after_five_minutes_and_end_when_it_is_back()
     assert_eq!(evicted.len(), 2);
     assert!(evicted.iter().all(|at| (300.0..300.4).contains(&(at - noticed))), "{noticed} {evicted:?}");
     assert!(rig.cluster.all_ready());
-    assert_eq!((rig.on("a").len(), rig.on("b")), (4, lost.clone()), "they cannot end there");
+    assert_eq!((rig.on("a").len(), rig.on("b")), (4, lost), "they cannot end there");
     rig.restore("b");
     rig.run(10.0);
     assert!(rig.is_ready("b"));

@@ -1,6 +1,8 @@
 //! An overload that stays after what caused it is gone, by nothing but timeouts and retries (Bronson et al., `HotOS` 2021;
 //! Huang et al., OSDI 2022).
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use sim::time::SimDuration;
 use sim::traffic::{ClientPolicy, NodeSpec};
 use sim::workload::{ArrivalProcess, Arrivals, RateStage, Shape};

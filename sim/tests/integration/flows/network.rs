@@ -141,7 +141,7 @@ fn a_long_answer_needs_round_trips_and_recovers_fast() {
         world.traffic.reset_statistics();
         world.traffic.impair_network(world.now, &fault(&[BACK], &[], Direction::To, delay));
         world.run(at(9_990));
-        check_close(mean(&world), 10.0 + 100.0 * rounds as f64, 0.001, &format!("{segments} segments"));
+        check_close(mean(&world), 10.0 + 100.0 * f64::from(rounds), 0.001, &format!("{segments} segments"));
     }
     // Of ten segments one is lost now and then, which those behind it tell within a round trip: far from 200 ms.
     let mut world = pair_world("connections: {pool: {}}", 14_480, "eager", 1);
@@ -212,8 +212,11 @@ fn probes_are_hit_by_faults_without_a_target_only() {
     for (fault, expected) in [
         (partition(&[FRONT]), ProbeResult::Connected),
         (partition(&[]), ProbeResult::Failed(Failure::TimedOut)),
-        (fault(&[BACK], &[], Direction::To, netem(MS * 400, MS * 0, 0.0)), ProbeResult::Connected),
-        (fault(&[BACK], &[], Direction::To, netem(MS * 1_400, MS * 0, 0.0)), ProbeResult::Failed(Failure::TimedOut)),
+        (fault(&[BACK], &[], Direction::To, netem(MS * 400, SimDuration::ZERO, 0.0)), ProbeResult::Connected),
+        (
+            fault(&[BACK], &[], Direction::To, netem(MS * 1_400, SimDuration::ZERO, 0.0)),
+            ProbeResult::Failed(Failure::TimedOut),
+        ),
     ] {
         let ix = world.traffic.impair_network(world.now, &fault);
         world.traffic.probe(world.now, &mut world.queue, 7, BACK, ProbeCall::Tcp, SimDuration::SECOND);

@@ -52,7 +52,9 @@ fn refused(spec: &str) -> String {
         Ok((objects, _)) => {
             format!("{:?}", objects.network_policies.iter().map(|p| (&p.ingress, &p.egress)).collect::<Vec<_>>())
         }
-        Err(mistakes) => mistakes.0.iter().map(|d| format!("{}: {}\n", d.field, d.message)).collect(),
+        Err(mistakes) => {
+            mistakes.0.iter().map(|d| [&*d.field, ": ", &*d.message, "\n"].concat()).collect::<Vec<_>>().concat()
+        }
     }
 }
 

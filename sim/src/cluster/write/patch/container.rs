@@ -10,7 +10,6 @@ use crate::time::SimDuration;
 /// Lays one field over a container.
 pub(super) fn field(container: &mut Container, path: &str, field: &str, value: &Value) -> Result<(), Rejected> {
     match field {
-        "name" => {}
         "image" => container.image = read(path, value)?,
         "command" => container.command = read(path, value)?,
         "args" => container.args = read(path, value)?,
@@ -33,7 +32,7 @@ pub(super) fn field(container: &mut Container, path: &str, field: &str, value: &
         "readinessProbe" => probe(&mut container.readiness_probe, path, value)?,
         "startupProbe" => probe(&mut container.startup_probe, path, value)?,
         // The order in which variables stand changes nothing in the twin, which lets none refer to another.
-        "$setElementOrder/env" => {}
+        "name" | "$setElementOrder/env" => {}
         _ => return Err(unknown(path)),
     }
     Ok(())
