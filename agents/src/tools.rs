@@ -259,12 +259,12 @@ tools! {
         pod: String
     } => |a| Action::Write(Write::DeletePod { pod: a.pod });
 
-    Apply = "apply": "Apply the manifest of one Service, HorizontalPodAutoscaler, ResourceQuota or PodDisruptionBudget, as `kubectl apply`." {
+    Apply = "apply": "Apply the manifest of one Service, HorizontalPodAutoscaler, ResourceQuota, PodDisruptionBudget or NetworkPolicy, as `kubectl apply`." {
         /// Its YAML.
         manifest: String
     } => |a| Action::Write(Write::Apply(AppliedObject { manifest: a.manifest }));
 
-    Delete = "delete": "Delete a ResourceQuota or PodDisruptionBudget, as `kubectl delete`." {
+    Delete = "delete": "Delete a ResourceQuota, PodDisruptionBudget or NetworkPolicy, as `kubectl delete`." {
         /// Its kind.
         kind: DeletableKind,
         /// Its name.

@@ -1,6 +1,6 @@
 //! The catalogue of faults: for each kind a scenario in which it can be seen, and how it shows.
 //!
-//! `faults.yaml` says for each scenario its *signatures*: what an agent can see that is not so before the fault and
+//! `catalogue.yaml` says for each scenario its *signatures*: what an agent can see that is not so before the fault and
 //! becomes so within a stated time. What mends a fault and what does not is said by the scripts of its scenario. A test
 //! holds all of it against the twin.
 
