@@ -88,6 +88,12 @@ impl Bytes {
         Self(n << 20)
     }
 
+    /// `factor` times as many, rounded down.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self((self.0 as f64 * factor) as u64)
+    }
+
     /// As mebibytes.
     pub fn mebibytes(self) -> f64 {
         self.0 as f64 / Self::MEBIBYTE as f64

@@ -66,8 +66,7 @@ pub struct NodePressure {
 
 impl Written for NodePressure {
     fn effect(&self, _: SimDuration, severity: f64) -> Effect {
-        let scaled = |bytes: Bytes| Bytes((bytes.0 as f64 * severity) as u64);
-        let effect = NodeEffect::Pressure { memory: scaled(self.memory), disk: scaled(self.disk) };
+        let effect = NodeEffect::Pressure { memory: self.memory.scaled(severity), disk: self.disk.scaled(severity) };
         Effect::Node { node: self.node.clone(), effect }
     }
 

@@ -43,8 +43,8 @@ pub struct MemoryLeak {
 
 impl Written for MemoryLeak {
     fn effect(&self, _: SimDuration, severity: f64) -> Effect {
-        let scaled = |bytes: Bytes| Bytes((bytes.0 as f64 * severity) as u64);
-        let leak = Leak { per_request: scaled(self.per_request), per_second: scaled(self.per_second) };
+        let leak =
+            Leak { per_request: self.per_request.scaled(severity), per_second: self.per_second.scaled(severity) };
         program(&self.component, ProgramChange::Defect(Defect { leak, ..Defect::default() }))
     }
 

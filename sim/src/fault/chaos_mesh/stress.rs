@@ -74,7 +74,7 @@ pub(super) fn effect(spec: &ChaosSpec, severity: f64) -> Option<PodEffect> {
         return Some(PodEffect::StressCpu { workers: cpu.workers, load: f64::from(cpu.load) / 100.0 * severity });
     }
     let memory = stressors.memory.as_ref()?;
-    let size = Bytes((memory.bytes()?.0 as f64 * severity) as u64);
+    let size = memory.bytes()?.scaled(severity);
     Some(PodEffect::StressMemory { workers: memory.workers, size })
 }
 
