@@ -14,6 +14,7 @@
 mod agenda;
 mod branches;
 mod log;
+mod oracle;
 
 use sim::environment::{Action, Environment, Failure, Observation, Query, Stage, Unavailable};
 use sim::episode::{Branch, EndReason, EpisodeEvent, Truth};
@@ -37,6 +38,9 @@ pub struct Setup<'a> {
     pub task: TaskView,
     /// Futures per decision for credit; none are played without [`Forks`].
     pub credit: u32,
+    /// Whether the policy `oracle` plays: with [`Forks`], each evaluation carries out what looking ahead found best, and
+    /// the policy that is given decides only where the task leaves nothing to choose.
+    pub oracle: bool,
 }
 
 /// Plays an episode to its end.
@@ -62,6 +66,7 @@ pub async fn play<W: Environment + Stage>(
         policy,
         forks,
         log,
+        foreseen: None,
         agent: Agent::Idle,
         evaluation: 0,
         steps: 0,
@@ -70,6 +75,15 @@ pub async fn play<W: Environment + Stage>(
         end: EndReason::Completed,
     };
     conductor.run().await
+}
+
+/// What the judge saw so far.
+fn truths_of<'a>(log: &'a Log<'_>) -> Vec<&'a Truth> {
+    let truths = log.entries().iter().filter_map(|entry| match &entry.event {
+        EpisodeEvent::Truth(truth) => Some(&**truth),
+        _ => None,
+    });
+    truths.collect()
 }
 
 /// What the agent is about to do.
@@ -90,6 +104,8 @@ struct Conductor<'a, 'l, W> {
     log: &'a mut Log<'l>,
     agenda: Agenda,
     executor: Executor,
+    /// Plays what the oracle foresaw, in place of the policy.
+    foreseen: Option<Box<dyn Policy<AutonomicAgent>>>,
     agent: Agent,
     evaluation: u32,
     /// Steps in the whole episode.
@@ -124,11 +140,7 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
     /// The counterfactual branches, if the world can be split.
     async fn branches(&self, end: SimTime) -> Result<Vec<Branch>, Unavailable> {
         let Some(forks) = &self.forks else { return Ok(Vec::new()) };
-        let truths = self.log.entries().iter().filter_map(|entry| match &entry.event {
-            EpisodeEvent::Truth(truth) => Some(&**truth),
-            _ => None,
-        });
-        let truths: Vec<&Truth> = truths.collect();
+        let truths = truths_of(self.log);
         let played = Played {
             judge: self.setup.judge,
             forks,
@@ -175,7 +187,7 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
                 if self.evaluation == 0 {
                     self.log_state(at).await?;
                 }
-                self.begin_evaluation(at).await;
+                self.begin_evaluation(at).await?;
             }
             Due::Agent => self.step(at).await?,
         }
@@ -193,7 +205,7 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
         }
     }
 
-    async fn begin_evaluation(&mut self, at: SimTime) {
+    async fn begin_evaluation(&mut self, at: SimTime) -> Result<(), Unavailable> {
         self.evaluation += 1;
         self.steps_left = self.scenario().budget.steps;
         self.log.push(
@@ -205,7 +217,20 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
             },
         );
         let task = TaskView { evaluation: self.evaluation, ..self.setup.task.clone() };
+        self.foreseen = if self.setup.oracle { self.foresee(&task).await? } else { None };
         self.decide(at, Heard::Task(Box::new(task))).await;
+        Ok(())
+    }
+
+    /// What the oracle has to play in this evaluation, if the world can be split and there is something to choose.
+    async fn foresee(&mut self, task: &TaskView) -> Result<Option<Box<dyn Policy<AutonomicAgent>>>, Unavailable> {
+        let Some(forks) = &self.forks else { return Ok(None) };
+        let judge = self.setup.judge;
+        let truths = truths_of(self.log);
+        let end = oracle::horizon(judge.scenario.hold, self.world.now());
+        let played = Played { judge, forks, snapshots: &[], truths: &truths, futures: 0, end };
+        let script = oracle::foresee(&played, self.world, task).await?;
+        Ok(script.map(|script| Box::new(crate::policy::script(script)) as Box<dyn Policy<AutonomicAgent>>))
     }
 
     /// Lets the policy decide on its next step, if the budget has one left.
@@ -217,7 +242,10 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
             return self.end_evaluation(now, EndReason::TimeBudget);
         }
         let percept = Percept { now, steps_left: self.steps_left, heard };
-        let decision = self.policy.decide(&percept).await;
+        let decision = match &mut self.foreseen {
+            Some(foreseen) => foreseen.decide(&percept).await,
+            None => self.policy.decide(&percept).await,
+        };
         self.steps += 1;
         self.steps_left -= 1;
         let (read, written) = decision.tokens.map_or((0, 0), |t| (t.input, t.output));

@@ -20,4 +20,5 @@ pub mod episode;
 pub mod executor;
 pub mod policy;
 pub mod render;
+mod service;
 pub mod tools;

@@ -125,8 +125,10 @@ pub struct TaskView {
     pub objectives: Slos,
     /// The words for kinds of cause in declarations and reports.
     pub kinds: Vec<String>,
-    /// `PromQL` of the component's dashboards by name: `latency_p99` (seconds), `request_rate`
-    /// (requests/s), `cpu` (cores), `throttled` (share of periods), and whatever the app has more.
+    /// `PromQL` of the app's dashboards by name, with `$component` for the component, or for several as a regular
+    /// expression; the label `name` of an answer says whose it is: `latency_p50` and `latency_p99`
+    /// (seconds), `request_rate` (requests/s), `errors` (share answered with 5xx), `cpu` (cores), `throttled` (share of
+    /// periods), `memory_growth` (bytes/s), `up` (0 or 1), and whatever the app has more.
     pub dashboards: BTreeMap<String, String>,
     /// Which evaluation this is, from 1.
     pub evaluation: u32,
@@ -136,18 +138,20 @@ impl TaskView {
     /// The task of a scenario as its agent gets it: nothing of the scenario but what an agent may know.
     pub fn of(scenario: &Scenario, app: &App) -> Self {
         let component = &scenario.task.agent;
-        let dashboards = app.profile.dashboards.iter();
         Self {
             component: component.clone(),
             text: scenario.task.text.clone(),
             goal: scenario.task.goal.clone(),
             objectives: scenario.slos.clone(),
             kinds: FaultKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
-            dashboards: dashboards
-                .map(|(name, promql)| (name.clone(), promql.replace("$component", component)))
-                .collect(),
+            dashboards: app.profile.dashboards.clone(),
             evaluation: 0,
         }
+    }
+
+    /// The `PromQL` of one panel of the dashboards of a component, or of several as `a|b`.
+    pub fn dashboard(&self, panel: &str, component: &str) -> Option<String> {
+        Some(self.dashboards.get(panel)?.replace("$component", component))
     }
 }
 

@@ -77,7 +77,7 @@ pub fn play(loaded: &Loaded, seed: u64) -> EpisodeScore {
     let distance = |a: &str, b: &str| app.distance(a, b);
     let judge = Judge::new(&scenario, &loaded.words, &distance);
     let task = TaskView::of(&scenario, &app);
-    let setup = Setup { judge: &judge, task, credit: 0 };
+    let setup = Setup { judge: &judge, task, credit: 0, oracle: false };
     let mut world = Twin::new(&app, &scenario, seed);
     let mut log = Log::new(None);
     let forks = Some(Forks::<Twin>::of_world());

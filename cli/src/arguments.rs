@@ -399,7 +399,7 @@ Examples:
 pub(crate) struct RunOptions {
     /// A shipped scenario or a scenario file
     pub(crate) scenario: String,
-    /// Who plays: noop, random, restart, hpa, runbook, or script:FILE
+    /// Who plays: noop, random, restart, hpa, runbook, oracle, or script:FILE
     #[arg(long, value_name = "POLICY", default_value = "runbook")]
     pub(crate) model: String,
     /// How many episodes, each with the next seed

@@ -20,7 +20,7 @@ use crate::commands;
 use crate::output::{self, Failed};
 
 /// The built-in policies.
-const BUILT_IN: [&str; 5] = ["noop", "random", "restart", "hpa", "runbook"];
+const BUILT_IN: [&str; 6] = ["noop", "random", "restart", "hpa", "runbook", "oracle"];
 
 /// Who plays, as typed.
 #[derive(Clone, Debug)]
@@ -45,12 +45,18 @@ impl Model {
         Err(output::usage(format!("--model {text}: unknown policy{near}\n  help: use {known} or script:FILE")))
     }
 
+    /// Whether it plays copies of the world ahead before it decides.
+    fn looks_ahead(&self) -> bool {
+        matches!(self, Self::BuiltIn("oracle"))
+    }
+
     fn policy(&self, seed: u64) -> Box<dyn Policy<AutonomicAgent>> {
         match self {
             Self::BuiltIn("noop") => Box::new(policy::Noop),
             Self::BuiltIn("random") => Box::new(policy::Random::new(seed)),
             Self::BuiltIn("restart") => Box::new(policy::restart_whatever_looks_bad()),
             Self::BuiltIn("hpa") => Box::new(policy::autoscale_only()),
+            // Where the oracle has nothing to choose it does as the runbook does.
             Self::BuiltIn(_) => Box::new(policy::runbook()),
             Self::Script(script) => Box::new(policy::script((**script).clone())),
         }
@@ -114,7 +120,12 @@ impl Plan<'_> {
         let Loaded { scenario, app, words, .. } = self.loaded;
         let distance = |a: &str, b: &str| app.distance(a, b);
         let judge = Judge::new(&scenario.value, words, &distance);
-        let setup = Setup { judge: &judge, task: TaskView::of(&scenario.value, app), credit: self.credit };
+        let setup = Setup {
+            judge: &judge,
+            task: TaskView::of(&scenario.value, app),
+            credit: self.credit,
+            oracle: self.model.looks_ahead(),
+        };
         let mut twin = Twin::new(app, &self.scenario, seed);
         let mut policy = self.model.policy(seed);
         let mut log = Log::new(Some(sink));

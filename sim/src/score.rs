@@ -92,6 +92,12 @@ impl<'a> Judge<'a> {
         covered && (first + 1..=truths.len()).all(|upto| self.is_green(&truths[..upto], fault_free_per_s))
     }
 
+    /// The end of the last interval in which an objective was not green.
+    pub fn last_red(&self, truths: &[&Truth], fault_free_per_s: Option<f64>) -> Option<SimTime> {
+        let red = (1..=truths.len()).rev().find(|upto| !self.is_green(&truths[..*upto], fault_free_per_s))?;
+        Some(truths[red - 1].to)
+    }
+
     /// Whether all objectives were green in the last of these intervals.
     fn is_green(&self, seen: &[&Truth], fault_free_per_s: Option<f64>) -> bool {
         slo::is_green(&slo::evaluate(&self.scenario.slos, seen, fault_free_per_s))

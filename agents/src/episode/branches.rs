@@ -65,10 +65,15 @@ pub(super) async fn play<W: Environment + Stage>(episode: &Played<'_, W>) -> Res
 }
 
 /// A branch as it went.
-struct Outcome {
-    value: f64,
+pub(super) struct Outcome {
+    /// Its return.
+    pub(super) value: f64,
+    /// Writes that were refused.
     inapplicable: u32,
-    green: bool,
+    /// Whether all objectives held through the hold time at its end.
+    pub(super) green: bool,
+    /// The end of the last interval in which one did not.
+    pub(super) last_red: Option<SimTime>,
 }
 
 impl<W: Environment + Stage> Played<'_, W> {
@@ -79,7 +84,7 @@ impl<W: Environment + Stage> Played<'_, W> {
         let writes: Vec<_> = self.snapshots.iter().map(|s| (s.at, &s.write)).collect();
         let played = self.value(self.truths, &writes, from);
         let nothing = match self.snapshots.first() {
-            None => Outcome { value: played, inapplicable: 0, green: self.is_green(self.truths) },
+            None => Outcome { value: played, inapplicable: 0, green: self.is_green(self.truths), last_red: None },
             Some(first) => {
                 let mut world = (self.forks.fork)(&first.world);
                 self.outcome(&mut world, first.at, &[]).await?
@@ -113,7 +118,7 @@ impl<W: Environment + Stage> Played<'_, W> {
     }
 
     /// Plays `world` on from `from` to the end with these writes at their times.
-    async fn outcome(
+    pub(super) async fn outcome(
         &self,
         world: &mut W,
         from: SimTime,
@@ -151,6 +156,7 @@ impl<W: Environment + Stage> Played<'_, W> {
             value: self.value(&all, &applied, from),
             inapplicable: (writes.len() - applied.len()) as u32,
             green: self.is_green(&all),
+            last_red: self.judge.last_red(&all, self.fault_free_per_s()),
         })
     }
 
@@ -163,7 +169,7 @@ impl<W: Environment + Stage> Played<'_, W> {
     }
 
     /// A branch takes the fault-free throughput of the world that it left.
-    fn fault_free_per_s(&self) -> Option<f64> {
+    pub(super) fn fault_free_per_s(&self) -> Option<f64> {
         self.judge.fault_free_per_s(self.truths)
     }
 }

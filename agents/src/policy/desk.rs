@@ -5,19 +5,22 @@
 //! next action on the desk, and goes on when the answer lies there. No runtime is involved.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use serde_json::Value;
 use sim::environment::{Action, Conclusion, Declaration, MetricQuery, Observation, Query, Write};
-use sim::time::SimDuration;
+use sim::time::{SimDuration, SimTime};
 
 use super::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy, Reply, TaskView};
 
 /// What lies between a procedure and the one who runs it.
 #[derive(Default)]
 struct Slot {
+    now: SimTime,
     steps_left: u32,
     action: Option<Action>,
     reply: Option<Reply>,
@@ -28,6 +31,11 @@ struct Slot {
 pub(crate) struct Desk(Rc<RefCell<Slot>>);
 
 impl Desk {
+    /// The world's clock.
+    pub(crate) fn now(&self) -> SimTime {
+        self.0.borrow().now
+    }
+
     /// Steps left of the budget.
     pub(crate) fn steps_left(&self) -> u32 {
         self.0.borrow().steps_left
@@ -51,17 +59,29 @@ impl Desk {
         }
     }
 
-    /// The single number that an instant `PromQL` query yields; none if it yields nothing or NaN.
-    pub(crate) async fn number(&self, promql: String) -> Option<f64> {
+    /// The finite numbers that an instant `PromQL` query yields, with their labels.
+    pub(crate) async fn numbers(&self, promql: String) -> Vec<(BTreeMap<String, String>, f64)> {
         let query = MetricQuery { promql, range: None, step: None };
         let Some(Observation::Metrics(data)) = self.see(Query::Metrics(query)).await else {
-            return None;
+            return Vec::new();
         };
-        let text = match data.get("resultType")?.as_str()? {
-            "scalar" => data.get("result")?.get(1)?.as_str()?,
-            _ => data.get("result")?.get(0)?.get("value")?.get(1)?.as_str()?,
+        let number = |series: &Value| {
+            let labels = series["metric"].as_object()?.iter();
+            let labels = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+            let value = series["value"][1].as_str()?.parse::<f64>().ok()?;
+            value.is_finite().then_some((labels, value))
         };
-        text.parse::<f64>().ok().filter(|v| v.is_finite())
+        data["result"].as_array().into_iter().flatten().filter_map(number).collect()
+    }
+
+    /// The values of the first series that a range query yields, oldest first.
+    pub(crate) async fn course(&self, promql: String, range: SimDuration, step: SimDuration) -> Vec<f64> {
+        let query = MetricQuery { promql, range: Some(range), step: Some(step) };
+        let Some(Observation::Metrics(data)) = self.see(Query::Metrics(query)).await else {
+            return Vec::new();
+        };
+        let values = data["result"][0]["values"].as_array().cloned().unwrap_or_default();
+        values.iter().filter_map(|sample| sample[1].as_str()?.parse::<f64>().ok()).filter(|v| v.is_finite()).collect()
     }
 
     /// Changes something; whether it was accepted.
@@ -101,6 +121,7 @@ where
     fn step(&mut self, percept: &Percept<Heard>) -> Action {
         {
             let mut slot = self.desk.0.borrow_mut();
+            slot.now = percept.now;
             slot.steps_left = percept.steps_left;
             slot.action = None;
             slot.reply = None;

@@ -7,20 +7,27 @@
 
 mod diagnose;
 mod mend;
+mod numbers;
 mod survey;
 
 use std::collections::BTreeMap;
 
 use sim::environment::{Action, AutoscalerSpec, Conclusion, Declaration, Goal, Write};
+use sim::slo::ClauseName;
 use sim::time::SimDuration;
 
 use super::desk::{Desk, Procedure};
 use super::{AutonomicAgent, Policy, Reply, SETTLE, TaskView};
-use diagnose::{Cause, diagnose};
-use survey::{Survey, survey};
+use diagnose::{Case, Finding, Remedy};
+use numbers::Panel;
+use survey::{CloserLook, Neighbours, Survey, survey};
 
 /// How often it tries to mend before it gives up.
 const ATTEMPTS: u32 = 4;
+/// How often it looks whether a change took hold: what a JVM does in its first minutes is slow.
+const LOOKS: u32 = 3;
+/// Steps that another attempt takes.
+const STEPS_OF_AN_ATTEMPT: u32 = 14;
 
 /// The on-call engineer.
 pub fn runbook() -> impl Policy<AutonomicAgent> {
@@ -37,15 +44,15 @@ async fn operate(desk: Desk, task: TaskView) -> Conclusion {
         Goal::Scale { replicas } => once(&desk, &task, Write::Scale { component, replicas }).await,
         Goal::Autoscale => once(&desk, &task, Write::ApplyAutoscaler(autoscaler(component))).await,
         Goal::ReportCpu => {
-            let seen = survey(&desk, &task).await;
-            reported(&task, &seen, "cpu", seen.cpu_total)
+            let seen = look(&desk, &task).await;
+            reported(&task, &seen, "cpu", seen.now(Panel::Cpu))
         }
         Goal::ReportP99 => {
-            let seen = survey(&desk, &task).await;
-            reported(&task, &seen, "p99", seen.p99)
+            let seen = look(&desk, &task).await;
+            reported(&task, &seen, "p99", seen.now(Panel::P99))
         }
         Goal::CheckHealth | Goal::CheckPerformance => {
-            let seen = survey(&desk, &task).await;
+            let seen = look(&desk, &task).await;
             judged(&desk, &task, &seen).await
         }
         Goal::ReduceLatency { below } => {
@@ -67,6 +74,11 @@ fn autoscaler(component: String) -> AutoscalerSpec {
     AutoscalerSpec { component, min_replicas: 1, max_replicas: 5, cpu_percent: 80 }
 }
 
+async fn look(desk: &Desk, task: &TaskView) -> Survey {
+    let around = Neighbours::of(desk, &task.component).await;
+    survey(desk, task, &task.component, &around).await
+}
+
 /// One change, then a look whether it took hold.
 async fn once(desk: &Desk, task: &TaskView, write: Write) -> Conclusion {
     let what = format!("{write:?}");
@@ -77,9 +89,10 @@ async fn once(desk: &Desk, task: &TaskView, write: Write) -> Conclusion {
             ..Conclusion::default()
         }
     } else {
-        let seen = settle(desk, task).await;
+        let around = Neighbours::of(desk, &task.component).await;
+        let seen = settle(desk, task, &around).await;
         Conclusion {
-            healthy: seen.violations(&task.objectives).is_empty(),
+            healthy: seen.violations(task).is_empty(),
             actions_taken: what,
             mitigated: Some(seen.ready()),
             ..Conclusion::default()
@@ -89,27 +102,28 @@ async fn once(desk: &Desk, task: &TaskView, write: Write) -> Conclusion {
 
 /// Another tag of the image that runs now.
 async fn set_tag(desk: &Desk, task: &TaskView, tag: &str) -> Conclusion {
-    let seen = survey(desk, task).await;
+    let seen = look(desk, task).await;
     let image = seen.image_with_tag(tag);
     once(desk, task, Write::SetImage { component: task.component.clone(), image }).await
 }
 
-/// Waits until a rollout has ended and the metrics show it, at most three times [`SETTLE`].
-async fn settle(desk: &Desk, task: &TaskView) -> Survey {
-    for _ in 0..2 {
+/// Waits until a rollout has ended and the metrics show it, at most three times.
+async fn settle(desk: &Desk, task: &TaskView, around: &Neighbours) -> Survey {
+    let mut seen;
+    let mut looks = 0;
+    loop {
         desk.wait(SETTLE).await;
-        let seen = survey(desk, task).await;
-        if seen.ready() {
+        seen = survey(desk, task, &task.component, around).await;
+        looks += 1;
+        if looks == LOOKS || seen.violations(task).is_empty() {
             return seen;
         }
     }
-    desk.wait(SETTLE).await;
-    survey(desk, task).await
 }
 
 fn reported(task: &TaskView, seen: &Survey, name: &str, value: Option<f64>) -> Conclusion {
     Conclusion {
-        healthy: seen.violations(&task.objectives).is_empty(),
+        healthy: seen.violations(task).is_empty(),
         values: value.map(|v| (name.to_owned(), v)).into_iter().collect(),
         ..Conclusion::default()
     }
@@ -117,68 +131,96 @@ fn reported(task: &TaskView, seen: &Survey, name: &str, value: Option<f64>) -> C
 
 /// Says what it sees and what it takes to be the cause.
 async fn judged(desk: &Desk, task: &TaskView, seen: &Survey) -> Conclusion {
-    let violated = seen.violations(&task.objectives);
-    let cause = (!violated.is_empty()).then(|| diagnose(seen, &violated)).flatten();
-    desk.declare(declaration(task, violated.is_empty(), cause)).await;
-    conclusion(task, violated, cause, &[])
+    let violated = seen.violations(task);
+    let finding = if violated.is_empty() { None } else { find(desk, task, seen, &violated, 0).await };
+    desk.declare(declaration(task, violated.is_empty(), finding.as_ref())).await;
+    conclusion(&violated, finding.as_ref(), &[])
 }
 
-fn declaration(task: &TaskView, healthy: bool, cause: Option<Cause>) -> Declaration {
+fn declaration(task: &TaskView, healthy: bool, finding: Option<&Finding>) -> Declaration {
+    let component = finding.map_or(&task.component, |finding| &finding.component);
     Declaration {
         healthy,
-        component: (!healthy).then(|| task.component.clone()),
-        kind: cause.map(|c| c.word().to_owned()),
+        component: (!healthy).then(|| component.clone()),
+        kind: finding.map(|finding| finding.kind.to_owned()),
     }
 }
 
-fn conclusion(task: &TaskView, violated: Vec<String>, cause: Option<Cause>, done: &[String]) -> Conclusion {
+fn conclusion(violated: &[ClauseName], finding: Option<&Finding>, done: &[String]) -> Conclusion {
     Conclusion {
         healthy: violated.is_empty(),
-        root_cause_component: cause.map(|_| task.component.clone()),
-        root_cause_kind: cause.map(|c| c.word().to_owned()),
+        root_cause_component: finding.map(|finding| finding.component.clone()),
+        root_cause_kind: finding.map(|finding| finding.kind.to_owned()),
         values: BTreeMap::new(),
         actions_taken: done.join("; "),
         mitigated: (!done.is_empty()).then_some(violated.is_empty()),
-        violated,
+        violated: violated.iter().map(|clause| clause.name().to_owned()).collect(),
     }
+}
+
+/// The cause of what is violated: in the component, or in one that it calls.
+async fn find(desk: &Desk, task: &TaskView, seen: &Survey, violated: &[ClauseName], earlier: u32) -> Option<Finding> {
+    let closer = CloserLook::of(desk, task, seen).await;
+    let case = Case { task, seen, closer: &closer, violated, earlier };
+    if let Some(finding) = diagnose::plain(&case) {
+        return Some(finding);
+    }
+    if let Some(callee) = diagnose::suspect(&case)
+        && let Some(finding) = find_in_callee(desk, task, callee).await
+    {
+        return Some(finding);
+    }
+    diagnose::by_numbers(&case)
+}
+
+/// What is wrong with a component that is not the agent's own, which can do nothing about it but say so.
+async fn find_in_callee(desk: &Desk, task: &TaskView, callee: &str) -> Option<Finding> {
+    let around = Neighbours::of(desk, callee).await;
+    let seen = survey(desk, task, callee, &around).await;
+    let violated = seen.violations(task);
+    let closer = CloserLook::of(desk, task, &seen).await;
+    let case = Case { task, seen: &seen, closer: &closer, violated: &violated, earlier: 0 };
+    let finding = diagnose::plain(&case).or_else(|| diagnose::by_numbers(&case))?;
+    Some(Finding { remedy: Remedy::Wait, ..finding })
 }
 
 /// Look, find the cause, mend, confirm, a few times.
 async fn maintain(desk: &Desk, task: &TaskView) -> Conclusion {
-    let mut seen = survey(desk, task).await;
-    let mut violated = seen.violations(&task.objectives);
-    if violated.is_empty() {
+    let around = Neighbours::of(desk, &task.component).await;
+    let mut seen = survey(desk, task, &task.component, &around).await;
+    let found = seen.violations(task);
+    if found.is_empty() {
         desk.declare(declaration(task, true, None)).await;
-        return conclusion(task, violated, None, &[]);
+        return conclusion(&found, None, &[]);
     }
-    let mut first_cause = None;
-    let mut found = violated.clone();
+    let mut violated = found.clone();
+    let mut first = None;
     let mut done = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let Some(cause) = diagnose(&seen, &violated) else {
+    for attempt in 0..ATTEMPTS {
+        let Some(finding) = find(desk, task, &seen, &violated, attempt).await else {
             // Something is starting, or the metrics still show the past: look again soon.
             desk.wait(SimDuration::from_secs(15)).await;
-            seen = survey(desk, task).await;
-            violated = seen.violations(&task.objectives);
-            if violated.is_empty() {
+            seen = survey(desk, task, &task.component, &around).await;
+            violated = seen.violations(task);
+            if violated.is_empty() || desk.steps_left() < STEPS_OF_AN_ATTEMPT {
                 break;
             }
             continue;
         };
-        if first_cause.is_none() {
-            first_cause = Some(cause);
-            desk.declare(declaration(task, false, Some(cause))).await;
+        if first.is_none() {
+            desk.declare(declaration(task, false, Some(&finding))).await;
+            first = Some(finding.clone());
         }
-        mend::mend(desk, task, &seen, cause, &mut done).await;
-        seen = settle(desk, task).await;
-        violated = seen.violations(&task.objectives);
-        if violated.is_empty() || desk.steps_left() < 12 {
+        mend::mend(desk, task, &seen, &finding.remedy, &mut done).await;
+        seen = settle(desk, task, &around).await;
+        violated = seen.violations(task);
+        if violated.is_empty() || desk.steps_left() < STEPS_OF_AN_ATTEMPT {
             break;
         }
     }
-    desk.declare(declaration(task, violated.is_empty(), first_cause)).await;
-    found.retain(|v| !violated.contains(v));
-    let mut report = conclusion(task, violated, first_cause, &done);
-    report.violated.extend(found);
+    desk.declare(declaration(task, violated.is_empty(), first.as_ref())).await;
+    let mut report = conclusion(&violated, first.as_ref(), &done);
+    let mended = found.iter().filter(|clause| !violated.contains(clause));
+    report.violated.extend(mended.map(|clause| clause.name().to_owned()));
     report
 }

@@ -31,6 +31,9 @@ pub(super) fn text(description: &Description, now: SimTime) -> String {
     }
     if let Some(service) = &description.service {
         out.line("Service", &service.name);
+        out.line("  Namespace", &service.namespace);
+        out.line("  Labels", service.labels.join(","));
+        out.line("  Annotations", service.annotations.join(","));
         out.line("  Selector", service.selector.join(","));
         out.line("  Ports", service.ports.join(", "));
         let endpoints = service.endpoints.join(", ");
@@ -59,7 +62,11 @@ fn deployment(out: &mut Sheet, d: &DeploymentView) {
         format!("{} desired | {} updated | {} ready | {} available", d.replicas, d.updated, d.ready, d.available),
     );
     out.line("Strategy", &d.strategy);
+    out.line("Labels", d.labels.join(","));
     out.line("Image", &d.image);
+    if !d.ports.is_empty() {
+        out.line("Ports", d.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(","));
+    }
     out.line("Limits", format!("cpu {}, memory {}", or_none(d.cpu_limit), or_none(d.memory_limit)));
     out.line("Requests", format!("cpu {}, memory {}", or_none(d.cpu_request), or_none(d.memory_request)));
     for (name, words) in [("Command", &d.command), ("Args", &d.args)] {

@@ -159,7 +159,7 @@ fn play_mortal(fails: Call, calls_left: u32) -> (Result<(), Unavailable>, Vec<En
     let scenario = Arc::new(loaded.scenario.value.clone());
     let distance = |a: &str, b: &str| loaded.app.distance(a, b);
     let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0 };
+    let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0, oracle: false };
     let mut world = Mortal { twin: Twin::new(&loaded.app, &scenario, 1), fails, calls_left };
     let mut player = steps(
         "- action: {observe: {describe: {component: gremlins}}}\n\

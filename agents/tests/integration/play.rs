@@ -27,7 +27,7 @@ impl Episode {
         let scenario = Arc::new(loaded.scenario.value.clone());
         let distance = |a: &str, b: &str| loaded.app.distance(a, b);
         let judge = Judge::new(&scenario, &loaded.words, &distance);
-        let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0 };
+        let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0, oracle: false };
         let mut world = Twin::new(&loaded.app, &scenario, seed);
         let mut log = Log::new(None);
         let forks = Some(Forks::<Twin>::of_world());

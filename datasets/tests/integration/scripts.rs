@@ -57,7 +57,7 @@ fn played(loaded: &Loaded, policy: &mut dyn Policy<AutonomicAgent>, seed: u64) -
         dashboards: std::iter::empty::<(String, String)>().collect(),
         evaluation: 0,
     };
-    let setup = Setup { judge: &judge, task, credit: 0 };
+    let setup = Setup { judge: &judge, task, credit: 0, oracle: false };
     let mut twin = Twin::new(&loaded.app, &scenario, seed);
     let mut log = Log::new(None);
     ready(play(&mut twin, &setup, policy, Some(Forks::<Twin>::of_world()), &mut log))

@@ -139,6 +139,12 @@ pub struct DeploymentView {
     pub args: Vec<String>,
     /// Environment of the main container.
     pub env: Vec<(String, String)>,
+    /// Labels of the pod template as `key=value`: what a Service has to select.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Ports of the main container, as declared.
+    #[serde(default)]
+    pub ports: Vec<u16>,
     /// Probes of the main container, each as one line as `kubectl describe` prints it.
     pub probes: Vec<String>,
     /// Conditions: type, status, reason.
@@ -173,6 +179,15 @@ pub struct ReplicaSetView {
 pub struct ServiceView {
     /// Its name.
     pub name: String,
+    /// Its namespace.
+    #[serde(default)]
+    pub namespace: String,
+    /// Its labels as `key=value`.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Its annotations as `key=value`.
+    #[serde(default)]
+    pub annotations: Vec<String>,
     /// Selector as `key=value`.
     pub selector: Vec<String>,
     /// Port and target port.

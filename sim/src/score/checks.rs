@@ -222,6 +222,8 @@ mod tests {
                 command: Vec::new(),
                 args: Vec::new(),
                 env: vec![("logger_flag".into(), "true".into())],
+                labels: Vec::new(),
+                ports: Vec::new(),
                 probes: Vec::new(),
                 conditions: Vec::new(),
                 revision: 1,

@@ -1,87 +1,161 @@
-//! From what was seen to what is wrong: rules in the order in which an engineer goes through them.
+//! From what was seen to what is wrong: rules in the order in which an engineer goes through them, the most telling
+//! evidence first.
+//!
+//! ```text
+//! objects (what the API server says) ─▶ containers (how they ended, what they wrote) ─▶ changes ─▶ numbers
+//! ```
+//!
+//! A rule sees a [`Case`] and says what is wrong, or nothing. Nothing here knows a fault's truth: the rules read what
+//! `kubectl` and Prometheus show.
 
-use super::survey::Survey;
+mod containers;
+mod numbers;
+mod objects;
 
-/// What can be wrong with a component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// Its Deployment does not exist.
-    Missing,
-    /// The image's tag cannot be pulled.
-    BadTag,
-    /// A running pod's image was changed under its Deployment.
-    PodFailure,
-    /// The Deployment's newest image runs and does not serve.
-    FakeImage,
-    /// Something uses its CPU that is not its requests.
-    CpuStress,
-    /// More requests than it is sized for.
-    RisingTraffic,
-    /// It is not given enough CPU for its ordinary load.
-    TooSmallLimit,
+use sim::environment::{DeletableKind, PodView};
+use sim::fault::FaultKind;
+use sim::slo::ClauseName;
+
+use super::super::TaskView;
+use super::numbers::Panel;
+use super::survey::{CloserLook, Survey};
+use containers::THROTTLED;
+
+/// What is wrong, where, and what is to be done about it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Finding {
+    /// Where the cause is.
+    pub(super) component: String,
+    /// The word for it.
+    pub(super) kind: &'static str,
+    pub(super) remedy: Remedy,
 }
 
-impl Cause {
-    /// The word of the catalogue of fault kinds.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Missing => "missing-deployment",
-            Self::BadTag => "bad-tag",
-            Self::PodFailure => "pod-failure",
-            Self::FakeImage => "fake-image",
-            Self::CpuStress => "cpu-stress",
-            Self::RisingTraffic => "rising-traffic",
-            Self::TooSmallLimit => "too-small-limit",
-        }
-    }
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Remedy {
+    /// Nothing but to wait: it is over, and the cluster mends what it broke.
+    Wait,
+    /// Create the Deployment from its manifest.
+    Create,
+    /// Back to the revision before.
+    Rollback,
+    /// Delete these pods.
+    DeletePods(Vec<String>),
+    /// New pods, while the old ones serve.
+    ReplacePods,
+    /// Delete what holds pods back; `true`: and ask for the pods again.
+    Delete(DeletableKind, String, bool),
+    /// Lead the Service to the pods again.
+    MendService,
+    /// More pods.
+    ScaleOut,
+    /// A higher limit of CPU.
+    RaiseCpu,
+    /// A higher limit of memory.
+    RaiseMemory,
+    /// A higher request of CPU, for a fair share of a crowded machine.
+    RequestCpu,
 }
 
-/// Growth that is more than noise of a minute's samples.
-const GREW: f64 = 1.25;
+/// All that is known when the cause is looked for.
+pub(super) struct Case<'a> {
+    pub(super) task: &'a TaskView,
+    pub(super) seen: &'a Survey,
+    pub(super) closer: &'a CloserLook,
+    pub(super) violated: &'a [ClauseName],
+    /// How often it was tried to mend already: what this engineer changed is not the cause.
+    pub(super) earlier: u32,
+}
 
-/// The most likely cause; none when it is too early to say.
-pub(super) fn diagnose(seen: &Survey, violated: &[String]) -> Option<Cause> {
-    let Some(d) = &seen.description else {
-        return Some(Cause::Missing);
+type Rule = for<'a> fn(&Case<'a>) -> Option<Finding>;
+
+/// What shows for itself; the first that says something is believed.
+const PLAIN: &[Rule] = &[
+    objects::missing,
+    objects::image_cannot_be_pulled,
+    objects::over_quota,
+    objects::lost_node,
+    objects::evicted,
+    objects::image_of_a_running_pod_changed,
+    objects::isolated,
+    objects::service_selects_nobody,
+    objects::service_leads_to_a_closed_port,
+    containers::disk_is_full,
+    containers::changed_and_broken,
+    containers::out_of_memory,
+    containers::cut_off,
+    containers::was_killed,
+    containers::pod_was_deleted,
+];
+
+/// What only numbers show, and what others cause as well.
+const BY_NUMBERS: &[Rule] = &[
+    numbers::memory_fills_up,
+    numbers::crowded_machine,
+    numbers::retried,
+    numbers::too_much_load,
+    numbers::too_little_cpu,
+    numbers::connections_break_off,
+    numbers::answers_are_held,
+    numbers::network_is_slow,
+];
+
+/// What shows for itself in objects and containers.
+pub(super) fn plain(case: &Case<'_>) -> Option<Finding> {
+    PLAIN.iter().find_map(|rule| rule(case))
+}
+
+/// What the numbers make most likely; none when it is too early to say.
+pub(super) fn by_numbers(case: &Case<'_>) -> Option<Finding> {
+    BY_NUMBERS.iter().find_map(|rule| rule(case))
+}
+
+/// The callee that looks worse than the component itself, if one does: what is wrong here may come from there.
+pub(super) fn suspect<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let own = case.seen.now(Panel::Throttled).unwrap_or(0.0);
+    let numbers = &case.seen.numbers;
+    let is_bad = |callee: &&String| {
+        let named = |line: &String| BROKEN_CALL.iter().any(|words| line.contains(words)) && names_host(line, callee);
+        let throttled = numbers.now(Panel::Throttled, callee).is_some_and(|share| share > THROTTLED && share > own);
+        let slow = numbers.growth(Panel::P99, callee).is_some_and(|growth| growth > SLOWED)
+            && numbers.now(Panel::P99, callee).is_some_and(|p99| p99 > SLOW);
+        let down = numbers.now(Panel::Up, callee).is_some_and(|up| up < 1.0);
+        let failing = numbers.now(Panel::Errors, callee).is_some_and(|share| share > 0.01);
+        throttled || slow || down || failing || case.closer.log.iter().any(named)
     };
-    let cannot_pull = |status: &str| matches!(status, "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName");
-    if d.pods.iter().any(|p| cannot_pull(&p.status)) {
-        return Some(Cause::BadTag);
-    }
-    let unready = d.pods.iter().zip(&d.containers).filter(|(p, _)| p.ready < p.containers);
-    for (pod, containers) in unready {
-        if containers.iter().any(|c| c.image != d.deployment.image) && is_newest(seen, &pod.name) {
-            return Some(Cause::PodFailure);
-        }
-        let given_time = pod.restarts > 0 || pod.age.as_secs_f64() > 45.0;
-        let images: Vec<&str> = d.replica_sets.iter().map(|r| r.image.as_str()).collect();
-        if given_time && images.iter().any(|image| *image != d.deployment.image) {
-            return Some(Cause::FakeImage);
-        }
-    }
-    if violated.iter().any(|v| v == "cpu" || v == "latency") {
-        return Some(load_cause(seen));
-    }
-    None
+    case.seen.around.calls.iter().find(is_bad).map(String::as_str)
 }
 
-/// Whether a pod belongs to the newest `ReplicaSet` (its name begins with the set's).
-fn is_newest(seen: &Survey, pod: &str) -> bool {
-    seen.description.as_ref().and_then(|d| d.replica_sets.first()).is_some_and(|newest| pod.starts_with(&newest.name))
+/// Words in a log about a call that came to nothing, in the languages of most services.
+const BROKEN_CALL: [&str; 8] =
+    ["refused", "imed out", "imeout", "reset", "hang up", "EOF", "no such host", "UnknownHost"];
+
+/// Whether a line names this host, and not one whose name only begins or ends like it.
+fn names_host(line: &str, host: &str) -> bool {
+    line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|word| word == host)
 }
 
-/// CPU per request up, requests up, or neither.
-fn load_cause(seen: &Survey) -> Cause {
-    let grew = |now: Option<f64>, usual: Option<f64>| {
-        now.zip(usual).is_some_and(|(now, usual)| usual > 0.0 && now / usual > GREW)
-    };
-    // Per request, so that growing load is not taken for a hog, nor a hog that slows its victim's
-    // load for a quiet hour.
-    if grew(seen.cpu_per_request, seen.usual_cpu_per_request) {
-        return Cause::CpuStress;
+/// Growth of latency that no noise explains.
+const SLOWED: f64 = 2.0;
+/// A P99 in seconds that others feel.
+const SLOW: f64 = 0.1;
+
+impl Case<'_> {
+    /// A finding in the component itself.
+    fn here(&self, kind: FaultKind, remedy: Remedy) -> Option<Finding> {
+        Some(Finding { component: self.seen.component.clone(), kind: kind.name(), remedy })
     }
-    if grew(seen.rate, seen.usual_rate) {
-        return Cause::RisingTraffic;
+
+    fn is_violated(&self, clause: ClauseName) -> bool {
+        self.violated.contains(&clause)
     }
-    Cause::TooSmallLimit
+
+    fn unready(&self) -> impl Iterator<Item = &PodView> {
+        self.seen.pods().filter(|pod| pod.ready < pod.containers)
+    }
+
+    fn names<'p>(pods: impl Iterator<Item = &'p PodView>) -> Vec<String> {
+        pods.map(|pod| pod.name.clone()).collect()
+    }
 }

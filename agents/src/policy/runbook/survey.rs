@@ -1,74 +1,147 @@
 //! What the on-call engineer looks at: the component described, its pods' usage, and the numbers of
-//! the dashboards, now and as they usually are.
+//! the dashboards, now and as they usually are; and, where something is wrong, what lies around it.
 
-use sim::environment::{Description, Observation, Query, Usage};
-use sim::slo::{ClauseName, Slos};
+use sim::environment::{Dependencies, Description, LogQuery, NodeView, Observation, PodView, PolicyView, Query, Usage};
+use sim::slo::ClauseName;
+use sim::time::{SimDuration, SimTime};
 
 use super::super::TaskView;
 use super::super::desk::Desk;
+use super::numbers::{Numbers, Panel};
 
-/// Everything that one look showed. Numbers are absent where there was no data.
-pub(super) struct Survey {
-    pub(super) description: Option<Description>,
-    pub(super) usage: Vec<Usage>,
-    /// Seconds.
-    pub(super) p99: Option<f64>,
-    /// Requests per second, now and usually.
-    pub(super) rate: Option<f64>,
-    pub(super) usual_rate: Option<f64>,
-    /// Cores used by all pods.
-    pub(super) cpu_total: Option<f64>,
-    /// Core-seconds per request, now and usually.
-    pub(super) cpu_per_request: Option<f64>,
-    pub(super) usual_cpu_per_request: Option<f64>,
-    /// Share of CPU periods in which a container was throttled.
-    pub(super) throttled: Option<f64>,
+/// Callers whose logs are read.
+const CALLERS: usize = 2;
+/// Between two values of the course of a rate.
+pub(super) const RATE_STEP: SimDuration = SimDuration::from_secs(15);
+/// Lines of a log that are read.
+const TAIL: u32 = 30;
+/// An error share that breaks the guard on success.
+const MANY_ERRORS: f64 = 0.01;
+/// A rate below this share of the usual one is more than chance.
+const FEW_REQUESTS: f64 = 0.7;
+
+/// Who calls a component, and whom it calls: asked once in a task.
+#[derive(Clone)]
+pub(super) struct Neighbours {
+    pub(super) calls: Vec<String>,
+    pub(super) called_by: Vec<String>,
 }
 
-/// Looks at everything once.
-pub(super) async fn survey(desk: &Desk, task: &TaskView) -> Survey {
-    let component = &task.component;
-    let describe = Query::Describe { component: component.clone() };
+impl Neighbours {
+    pub(super) async fn of(desk: &Desk, component: &str) -> Self {
+        match desk.see(Query::Dependencies { component: component.to_owned() }).await {
+            Some(Observation::Dependencies(Dependencies { calls, called_by, .. })) => Self { calls, called_by },
+            _ => Self { calls: Vec::new(), called_by: Vec::new() },
+        }
+    }
+}
+
+/// What one look at a component showed.
+pub(super) struct Survey {
+    /// When it was over.
+    pub(super) at: SimTime,
+    pub(super) component: String,
+    pub(super) description: Option<Description>,
+    pub(super) usage: Vec<Usage>,
+    pub(super) numbers: Numbers,
+    pub(super) around: Neighbours,
+}
+
+/// Looks at a component and, in numbers, at what lies around it.
+pub(super) async fn survey(desk: &Desk, task: &TaskView, component: &str, around: &Neighbours) -> Survey {
+    let describe = Query::Describe { component: component.to_owned() };
     let description = match desk.see(describe).await {
         Some(Observation::Description(d)) => Some(*d),
         _ => None,
     };
-    let usage = match desk.see(Query::ResourceUsage { component: Some(component.clone()) }).await {
+    let usage = match desk.see(Query::ResourceUsage { component: Some(component.to_owned()) }).await {
         Some(Observation::Usage(usage)) => usage,
         _ => Vec::new(),
     };
-    let dashboard = |name: &str| task.dashboards.get(name).cloned();
-    let per_request = dashboard("cpu").zip(dashboard("request_rate")).map(|(cpu, rate)| format!("({cpu}) / ({rate})"));
-    let number = async |promql: Option<String>| match promql {
-        Some(promql) => desk.number(promql).await,
-        None => None,
-    };
-    // What was usual: the median of the last ten minutes but the last one.
-    let usual = async |promql: Option<String>| match promql {
-        Some(promql) => desk.number(format!("quantile_over_time(0.5, ({promql})[10m:15s] offset 1m)")).await,
-        None => None,
-    };
-    Survey {
-        description,
-        usage,
-        p99: number(dashboard("latency_p99")).await,
-        rate: number(dashboard("request_rate")).await,
-        usual_rate: usual(dashboard("request_rate")).await,
-        cpu_total: number(dashboard("cpu")).await,
-        cpu_per_request: number(per_request.clone()).await,
-        usual_cpu_per_request: usual(per_request).await,
-        throttled: number(dashboard("throttled")).await,
+    let mut components = vec![component.to_owned()];
+    for other in task.objectives.components.iter().chain(&around.called_by).chain(&around.calls) {
+        if !components.contains(other) {
+            components.push(other.clone());
+        }
+    }
+    let numbers = Numbers::of(desk, task, &components).await;
+    let around = around.clone();
+    Survey { at: desk.now(), component: component.to_owned(), description, usage, numbers, around }
+}
+
+/// A closer look, when something is wrong: what holds pods back, where they run, what they and their callers say.
+pub(super) struct CloserLook {
+    pub(super) nodes: Vec<NodeView>,
+    pub(super) policies: Vec<PolicyView>,
+    /// The component's log, and that of the container before its last restart.
+    pub(super) log: Vec<String>,
+    pub(super) previous_log: Vec<String>,
+    /// The logs of those that call it.
+    pub(super) callers_log: Vec<String>,
+    /// Requests per second over the last minutes, [`RATE_STEP`] apart.
+    pub(super) rate: Vec<f64>,
+}
+
+impl CloserLook {
+    /// Looks around a component.
+    pub(super) async fn of(desk: &Desk, task: &TaskView, seen: &Survey) -> Self {
+        let nodes = match desk.see(Query::Nodes).await {
+            Some(Observation::Nodes(nodes)) => nodes,
+            _ => Vec::new(),
+        };
+        let policies = match desk.see(Query::Policies).await {
+            Some(Observation::Policies(policies)) => policies,
+            _ => Vec::new(),
+        };
+        let worst = seen.worst_pod().map_or(seen.component.as_str(), |pod| pod.name.as_str());
+        let restarted = seen.worst_pod().is_some_and(|pod| pod.restarts > 0);
+        let mut callers_log = Vec::new();
+        for caller in seen.around.called_by.iter().take(CALLERS) {
+            callers_log.extend(log(desk, caller, false).await);
+        }
+        let rate = match seen.load_witnesses().first().and_then(|who| task.dashboard("request_rate", who)) {
+            Some(promql) => desk.course(promql, SimDuration::from_secs(300), RATE_STEP).await,
+            None => Vec::new(),
+        };
+        Self {
+            nodes,
+            policies,
+            rate,
+            log: log(desk, worst, false).await,
+            previous_log: if restarted { log(desk, worst, true).await } else { Vec::new() },
+            callers_log,
+        }
+    }
+}
+
+async fn log(desk: &Desk, of: &str, previous: bool) -> Vec<String> {
+    match desk.see(Query::Logs(LogQuery { of: of.to_owned(), previous, tail: TAIL })).await {
+        Some(Observation::Logs { lines, .. }) => lines,
+        _ => Vec::new(),
     }
 }
 
 impl Survey {
+    /// Its pods but those that have ended and are kept for their status only.
+    pub(super) fn pods(&self) -> impl Iterator<Item = &PodView> {
+        let ended = |pod: &&PodView| {
+            !matches!(pod.status.as_str(), "Completed" | "Evicted" | "Error" | "OOMKilled" | "Terminating")
+        };
+        self.description.iter().flat_map(|d| &d.pods).filter(ended)
+    }
+
+    /// The pod that one looks at first: one that is not ready, or restarted most, or the youngest.
+    pub(super) fn worst_pod(&self) -> Option<&PodView> {
+        self.pods().min_by_key(|pod| (pod.ready == pod.containers, std::cmp::Reverse(pod.restarts), pod.age))
+    }
+
     /// Whether every declared replica is up to date, ready and alone.
     pub(super) fn ready(&self) -> bool {
         self.description.as_ref().is_some_and(|d| {
             let deployment = &d.deployment;
             deployment.available >= deployment.replicas
                 && deployment.updated >= deployment.replicas
-                && d.pods.iter().all(|p| p.ready == p.containers)
+                && self.pods().all(|p| p.ready == p.containers)
         })
     }
 
@@ -77,27 +150,67 @@ impl Survey {
         self.usage.iter().filter_map(|u| Some(u.cpu.cores() / u.cpu_limit?.cores())).max_by(f64::total_cmp)
     }
 
-    fn memory_share(&self) -> Option<f64> {
+    /// The highest share of its memory limit that a pod uses.
+    pub(super) fn memory_share(&self) -> Option<f64> {
         self.usage
             .iter()
             .filter_map(|u| Some(u.memory.mebibytes() / u.memory_limit?.mebibytes()))
             .max_by(f64::total_cmp)
     }
 
-    /// Names of the objectives that are violated, as far as this look shows.
-    pub(super) fn violations(&self, objectives: &Slos) -> Vec<String> {
+    /// A panel of the component itself.
+    pub(super) fn now(&self, panel: Panel) -> Option<f64> {
+        self.numbers.now(panel, &self.component)
+    }
+
+    /// Who tells how much work the component gets: itself, or those that call it where it counts nothing.
+    pub(super) fn load_witnesses(&self) -> Vec<&str> {
+        if self.now(Panel::Rate).is_some() {
+            return vec![&self.component];
+        }
+        self.around.called_by.iter().map(String::as_str).collect()
+    }
+
+    /// How many times the usual load it gets, as the busiest of its witnesses says.
+    pub(super) fn load_growth(&self) -> Option<f64> {
+        let growths = self.load_witnesses().into_iter().filter_map(|who| self.numbers.growth(Panel::Rate, who));
+        growths.max_by(f64::total_cmp)
+    }
+
+    /// The highest share of errors at itself and at its callers.
+    pub(super) fn errors(&self) -> Option<f64> {
+        let callers = self.around.called_by.iter().filter_map(|caller| self.numbers.now(Panel::Errors, caller));
+        callers.chain(self.now(Panel::Errors)).max_by(f64::total_cmp)
+    }
+
+    /// The highest P99 among the components whose latency is judged.
+    pub(super) fn judged_p99(&self, task: &TaskView) -> Option<f64> {
+        let judged = task.objectives.components_of(ClauseName::Latency);
+        judged.iter().filter_map(|component| self.numbers.now(Panel::P99, component)).max_by(f64::total_cmp)
+    }
+
+    /// Whether something like this happened to it within the last `within`.
+    pub(super) fn happened(&self, within: SimDuration, reason: &str, part: &str) -> bool {
+        self.description.iter().flat_map(|d| &d.events).any(|event| {
+            event.reason == reason && event.message.contains(part) && self.at.since(event.last_seen) <= within
+        })
+    }
+
+    /// The objectives that are violated, as far as this look shows.
+    pub(super) fn violations(&self, task: &TaskView) -> Vec<ClauseName> {
+        let objectives = &task.objectives;
         let reached = |value: Option<f64>, bound: f64| value.is_some_and(|value| value >= bound);
+        let few = self.load_growth().is_some_and(|growth| growth < FEW_REQUESTS);
         let violated = [
             (ClauseName::Ready, !self.ready()),
             (ClauseName::Cpu, reached(self.cpu_share(), objectives.cpu.below)),
             (ClauseName::Memory, reached(self.memory_share(), objectives.memory.below)),
-            (ClauseName::Latency, reached(self.p99, objectives.latency.below.as_secs_f64())),
+            (ClauseName::Latency, reached(self.judged_p99(task), objectives.latency.below.as_secs_f64())),
+            (ClauseName::Success, reached(self.errors(), MANY_ERRORS)),
+            (ClauseName::Throughput, few),
         ];
-        violated
-            .into_iter()
-            .filter(|(clause, violated)| *violated && objectives.asks(*clause))
-            .map(|(clause, _)| clause.name().to_owned())
-            .collect()
+        let asked = violated.into_iter().filter(|(clause, violated)| *violated && objectives.asks(*clause));
+        asked.map(|(clause, _)| clause).collect()
     }
 
     /// The repository of the image that the Deployment names now, with another tag.

@@ -2,7 +2,7 @@
 
 use crate::environment::{AutoscalerView, ContainerView, DeploymentView, PodView, ReplicaSetView, ServiceView};
 use crate::ids::DeploymentIx;
-use crate::manifest::{MetricTarget, PortRef, ServicePort};
+use crate::manifest::{Labels, MetricTarget, PortRef, ServicePort};
 use crate::time::SimTime;
 
 use super::super::autoscaler::Autoscaler;
@@ -73,6 +73,8 @@ pub(super) fn deployment_view(deployment: &Deployment) -> DeploymentView {
         command: main.command.clone(),
         args: main.args.clone(),
         env: main.env.iter().map(|v| (v.name.clone(), printer::env_value(&v.value))).collect(),
+        labels: pairs(&deployment.spec.template.labels),
+        ports: main.ports.iter().map(|port| port.port).collect(),
         probes: probes.iter().filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?))).collect(),
         conditions,
         revision: deployment.revision,
@@ -117,7 +119,10 @@ pub(super) fn service_view(service: &Service) -> ServiceView {
     };
     ServiceView {
         name: service.spec.meta.name.clone(),
-        selector: service.spec.selector.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        namespace: service.spec.meta.namespace.clone(),
+        labels: pairs(&service.spec.meta.labels),
+        annotations: pairs(&service.spec.meta.annotations),
+        selector: pairs(&service.spec.selector),
         ports: service.spec.ports.iter().map(port).collect(),
         endpoints: service
             .endpoints
@@ -126,4 +131,9 @@ pub(super) fn service_view(service: &Service) -> ServiceView {
             .map(|endpoint| endpoint.address.to_string())
             .collect(),
     }
+}
+
+/// As `kubectl describe` prints labels.
+fn pairs(labels: &Labels) -> Vec<String> {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect()
 }

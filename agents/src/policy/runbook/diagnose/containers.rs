@@ -1,0 +1,114 @@
+//! How containers ended, what they wrote before, and what was changed last.
+
+use sim::fault::FaultKind;
+use sim::slo::ClauseName;
+use sim::time::SimDuration;
+
+use super::{Case, Finding, Remedy};
+use crate::policy::runbook::numbers::Panel;
+use crate::policy::runbook::survey::Survey;
+
+/// What was changed longer ago than this worked until now.
+const LATELY: SimDuration = SimDuration::from_secs(900);
+/// A pod that is younger may still be starting.
+const JUST_NOW: SimDuration = SimDuration::from_secs(120);
+/// Memory that grows by more than this is lost, not cached: 64 KiB/s are 220 MiB in an hour.
+pub(super) const LEAKS: f64 = 65_536.0;
+/// A share of throttled periods that explains slowness.
+pub(super) const THROTTLED: f64 = 0.2;
+
+/// The database's disk has no space left.
+pub(super) fn disk_is_full(case: &Case<'_>) -> Option<Finding> {
+    let logs = case.closer.previous_log.iter().chain(&case.closer.log);
+    let said = logs.rev().any(|line| line.contains("No space left on device"));
+    // SIGABRT: MongoDB aborts when it cannot write.
+    let aborted = ended(case.seen, "exit code 134");
+    (said || aborted).then(|| case.here(FaultKind::DiskFull, Remedy::Wait))?
+}
+
+/// The last change of the template, if it was made lately: what it changed, and what that makes of it.
+pub(super) fn changed_and_broken(case: &Case<'_>) -> Option<Finding> {
+    if case.earlier > 0 {
+        return None;
+    }
+    let description = case.seen.description.as_ref()?;
+    let newest = description.replica_sets.iter().max_by_key(|set| set.revision)?;
+    let is_new = case.seen.pods().any(|pod| pod.name.starts_with(&newest.name) && pod.age <= LATELY);
+    if newest.revision < 2 || !is_new {
+        return None;
+    }
+    let is_down = case.unready().next().is_some() || restarts(case.seen) > 0;
+    let has_any = |clauses: &[ClauseName]| clauses.iter().any(|clause| case.is_violated(*clause));
+    let limits_bite = has_any(&[ClauseName::Cpu, ClauseName::Latency, ClauseName::Memory, ClauseName::Success]);
+    let change = newest.change.as_str();
+    let kind = if change.contains("image ") && is_down {
+        FaultKind::FakeImage
+    } else if change.contains("env ") && is_down {
+        FaultKind::CrashOnStart
+    } else if change.contains("env ") {
+        FaultKind::BadEnvironment
+    } else if (change.contains("cpu") || change.contains("memory")) && (is_down || limits_bite) {
+        FaultKind::TooSmallLimit
+    } else if change == "template changed" && is_down {
+        FaultKind::WrongProbe
+    } else {
+        return None;
+    };
+    case.here(kind, Remedy::Rollback)
+}
+
+/// The kernel killed it for its memory.
+pub(super) fn out_of_memory(case: &Case<'_>) -> Option<Finding> {
+    if !ended(case.seen, "OOMKilled") {
+        return None;
+    }
+    if case.seen.now(Panel::MemoryGrowth).is_some_and(|growth| growth > LEAKS) {
+        return case.here(FaultKind::MemoryLeak, Remedy::RaiseMemory);
+    }
+    if restarts(case.seen) > 1 {
+        return case.here(FaultKind::TooSmallLimit, Remedy::RaiseMemory);
+    }
+    case.here(FaultKind::MemoryStress, Remedy::Wait)
+}
+
+/// Nobody reaches it, probes neither, though it has CPU to answer.
+pub(super) fn cut_off(case: &Case<'_>) -> Option<Finding> {
+    let unanswered = ["context deadline exceeded", "Client.Timeout", "i/o timeout"];
+    let unheard = unanswered.iter().any(|words| case.seen.happened(JUST_NOW, "Unhealthy", words));
+    let is_slow = case.seen.now(Panel::Throttled).is_some_and(|share| share > THROTTLED);
+    let is_down = case.seen.now(Panel::Up).is_some_and(|up| up < 1.0) || case.unready().next().is_some();
+    if !unheard || is_slow || !is_down {
+        return None;
+    }
+    let pods = Case::names(case.unready());
+    let remedy = if pods.is_empty() { Remedy::ReplacePods } else { Remedy::DeletePods(pods) };
+    case.here(FaultKind::NetworkPartition, remedy)
+}
+
+/// Somebody killed the process, and the kubelet started another one.
+pub(super) fn was_killed(case: &Case<'_>) -> Option<Finding> {
+    let by_kubelet = case.seen.happened(JUST_NOW, "Killing", "");
+    let lately = case.seen.happened(JUST_NOW, "Started", "");
+    (ended(case.seen, "exit code 137") && lately && !by_kubelet)
+        .then(|| case.here(FaultKind::ContainerKill, Remedy::Wait))?
+}
+
+/// A pod was deleted without a rollout, and its successor starts.
+pub(super) fn pod_was_deleted(case: &Case<'_>) -> Option<Finding> {
+    let deleted = case.seen.happened(JUST_NOW, "Killing", "Stopping container");
+    let rolled = case.seen.happened(JUST_NOW, "ScalingReplicaSet", "");
+    let replaced = case.seen.pods().any(|pod| pod.age <= JUST_NOW);
+    (deleted && replaced && !rolled && case.earlier == 0).then(|| case.here(FaultKind::PodKill, Remedy::Wait))?
+}
+
+fn restarts(seen: &Survey) -> u32 {
+    seen.pods().map(|pod| pod.restarts).max().unwrap_or(0)
+}
+
+/// Whether a container ended like this last.
+fn ended(seen: &Survey, how: &str) -> bool {
+    let containers = seen.description.iter().flat_map(|d| d.containers.iter().flatten());
+    containers
+        .into_iter()
+        .any(|c| c.state.contains(how) || c.last_state.as_ref().is_some_and(|last| last.contains(how)))
+}
