@@ -1,8 +1,11 @@
 //! What can be typed.
 
+mod compare;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+pub(crate) use compare::CompareOptions;
 use sim::time::{SimDuration, parse_duration};
 
 /// A flight simulator for autonomic agents: a Kubernetes application simulated request by request,
@@ -19,6 +22,7 @@ Examples:
   sockpit scenarios                                   what ships
   sockpit faults                                      what can go wrong, and how it shows
   sockpit run acv/low/pod-failure --model runbook --trials 20
+  sockpit compare --suite acv/low --model runbook --trials 10
   sockpit simulate --level heavy --target front-end   the twin alone, without an agent
   sockpit simulate acv/low/cpu-stress --every 15s     watch a fault, window by window
   sockpit scenario check my-scenario.yaml
@@ -38,6 +42,8 @@ pub(crate) enum Command {
     Load(LoadOptions),
     /// Play a scenario with a policy, once per seed, and score it
     Run(RunOptions),
+    /// Play several policies on the same scenarios and seeds, and set their results side by side
+    Compare(CompareOptions),
     /// Check a scenario of your own, or print the schema of scenario files
     Scenario {
         #[command(subcommand)]
@@ -76,7 +82,7 @@ pub(crate) enum LabCommand {
     /// Play recorded sequences in the twin, and say what it does otherwise than Kubernetes
     Replay(LabReplayOptions),
     /// Play loads, faults and actions on the lab and in the twin, side by side
-    Compare(CompareOptions),
+    Compare(LabCompareOptions),
 }
 
 #[derive(Debug, Default, Args)]
@@ -91,7 +97,7 @@ Examples:
 A scenario's loads, faults and premises are played, its task is not; nobody operates it. The lab must be up. What
 stands in front of a slash is the twin's, behind it the lab's. A comparison is void where the machine itself was the
 bottleneck.")]
-pub(crate) struct CompareOptions {
+pub(crate) struct LabCompareOptions {
     /// Comparisons that ship, or scenario files [default: all that ship]
     #[arg(value_name = "WHAT")]
     pub(crate) what: Vec<String>,

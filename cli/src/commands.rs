@@ -1,7 +1,7 @@
 //! One module per command.
 
 pub(crate) mod check;
-mod compare;
+pub(crate) mod compare;
 pub(crate) mod faults;
 mod figures;
 pub(crate) mod lab;

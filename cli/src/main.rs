@@ -30,6 +30,7 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Simulate(options) => commands::simulate::run(&options),
         Command::Load(options) => commands::load::run(&options),
         Command::Run(options) => commands::run::run(&options),
+        Command::Compare(options) => commands::compare::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
         Command::Scenario { command: ScenarioCommand::Schema } => commands::check::schema(),
         Command::Lab { command } => commands::lab::run(&command),

@@ -26,6 +26,10 @@ use survey::{CloserLook, Neighbours, Survey, survey};
 const ATTEMPTS: u32 = 4;
 /// How often it looks whether a change took hold: what a JVM does in its first minutes is slow.
 const LOOKS: u32 = 3;
+/// The share of the usual rate at which all users are back.
+const NEARLY_ALL: f64 = 0.95;
+/// The next look when it is too early to say anything: a scrape later.
+const SOON: SimDuration = SimDuration::from_secs(15);
 /// Steps that another attempt takes.
 const STEPS_OF_AN_ATTEMPT: u32 = 14;
 
@@ -76,7 +80,7 @@ fn autoscaler(component: String) -> AutoscalerSpec {
 
 async fn look(desk: &Desk, task: &TaskView) -> Survey {
     let around = Neighbours::of(desk, &task.component).await;
-    survey(desk, task, &task.component, &around).await
+    survey(desk, task, &task.component, &around, None).await
 }
 
 /// One change, then a look whether it took hold.
@@ -89,8 +93,8 @@ async fn once(desk: &Desk, task: &TaskView, write: Write) -> Conclusion {
             ..Conclusion::default()
         }
     } else {
-        let around = Neighbours::of(desk, &task.component).await;
-        let seen = settle(desk, task, &around).await;
+        let before = look(desk, task).await;
+        let seen = settle(desk, task, &before).await;
         Conclusion {
             healthy: seen.violations(task).is_empty(),
             actions_taken: what,
@@ -108,14 +112,14 @@ async fn set_tag(desk: &Desk, task: &TaskView, tag: &str) -> Conclusion {
 }
 
 /// Waits until a rollout has ended and the metrics show it, at most three times.
-async fn settle(desk: &Desk, task: &TaskView, around: &Neighbours) -> Survey {
+async fn settle(desk: &Desk, task: &TaskView, first: &Survey) -> Survey {
     let mut seen;
     let mut looks = 0;
     loop {
         desk.wait(SETTLE).await;
-        seen = survey(desk, task, &task.component, around).await;
+        seen = survey(desk, task, &task.component, &first.around, Some(first)).await;
         looks += 1;
-        if looks == LOOKS || seen.violations(task).is_empty() {
+        if looks == LOOKS || seen.violations_if(task, NEARLY_ALL).is_empty() {
             return seen;
         }
     }
@@ -131,10 +135,18 @@ fn reported(task: &TaskView, seen: &Survey, name: &str, value: Option<f64>) -> C
 
 /// Says what it sees and what it takes to be the cause.
 async fn judged(desk: &Desk, task: &TaskView, seen: &Survey) -> Conclusion {
-    let violated = seen.violations(task);
+    let violated = trouble(seen, task);
     let finding = if violated.is_empty() { None } else { find(desk, task, seen, &violated, 0).await };
     desk.declare(declaration(task, violated.is_empty(), finding.as_ref())).await;
     conclusion(&violated, finding.as_ref(), &[])
+}
+
+/// What is violated or, just after a blow of which the numbers do not show anything yet, must have been.
+fn trouble(seen: &Survey, task: &TaskView) -> Vec<ClauseName> {
+    match seen.violations(task) {
+        none if none.is_empty() && seen.was_hit() => vec![ClauseName::Throughput],
+        violated => violated,
+    }
 }
 
 fn declaration(task: &TaskView, healthy: bool, finding: Option<&Finding>) -> Declaration {
@@ -176,7 +188,7 @@ async fn find(desk: &Desk, task: &TaskView, seen: &Survey, violated: &[ClauseNam
 /// What is wrong with a component that is not the agent's own, which can do nothing about it but say so.
 async fn find_in_callee(desk: &Desk, task: &TaskView, callee: &str) -> Option<Finding> {
     let around = Neighbours::of(desk, callee).await;
-    let seen = survey(desk, task, callee, &around).await;
+    let seen = survey(desk, task, callee, &around, None).await;
     let violated = seen.violations(task);
     let closer = CloserLook::of(desk, task, &seen).await;
     let case = Case { task, seen: &seen, closer: &closer, violated: &violated, earlier: 0 };
@@ -186,40 +198,38 @@ async fn find_in_callee(desk: &Desk, task: &TaskView, callee: &str) -> Option<Fi
 
 /// Look, find the cause, mend, confirm, a few times.
 async fn maintain(desk: &Desk, task: &TaskView) -> Conclusion {
-    let around = Neighbours::of(desk, &task.component).await;
-    let mut seen = survey(desk, task, &task.component, &around).await;
-    let found = seen.violations(task);
+    let first_look = look(desk, task).await;
+    let found = trouble(&first_look, task);
     if found.is_empty() {
         desk.declare(declaration(task, true, None)).await;
         return conclusion(&found, None, &[]);
     }
     let mut violated = found.clone();
-    let mut first = None;
+    let mut cause: Option<Finding> = None;
     let mut done = Vec::new();
+    let mut last_look = None;
     for attempt in 0..ATTEMPTS {
-        let Some(finding) = find(desk, task, &seen, &violated, attempt).await else {
-            // Something is starting, or the metrics still show the past: look again soon.
-            desk.wait(SimDuration::from_secs(15)).await;
-            seen = survey(desk, task, &task.component, &around).await;
-            violated = seen.violations(task);
-            if violated.is_empty() || desk.steps_left() < STEPS_OF_AN_ATTEMPT {
-                break;
+        let seen = last_look.as_ref().unwrap_or(&first_look);
+        let after = if let Some(finding) = find(desk, task, seen, &violated, attempt).await {
+            if cause.is_none() {
+                desk.declare(declaration(task, false, Some(&finding))).await;
+                cause = Some(finding.clone());
             }
-            continue;
+            mend::mend(desk, task, seen, &finding.remedy, &mut done).await;
+            settle(desk, task, &first_look).await
+        } else {
+            // Something is starting, or the metrics still show the past: look again soon.
+            desk.wait(SOON).await;
+            survey(desk, task, &task.component, &first_look.around, Some(&first_look)).await
         };
-        if first.is_none() {
-            desk.declare(declaration(task, false, Some(&finding))).await;
-            first = Some(finding.clone());
-        }
-        mend::mend(desk, task, &seen, &finding.remedy, &mut done).await;
-        seen = settle(desk, task, &around).await;
-        violated = seen.violations(task);
+        violated = after.violations(task);
+        last_look = Some(after);
         if violated.is_empty() || desk.steps_left() < STEPS_OF_AN_ATTEMPT {
             break;
         }
     }
-    desk.declare(declaration(task, violated.is_empty(), first.as_ref())).await;
-    let mut report = conclusion(&violated, first.as_ref(), &done);
+    desk.declare(declaration(task, violated.is_empty(), cause.as_ref())).await;
+    let mut report = conclusion(&violated, cause.as_ref(), &done);
     let mended = found.iter().filter(|clause| !violated.contains(clause));
     report.violated.extend(mended.map(|clause| clause.name().to_owned()));
     report

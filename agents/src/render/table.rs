@@ -9,8 +9,9 @@ pub struct Table {
 
 impl Table {
     /// An empty table.
-    pub fn new<const N: usize>(header: [&str; N]) -> Self {
-        Self { rows: vec![header.iter().map(ToString::to_string).collect()], numbers_from: N }
+    pub fn new(header: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let header: Vec<String> = header.into_iter().map(Into::into).collect();
+        Self { numbers_from: header.len(), rows: vec![header] }
     }
 
     /// Aligns the columns from this one on to the right.
@@ -20,9 +21,21 @@ impl Table {
         self
     }
 
-    /// Adds a row.
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+    /// Adds a row, with a cell for each column.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let mut row: Vec<String> = cells.into_iter().collect();
+        row.resize(self.rows[0].len(), String::new());
+        self.rows.push(row);
+    }
+
+    /// The same as Markdown.
+    pub fn markdown(&self) -> String {
+        let line = |row: &Vec<String>| format!("| {} |", row.join(" | "));
+        let columns = self.rows[0].len();
+        let rule = (0..columns).map(|column| if column < self.numbers_from { "---" } else { "---:" });
+        let rule = format!("| {} |", rule.collect::<Vec<_>>().join(" | "));
+        let body = self.rows[1..].iter().map(line);
+        [line(&self.rows[0]), rule].into_iter().chain(body).collect::<Vec<_>>().join("\n")
     }
 
     /// The table, or `empty` when it has no rows.

@@ -1,5 +1,6 @@
 //! `sockpit lab`: a real Kubernetes on this machine, and an application's stand-in on it.
 
+mod compare;
 mod replay;
 
 use std::fs;
@@ -28,7 +29,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failed> {
         LabCommand::Deploy(options) => deploy(options),
         LabCommand::Record(options) => record(options),
         LabCommand::Replay(options) => replay::run(options),
-        LabCommand::Compare(options) => super::compare::run(options),
+        LabCommand::Compare(options) => compare::run(options),
     }
 }
 

@@ -84,6 +84,7 @@ const PLAIN: &[Rule] = &[
     containers::disk_is_full,
     containers::changed_and_broken,
     containers::out_of_memory,
+    numbers::crowded_machine,
     containers::cut_off,
     containers::was_killed,
     containers::pod_was_deleted,
@@ -92,7 +93,6 @@ const PLAIN: &[Rule] = &[
 /// What only numbers show, and what others cause as well.
 const BY_NUMBERS: &[Rule] = &[
     numbers::memory_fills_up,
-    numbers::crowded_machine,
     numbers::retried,
     numbers::too_much_load,
     numbers::too_little_cpu,

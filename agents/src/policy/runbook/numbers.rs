@@ -33,6 +33,15 @@ impl Panel {
     /// Those of which one has to know what is usual to say whether they are bad.
     const COMPARED: [Self; 4] = [Self::P50, Self::P99, Self::Rate, Self::Cpu];
 
+    /// The quantile of the minutes before that stands for what is usual. A load that was still rising for a part of them
+    /// must not pull it down, nor a process that was starting push it up.
+    const fn usual_quantile(self) -> f64 {
+        match self {
+            Self::Rate => 0.9,
+            _ => 0.7,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::P50 => "latency_p50",
@@ -47,16 +56,17 @@ impl Panel {
     }
 }
 
-/// What "usual" is: most of the last minutes before the present trouble lay below it. A load that was still rising for a
-/// part of them does not pull it down.
-const USUAL: (&str, &str) = ("quantile_over_time(0.7, (", ")[5m:15s] offset 2m)");
+/// What the names of usual values begin with.
+const USUALLY: &str = "usual ";
+/// The minutes before the present trouble, of which one says what was usual.
+const BEFORE: &str = "[5m:15s] offset 2m";
 
 /// What the dashboards show. A number is absent where there was no data.
 pub(super) struct Numbers(BTreeMap<(String, String), f64>);
 
 impl Numbers {
-    /// Asks for every panel of these components.
-    pub(super) async fn of(desk: &Desk, task: &TaskView, components: &[String]) -> Self {
+    /// Asks for every panel of these components, and for what is usual if that is not known from before.
+    pub(super) async fn of(desk: &Desk, task: &TaskView, components: &[String], before: Option<&Self>) -> Self {
         let mut terms = Vec::new();
         let mut add = |panel: &str, promql: &str| {
             terms.push(format!("label_replace({promql}, \"panel\", \"{panel}\", \"\", \"\")"));
@@ -64,16 +74,19 @@ impl Numbers {
         for panel in Panel::ALL {
             let Some(promql) = task.dashboard(panel.name(), &components.join("|")) else { continue };
             add(panel.name(), &promql);
-            if Panel::COMPARED.contains(&panel) {
-                let (before, after) = USUAL;
-                add(&usual(panel), &format!("{before}{promql}{after}"));
+            if before.is_none() && Panel::COMPARED.contains(&panel) {
+                let quantile = panel.usual_quantile();
+                add(&usual(panel), &format!("quantile_over_time({quantile}, ({promql}){BEFORE})"));
             }
         }
         let series = desk.numbers(terms.join(" or ")).await;
         let of = |(labels, value): (BTreeMap<String, String>, f64)| {
             Some(((labels.get("panel")?.clone(), labels.get("name")?.clone()), value))
         };
-        Self(series.into_iter().filter_map(of).collect())
+        let known =
+            before.into_iter().flat_map(|before| &before.0).filter(|((panel, _), _)| panel.starts_with(USUALLY));
+        let known = known.map(|(key, value)| (key.clone(), *value));
+        Self(series.into_iter().filter_map(of).chain(known).collect())
     }
 
     /// A panel of a component as it stands.
@@ -98,5 +111,5 @@ impl Numbers {
 }
 
 fn usual(panel: Panel) -> String {
-    format!("usual {}", panel.name())
+    format!("{USUALLY}{}", panel.name())
 }

@@ -11,14 +11,20 @@ use super::numbers::{Numbers, Panel};
 
 /// Callers whose logs are read.
 const CALLERS: usize = 2;
-/// Between two values of the course of a rate.
-pub(super) const RATE_STEP: SimDuration = SimDuration::from_secs(15);
+/// How far back the course of a number is looked at.
+const COURSE: SimDuration = SimDuration::from_secs(300);
+/// Between two values of such a course: the scrape interval.
+pub(super) const STEP: SimDuration = SimDuration::from_secs(15);
 /// Lines of a log that are read.
 const TAIL: u32 = 30;
 /// An error share that breaks the guard on success.
 const MANY_ERRORS: f64 = 0.01;
 /// A rate below this share of the usual one is more than chance.
-const FEW_REQUESTS: f64 = 0.7;
+const FEW_REQUESTS: f64 = 0.8;
+/// Users who met an outage may hang in their kernels' pauses for a minute after it.
+const A_MOMENT: SimDuration = SimDuration::from_secs(40);
+/// A rollout takes no longer.
+const ROLLOUT: SimDuration = SimDuration::from_secs(180);
 
 /// Who calls a component, and whom it calls: asked once in a task.
 #[derive(Clone)]
@@ -47,8 +53,15 @@ pub(super) struct Survey {
     pub(super) around: Neighbours,
 }
 
-/// Looks at a component and, in numbers, at what lies around it.
-pub(super) async fn survey(desk: &Desk, task: &TaskView, component: &str, around: &Neighbours) -> Survey {
+/// Looks at a component and, in numbers, at what lies around it. What is usual was known best at the `first` look, since
+/// by the later ones the trouble itself has become usual.
+pub(super) async fn survey(
+    desk: &Desk,
+    task: &TaskView,
+    component: &str,
+    around: &Neighbours,
+    first: Option<&Survey>,
+) -> Survey {
     let describe = Query::Describe { component: component.to_owned() };
     let description = match desk.see(describe).await {
         Some(Observation::Description(d)) => Some(*d),
@@ -64,7 +77,7 @@ pub(super) async fn survey(desk: &Desk, task: &TaskView, component: &str, around
             components.push(other.clone());
         }
     }
-    let numbers = Numbers::of(desk, task, &components).await;
+    let numbers = Numbers::of(desk, task, &components, first.map(|first| &first.numbers)).await;
     let around = around.clone();
     Survey { at: desk.now(), component: component.to_owned(), description, usage, numbers, around }
 }
@@ -78,8 +91,9 @@ pub(super) struct CloserLook {
     pub(super) previous_log: Vec<String>,
     /// The logs of those that call it.
     pub(super) callers_log: Vec<String>,
-    /// Requests per second over the last minutes, [`RATE_STEP`] apart.
+    /// Over the last minutes, [`STEP`] apart: requests per second, and bytes of the largest working set.
     pub(super) rate: Vec<f64>,
+    pub(super) memory: Vec<f64>,
 }
 
 impl CloserLook {
@@ -99,14 +113,20 @@ impl CloserLook {
         for caller in seen.around.called_by.iter().take(CALLERS) {
             callers_log.extend(log(desk, caller, false).await);
         }
-        let rate = match seen.load_witnesses().first().and_then(|who| task.dashboard("request_rate", who)) {
-            Some(promql) => desk.course(promql, SimDuration::from_secs(300), RATE_STEP).await,
+        let course = async |panel: &str, of: Option<&str>| match of.and_then(|of| task.dashboard(panel, of)) {
+            Some(promql) => desk.course(promql, COURSE, STEP).await,
             None => Vec::new(),
         };
+        let strained = seen.now(Panel::Throttled).is_some() || seen.violations(task).contains(&ClauseName::Cpu);
+        let witness = seen.load_witnesses().first().copied().filter(|_| strained);
+        let rate = course("request_rate", witness).await;
+        let is_full = seen.violations(task).contains(&ClauseName::Memory) || seen.ended("OOMKilled");
+        let memory = course("memory", is_full.then_some(&*seen.component)).await;
         Self {
             nodes,
             policies,
             rate,
+            memory,
             log: log(desk, worst, false).await,
             previous_log: if restarted { log(desk, worst, true).await } else { Vec::new() },
             callers_log,
@@ -124,10 +144,12 @@ async fn log(desk: &Desk, of: &str, previous: bool) -> Vec<String> {
 impl Survey {
     /// Its pods but those that have ended and are kept for their status only.
     pub(super) fn pods(&self) -> impl Iterator<Item = &PodView> {
-        let ended = |pod: &&PodView| {
-            !matches!(pod.status.as_str(), "Completed" | "Evicted" | "Error" | "OOMKilled" | "Terminating")
-        };
-        self.description.iter().flat_map(|d| &d.pods).filter(ended)
+        let wanted = self.description.as_ref().map_or(0, |d| d.deployment.replicas as usize);
+        let pods = || self.description.iter().flat_map(|d| &d.pods);
+        // A container that crashed a moment ago shows the same words as a pod that has ended, but then none is too many.
+        let too_many = pods().count() > wanted;
+        let has_ended = |status: &str| matches!(status, "Completed" | "Evicted" | "Error" | "OOMKilled");
+        pods().filter(move |pod| pod.status != "Terminating" && !(too_many && has_ended(&pod.status)))
     }
 
     /// The pod that one looks at first: one that is not ready, or restarted most, or the youngest.
@@ -156,6 +178,35 @@ impl Survey {
             .iter()
             .filter_map(|u| Some(u.memory.mebibytes() / u.memory_limit?.mebibytes()))
             .max_by(f64::total_cmp)
+    }
+
+    /// The same in half a minute, as it grows now: what `kubectl top` shows is as old as that.
+    fn memory_soon(&self) -> Option<f64> {
+        let limits = self.usage.iter().filter_map(|usage| usage.memory_limit).map(|limit| limit.0 as f64);
+        let limit = limits.min_by(f64::total_cmp)?;
+        let growth = self.now(Panel::MemoryGrowth).unwrap_or(0.0).max(0.0);
+        Some(self.memory_share()? + growth * 30.0 / limit)
+    }
+
+    /// Whether Prometheus hears nothing of it, though it used to.
+    fn is_silent(&self) -> bool {
+        let is_watched = self.numbers.usual(Panel::Rate, &self.component).is_some();
+        is_watched && self.now(Panel::Up).is_none_or(|up| up < 1.0)
+    }
+
+    /// Whether one of its processes began, or was put an end to, a moment ago, other than by a rollout.
+    pub(super) fn was_hit(&self) -> bool {
+        let happened = |reason| self.happened(A_MOMENT, reason, "");
+        (happened("Started") || happened("Killing") || happened("Evicted"))
+            && !self.happened(ROLLOUT, "ScalingReplicaSet", "")
+    }
+
+    /// Whether a container ended like this last.
+    pub(super) fn ended(&self, how: &str) -> bool {
+        let containers = self.description.iter().flat_map(|d| d.containers.iter().flatten());
+        containers
+            .into_iter()
+            .any(|c| c.state.contains(how) || c.last_state.as_ref().is_some_and(|last| last.contains(how)))
     }
 
     /// A panel of the component itself.
@@ -198,15 +249,21 @@ impl Survey {
 
     /// The objectives that are violated, as far as this look shows.
     pub(super) fn violations(&self, task: &TaskView) -> Vec<ClauseName> {
+        self.violations_if(task, FEW_REQUESTS)
+    }
+
+    /// The same, if a rate below this share of the usual one is too low: after an incident more is known of what is usual
+    /// than before it.
+    pub(super) fn violations_if(&self, task: &TaskView, few_requests: f64) -> Vec<ClauseName> {
         let objectives = &task.objectives;
         let reached = |value: Option<f64>, bound: f64| value.is_some_and(|value| value >= bound);
-        let few = self.load_growth().is_some_and(|growth| growth < FEW_REQUESTS);
+        let few = self.load_growth().is_some_and(|growth| growth < few_requests);
         let violated = [
             (ClauseName::Ready, !self.ready()),
             (ClauseName::Cpu, reached(self.cpu_share(), objectives.cpu.below)),
-            (ClauseName::Memory, reached(self.memory_share(), objectives.memory.below)),
+            (ClauseName::Memory, reached(self.memory_soon(), objectives.memory.below)),
             (ClauseName::Latency, reached(self.judged_p99(task), objectives.latency.below.as_secs_f64())),
-            (ClauseName::Success, reached(self.errors(), MANY_ERRORS)),
+            (ClauseName::Success, reached(self.errors(), MANY_ERRORS) || self.is_silent()),
             (ClauseName::Throughput, few),
         ];
         let asked = violated.into_iter().filter(|(clause, violated)| *violated && objectives.asks(*clause));

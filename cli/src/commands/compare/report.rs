@@ -1,182 +1,75 @@
-//! The comparison as text, as Markdown and as data.
-
-mod difference;
-mod disturbance;
+//! The tables of a comparison: contenders by level, then what is wrong by contender.
 
 use agents::render::Table;
-use serde::Serialize;
+use sim::scenario::Level;
+use sim::score::statistics::MedianTime;
 
-pub(super) use self::difference::Quantity;
-use self::difference::{Difference, differences};
-use super::case::Case;
-use super::live::{Live, Network};
-use super::record::Record;
-use super::side::{ComponentSide, RequestSide, Side};
-use super::story::{self, Row};
-use super::times::{self, Time};
-use crate::commands::figures::{ms, percent, rate};
+use super::results::Results;
 
-/// One case, both sides.
-#[derive(Debug, Serialize)]
-pub(super) struct Compared {
-    name: String,
-    description: String,
-    load: String,
-    /// Age of the application when the load began.
-    age_s: f64,
-    measured_s: f64,
-    /// Why it says nothing about the twin: the machine itself was the bottleneck.
-    void: Option<String>,
-    /// Share of the machine's time that nobody used.
-    idle: f64,
-    network: Network,
-    twin: Side,
-    lab: Side,
-    /// When the first fault or action came, in seconds since the load began; null if none did.
-    disturbed_s: Option<DisturbedAt>,
-    /// How long each side took to show it, to be Ready again and to serve again; empty if nothing was disturbed.
-    times: Vec<Time>,
-    /// What happened to the objects since then; empty if nothing was disturbed.
-    happened: Vec<Row>,
-    differences: Vec<Difference>,
-}
+const LEGEND: &str = "\
+Levels in per cent with 95 % intervals, each scenario as heavy as the others (bootstrap over its trials). TTD and TTM are
+median seconds to detect and to mitigate; 'never' where less than half did. False alarms: something was called wrong, or
+changed, where nothing was.";
 
-/// On each side's own clock.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct DisturbedAt {
-    twin: f64,
-    lab: f64,
-}
+const BY_GROUP: &str = "By what is wrong: per cent passed of L3 / L4 / L5, or of the one level that a task asks for.";
 
-impl Compared {
-    /// `plays` are the twin's; what happened to objects is told of the first.
-    pub(super) fn new(case: &Case, live: Live, twin: Side, plays: &[Record]) -> Self {
-        let (lab, lab_record) = (live.side, live.record);
-        let first = plays.first().cloned().unwrap_or_default();
-        let disturbed = first.disturbed_at.zip(lab_record.disturbed_at);
-        let times = times::side_by_side(plays, &lab_record);
-        Self {
-            name: case.name.clone(),
-            description: case.description.clone(),
-            load: case.load.clone(),
-            age_s: live.ages.load.0 as f64 / 1e9,
-            measured_s: case.duration.as_secs_f64(),
-            void: live.void,
-            idle: live.idle,
-            network: live.network,
-            disturbed_s: disturbed.map(|(twin, lab)| DisturbedAt { twin: twin.as_secs_f64(), lab: lab.as_secs_f64() }),
-            differences: differences(&twin, &lab, &times),
-            happened: story::side_by_side(&first, &lab_record),
-            times,
-            twin,
-            lab,
-        }
-    }
-}
-
-pub(super) fn text(one: &Compared) -> String {
-    let mut parts = vec![head(one), requests(one).text("no requests"), components(one).text("no components")];
-    match one.disturbed_s {
-        Some(at) => parts.extend(disturbance::text(at, &one.times, &one.happened)),
-        None => parts.extend(timeline(one)),
-    }
+pub(super) fn text(results: &Results, markdown: bool) -> String {
+    let print = |table: &Table| if markdown { table.markdown() } else { table.text("nothing was played") };
+    let parts =
+        [results.title(), print(&contenders(results)), LEGEND.to_owned(), BY_GROUP.to_owned(), print(&groups(results))];
     parts.join("\n\n")
 }
 
-fn head(one: &Compared) -> String {
-    let mut lines = vec![
-        format!("{}: {}", one.name, one.load),
-        format!(
-            "{:.0} s measured, the application {:.0} s old when the load began; the machine was {} idle",
-            one.measured_s,
-            one.age_s,
-            percent(one.idle)
-        ),
-        format!(
-            "a message takes {} within a node and {} between two",
-            one.network.within_node, one.network.between_nodes
-        ),
-    ];
-    lines.extend(one.void.as_ref().map(|why| format!("VOID: {why}")));
-    lines.join("\n")
-}
-
-fn beside(twin: impl Into<Option<f64>>, lab: impl Into<Option<f64>>, show: impl Fn(Option<f64>) -> String) -> String {
-    let (twin, lab) = (twin.into(), lab.into());
-    format!("{} / {}", show(twin), show(lab))
-}
-
-fn off(twin: Option<f64>, lab: Option<f64>) -> String {
-    match (twin, lab) {
-        (Some(twin), Some(lab)) if lab > 0.0 => format!("{:+.0} %", (twin / lab - 1.0) * 100.0),
-        _ => String::new(),
-    }
-}
-
-fn requests(one: &Compared) -> Table {
-    let headers = ["REQUEST (twin / lab)", "REQ/S", "ERRORS", "MEAN ms", "", "P50 ms", "P99 ms", ""];
-    let mut table = Table::new(headers).numbers_from(1);
-    let nothing = RequestSide::default();
-    for (name, lab) in &one.lab.requests {
-        let twin = one.twin.requests.get(name).unwrap_or(&nothing);
-        table.row([
-            name.clone(),
-            beside(twin.rps, lab.rps, |v| v.map_or_else(String::new, rate)),
-            beside(twin.error_rate, lab.error_rate, |v| v.map_or_else(String::new, percent)),
-            beside(twin.mean_ms, lab.mean_ms, ms),
-            off(twin.mean_ms, lab.mean_ms),
-            beside(twin.p50_ms, lab.p50_ms, ms),
-            beside(twin.p99_ms, lab.p99_ms, ms),
-            off(twin.p99_ms, lab.p99_ms),
-        ]);
+fn contenders(results: &Results) -> Table {
+    let levels: Vec<Level> = Level::ALL
+        .into_iter()
+        .filter(|level| (0..results.contenders.len()).any(|c| results.level(c, *level).is_some()))
+        .collect();
+    let mut header = vec!["CONTENDER".to_owned()];
+    header.extend(levels.iter().map(|level| format!("{level:?}")));
+    header.extend(["REWARD", "TTD", "TTM", "STEPS", "CHANGES", "FALSE ALARMS"].map(str::to_owned));
+    let mut table = Table::new(header).numbers_from(1);
+    for (contender, name) in results.contenders.iter().enumerate() {
+        let mut row = vec![name.clone()];
+        row.extend(levels.iter().map(|level| rate(results, contender, *level)));
+        row.push(results.reward(contender).map_or(String::new(), |reward| format!("{:.0}", reward.mean)));
+        row.push(median(&results.median(contender, |score| score.times.detect)));
+        row.push(median(&results.median(contender, |score| score.times.mitigate)));
+        row.push(format!("{:.1}", results.mean(contender, |score| f64::from(score.conduct.steps))));
+        row.push(format!("{:.1}", results.mean(contender, |score| f64::from(score.conduct.actions))));
+        let alarms = results.false_alarms(contender);
+        row.push(alarms.map_or(String::new(), |alarms| format!("{} of {}", alarms.passed, alarms.of)));
+        table.row(row);
     }
     table
 }
 
-fn components(one: &Compared) -> Table {
-    let headers = ["COMPONENT", "ALL REQ/S", "P99 ms (PROMETHEUS)", "CPU m", "", "THROTTLED", "MEMORY Mi", "", "READY"];
-    let mut table = Table::new(headers).numbers_from(1);
-    let nothing = ComponentSide::default();
-    for (name, lab) in &one.lab.components {
-        let twin = one.twin.components.get(name).unwrap_or(&nothing);
-        let number = |v: Option<f64>| v.map_or_else(|| "-".into(), |v| format!("{v:.1}"));
-        table.row([
-            name.clone(),
-            beside(twin.rps_all, lab.rps_all, |v| v.map_or_else(|| "-".into(), rate)),
-            beside(twin.p99_prometheus_ms, lab.p99_prometheus_ms, ms),
-            beside(twin.cpu_m, lab.cpu_m, number),
-            off(Some(twin.cpu_m), Some(lab.cpu_m)),
-            beside(twin.throttled_ratio, lab.throttled_ratio, |v| v.map_or_else(String::new, percent)),
-            beside(twin.memory_mib, lab.memory_mib, number),
-            off(Some(twin.memory_mib), Some(lab.memory_mib)),
-            format!("{} / {}", twin.ready, lab.ready),
-        ]);
-    }
-    table
-}
-
-/// How many pods were ready, where that changed though nothing was disturbed.
-fn timeline(one: &Compared) -> Option<String> {
-    let told = |side: &Side| -> Vec<String> {
-        side.ready.iter().map(|(at, component, ready)| format!("{at:.1} s {component} {ready}")).collect()
-    };
-    let (twin, lab) = (told(&one.twin), told(&one.lab));
-    (!twin.is_empty() || !lab.is_empty()).then(|| {
-        let list = |changes: Vec<String>| if changes.is_empty() { "no change".into() } else { changes.join(", ") };
-        format!("ready pods, since the load began\n  twin  {}\n  lab   {}", list(twin), list(lab))
+fn rate(results: &Results, contender: usize, level: Level) -> String {
+    results.level(contender, level).map_or(String::new(), |rate| {
+        let percent = |share: f64| format!("{:.0}", share * 100.0);
+        format!("{} ({} to {})", percent(rate.mean), percent(rate.low), percent(rate.high))
     })
 }
 
-pub(super) fn summary(all: &[Compared]) -> String {
-    let void = all.iter().filter(|one| one.void.is_some()).count();
-    format!("{} cases, {void} void\n\n{}", all.len(), difference::verdicts(all).text("nothing to compare"))
+fn median(time: &MedianTime) -> String {
+    match time.median {
+        Some(seconds) => format!("{seconds:.0}"),
+        None if time.censored > 0 => "never".to_owned(),
+        None => String::new(),
+    }
 }
 
-/// For a README: one section a case and the summary.
-pub(super) fn markdown(all: &[Compared]) -> String {
-    let mut parts = vec![format!("```text\n{}\n```", summary(all))];
-    parts.extend(
-        all.iter().map(|one| format!("### {}\n\n{}\n\n```text\n{}\n```", one.name, one.description, text(one))),
-    );
-    parts.join("\n\n")
+fn groups(results: &Results) -> Table {
+    let mut header = vec!["WHAT".to_owned(), "SCENARIOS".to_owned()];
+    header.extend(results.contenders.iter().cloned());
+    let mut table = Table::new(header).numbers_from(1);
+    for (group, scenarios) in results.groups() {
+        let mut row = vec![group.to_owned(), scenarios.to_string()];
+        row.extend((0..results.contenders.len()).map(|contender| {
+            let shares = Level::ALL.into_iter().filter_map(|level| results.in_group(group, contender, level));
+            shares.map(|share| format!("{:.0}", share * 100.0)).collect::<Vec<_>>().join(" / ")
+        }));
+        table.row(row);
+    }
+    table
 }

@@ -4,6 +4,7 @@ use sim::fault::FaultKind;
 use sim::slo::ClauseName;
 use sim::time::SimDuration;
 
+use super::numbers::grew_steadily;
 use super::{Case, Finding, Remedy};
 use crate::policy::runbook::numbers::Panel;
 use crate::policy::runbook::survey::Survey;
@@ -12,8 +13,6 @@ use crate::policy::runbook::survey::Survey;
 const LATELY: SimDuration = SimDuration::from_secs(900);
 /// A pod that is younger may still be starting.
 const JUST_NOW: SimDuration = SimDuration::from_secs(120);
-/// Memory that grows by more than this is lost, not cached: 64 KiB/s are 220 MiB in an hour.
-pub(super) const LEAKS: f64 = 65_536.0;
 /// A share of throttled periods that explains slowness.
 pub(super) const THROTTLED: f64 = 0.2;
 
@@ -22,7 +21,7 @@ pub(super) fn disk_is_full(case: &Case<'_>) -> Option<Finding> {
     let logs = case.closer.previous_log.iter().chain(&case.closer.log);
     let said = logs.rev().any(|line| line.contains("No space left on device"));
     // SIGABRT: MongoDB aborts when it cannot write.
-    let aborted = ended(case.seen, "exit code 134");
+    let aborted = case.seen.ended("exit code 134");
     (said || aborted).then(|| case.here(FaultKind::DiskFull, Remedy::Wait))?
 }
 
@@ -59,10 +58,10 @@ pub(super) fn changed_and_broken(case: &Case<'_>) -> Option<Finding> {
 
 /// The kernel killed it for its memory.
 pub(super) fn out_of_memory(case: &Case<'_>) -> Option<Finding> {
-    if !ended(case.seen, "OOMKilled") {
+    if !case.seen.ended("OOMKilled") {
         return None;
     }
-    if case.seen.now(Panel::MemoryGrowth).is_some_and(|growth| growth > LEAKS) {
+    if grew_steadily(&case.closer.memory) {
         return case.here(FaultKind::MemoryLeak, Remedy::RaiseMemory);
     }
     if restarts(case.seen) > 1 {
@@ -89,7 +88,7 @@ pub(super) fn cut_off(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn was_killed(case: &Case<'_>) -> Option<Finding> {
     let by_kubelet = case.seen.happened(JUST_NOW, "Killing", "");
     let lately = case.seen.happened(JUST_NOW, "Started", "");
-    (ended(case.seen, "exit code 137") && lately && !by_kubelet)
+    (case.seen.ended("exit code 137") && lately && !by_kubelet)
         .then(|| case.here(FaultKind::ContainerKill, Remedy::Wait))?
 }
 
@@ -103,12 +102,4 @@ pub(super) fn pod_was_deleted(case: &Case<'_>) -> Option<Finding> {
 
 fn restarts(seen: &Survey) -> u32 {
     seen.pods().map(|pod| pod.restarts).max().unwrap_or(0)
-}
-
-/// Whether a container ended like this last.
-fn ended(seen: &Survey, how: &str) -> bool {
-    let containers = seen.description.iter().flat_map(|d| d.containers.iter().flatten());
-    containers
-        .into_iter()
-        .any(|c| c.state.contains(how) || c.last_state.as_ref().is_some_and(|last| last.contains(how)))
 }

@@ -3,25 +3,29 @@
 use sim::fault::FaultKind;
 use sim::slo::ClauseName;
 
-use super::containers::{LEAKS, THROTTLED};
+use super::containers::THROTTLED;
 use super::{Case, Finding, Remedy, SLOWED};
 use crate::policy::runbook::numbers::Panel;
-use crate::policy::runbook::survey::RATE_STEP;
 
 /// Growth that is more than noise of a minute's samples.
 const GREW: f64 = 1.25;
+/// A share of errors that is no accident.
+const FAILING: f64 = 0.01;
 /// A machine is crowded when this share of its CPU is used.
 const CROWDED: f64 = 0.85;
-/// A load that reached nine tenths of its new height within this many seconds came at once. A minute of it is the
-/// window of the rate.
-const AT_ONCE: f64 = 75.0;
+/// A rise of which this share came within [`AT_ONCE`] came at once.
+const MOST: f64 = 0.75;
+/// The window of a rate, which spreads a step over it, and a step more.
+const AT_ONCE: usize = 5;
+/// Working sets are measured as they are, but not at the moment of the step.
+const AT_ONCE_IN_MEMORY: usize = 2;
 
 /// Its memory grows, or is taken.
 pub(super) fn memory_fills_up(case: &Case<'_>) -> Option<Finding> {
     if !case.is_violated(ClauseName::Memory) {
         return None;
     }
-    if case.seen.now(Panel::MemoryGrowth).is_some_and(|growth| growth > LEAKS) {
+    if grew_steadily(&case.closer.memory) {
         return case.here(FaultKind::MemoryLeak, Remedy::RaiseMemory);
     }
     case.here(FaultKind::MemoryStress, Remedy::ReplacePods)
@@ -46,7 +50,12 @@ pub(super) fn retried(case: &Case<'_>) -> Option<Finding> {
     let callers = case.seen.around.called_by.iter().filter_map(|caller| numbers.growth(Panel::Rate, caller));
     let multiplied =
         own.zip(callers.max_by(f64::total_cmp)).is_some_and(|(own, theirs)| own > GREW && own > SLOWED * theirs);
-    if !(is_throttled(case) && (tries > 2 || multiplied)) {
+    // Who gets more to do without anybody's retries has callers that are well.
+    let callers_suffer = case.seen.around.called_by.iter().any(|caller| {
+        numbers.now(Panel::Errors, caller).is_some_and(|share| share > FAILING)
+            || numbers.growth(Panel::P99, caller).is_some_and(|growth| growth > SLOWED)
+    });
+    if !(is_throttled(case) && (tries > 2 || (multiplied && callers_suffer))) {
         return None;
     }
     let component = case.seen.around.called_by.first().unwrap_or(&case.seen.component).clone();
@@ -61,19 +70,22 @@ pub(super) fn too_much_load(case: &Case<'_>) -> Option<Finding> {
     if !strained || growth < GREW || per_request > growth.max(GREW) {
         return None;
     }
-    let kind = if came_at_once(&case.closer.rate) { FaultKind::TrafficBurst } else { FaultKind::RisingTraffic };
+    let kind =
+        if rose_at_once(&case.closer.rate, AT_ONCE) { FaultKind::TrafficBurst } else { FaultKind::RisingTraffic };
     case.here(kind, Remedy::ScaleOut)
 }
 
 /// It uses up its CPU, with no more work than usual.
 pub(super) fn too_little_cpu(case: &Case<'_>) -> Option<Finding> {
-    if !is_throttled(case) && !case.is_violated(ClauseName::Cpu) {
+    let per_request = cpu_per_request_growth(case).unwrap_or(1.0);
+    let is_busy = case.is_violated(ClauseName::Latency) && per_request > SLOWED;
+    if !is_throttled(case) && !case.is_violated(ClauseName::Cpu) && !is_busy {
         return None;
     }
     if scanned(&case.closer.log).is_some_and(|documents| documents > MANY_DOCUMENTS) {
         return case.here(FaultKind::DatabaseAgeing, Remedy::ReplacePods);
     }
-    let grew = cpu_per_request_growth(case).is_some_and(|growth| growth > GREW);
+    let grew = per_request > GREW;
     let is_database = case.seen.now(Panel::Rate).is_none() && !case.seen.around.called_by.is_empty();
     match (grew, is_database) {
         // It serves queries, whose cost is in its data and indices more often than somewhere beside it.
@@ -116,10 +128,8 @@ pub(super) fn network_is_slow(case: &Case<'_>) -> Option<Finding> {
     let kind = if tail > 4.0 * median {
         // Most packets arrive as ever; those that are lost come a retransmission timeout later.
         FaultKind::NetworkLoss
-    } else if median > 1.0 {
-        // So late is no packet on any way; it waits for those before it.
-        FaultKind::NetworkBandwidth
     } else {
+        // All are late. Nothing that is measured here tells a long way from a narrow one; the former is commoner.
         FaultKind::NetworkDelay
     };
     case.here(kind, Remedy::ReplacePods)
@@ -148,13 +158,15 @@ fn scanned(log: &[String]) -> Option<u64> {
     log.iter().filter_map(documents).max()
 }
 
-/// Whether a rate went from its lowest to its highest value at once.
-fn came_at_once(rate: &[f64]) -> bool {
-    let low = rate.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = rate.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let part = |share: f64| low + share * (high - low);
-    let reached = |bound: f64| rate.iter().position(|value| *value >= bound);
-    let (Some(end), Some(_)) = (reached(part(0.9)), rate.first()) else { return false };
-    let begin = rate[..end].iter().rposition(|value| *value <= part(0.1)).unwrap_or(0);
-    (end - begin) as f64 * RATE_STEP.as_secs_f64() <= AT_ONCE
+/// Whether memory grew a little each time, and not at once.
+pub(super) fn grew_steadily(memory: &[f64]) -> bool {
+    memory.len() > 2 * AT_ONCE_IN_MEMORY && !rose_at_once(memory, AT_ONCE_IN_MEMORY)
+}
+
+/// Whether most of a rise came within so many steps.
+fn rose_at_once(values: &[f64], steps: usize) -> bool {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let rises = values.windows(steps + 1).map(|window| window[steps] - window[0]);
+    rises.fold(0.0, f64::max) >= MOST * (high - low)
 }

@@ -11,7 +11,7 @@ use sim::scenario::Scenario;
 use sim::time::SimDuration;
 use sim::workload::Workload;
 
-use crate::commands::compare::case::Case;
+use crate::commands::lab::compare::case::Case;
 
 /// The image that Chaos Mesh puts in place of a container's for `pod-failure`.
 const PAUSE_IMAGE: &str = "gcr.io/google-containers/pause:latest";

@@ -3,9 +3,9 @@
 use agents::render::Table;
 
 use super::DisturbedAt;
-use crate::commands::compare::story::{Row, Seen};
-use crate::commands::compare::times::{Lapse, Time};
 use crate::commands::figures::none;
+use crate::commands::lab::compare::story::{Row, Seen};
+use crate::commands::lab::compare::times::{Lapse, Time};
 
 /// The times, what they were read off, and everything that happened.
 pub(super) fn text(at: DisturbedAt, times: &[Time], happened: &[Row]) -> [String; 2] {

@@ -79,13 +79,13 @@ pub(super) mod tests {
     use super::*;
 
     /// Something that happened to an object, `KIND/NAME`, of `catalogue`.
-    pub(in crate::commands::compare) fn happened(ms: u64, object: &str, what: Change) -> Transition {
+    pub(in crate::commands::lab::compare) fn happened(ms: u64, object: &str, what: Change) -> Transition {
         let (kind, name) = object.split_once('/').unwrap();
         let object = ObjectRef { kind: kind.to_owned(), name: name.to_owned() };
         Transition { at: SimDuration::from_millis(ms), object, component: Some("catalogue".to_owned()), what }
     }
 
-    pub(in crate::commands::compare) fn replicas(wanted: u32, current: u32, ready: u32) -> Change {
+    pub(in crate::commands::lab::compare) fn replicas(wanted: u32, current: u32, ready: u32) -> Change {
         Change::Replicas(ReplicaCounts { wanted, current, updated: current, ready, available: ready })
     }
 

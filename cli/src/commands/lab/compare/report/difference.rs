@@ -4,8 +4,8 @@ use agents::render::Table;
 use serde::Serialize;
 
 use super::Compared;
-use crate::commands::compare::side::Side;
-use crate::commands::compare::times::Time;
+use crate::commands::lab::compare::side::Side;
+use crate::commands::lab::compare::times::Time;
 
 /// One figure of both sides.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ pub(super) struct Difference {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::commands::compare) enum Quantity {
+pub(in crate::commands::lab::compare) enum Quantity {
     Rate,
     Errors,
     Mean,

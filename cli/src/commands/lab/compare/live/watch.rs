@@ -9,7 +9,7 @@ use lab::{Lab, PodUsage};
 use sim::time::SimDuration;
 use sim::units::Bytes;
 
-use crate::commands::compare::side::ComponentSide;
+use crate::commands::lab::compare::side::ComponentSide;
 
 /// Time between two looks at the pods.
 const EVERY: SimDuration = SimDuration::SECOND;

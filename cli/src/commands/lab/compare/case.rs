@@ -11,7 +11,7 @@ use sim::program::Programs;
 use sim::scenario::{AppWords, Cluster, Premise, Scenario, Script, StartState};
 use sim::time::{SimDuration, SimTime};
 
-use crate::arguments::CompareOptions;
+use crate::arguments::LabCompareOptions;
 use crate::commands::simulate::plan::Plan;
 use crate::commands::workload;
 use crate::output::{self, Failed};
@@ -55,7 +55,7 @@ pub(super) struct Ages {
 
 impl Case {
     /// Reads a comparison by name, or a scenario file.
-    pub(super) fn load(name: &str, options: &CompareOptions) -> Result<Self, Failed> {
+    pub(super) fn load(name: &str, options: &LabCompareOptions) -> Result<Self, Failed> {
         let ComparisonFiles { name, scenario, actions } = comparisons::find(name)?;
         let loaded = datasets::scenarios::load_source(&scenario, &[])?;
         for warning in &loaded.warnings {
@@ -179,8 +179,8 @@ fn writes(script: &Script) -> Vec<(SimDuration, Write)> {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::commands::compare) fn options() -> CompareOptions {
-        CompareOptions { seed: 1, ..CompareOptions::default() }
+    pub(in crate::commands::lab::compare) fn options() -> LabCompareOptions {
+        LabCompareOptions { seed: 1, ..LabCompareOptions::default() }
     }
 
     #[test]

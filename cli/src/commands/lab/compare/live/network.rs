@@ -15,16 +15,16 @@ const ECHO_SECONDS: &str = "20";
 
 /// One way, from one process' `write` until the other runs.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(in crate::commands::compare) struct Network {
+pub(in crate::commands::lab::compare) struct Network {
     /// Between two pods of one node.
-    pub(in crate::commands::compare) within_node: SimDuration,
+    pub(in crate::commands::lab::compare) within_node: SimDuration,
     /// Between pods of two nodes.
-    pub(in crate::commands::compare) between_nodes: SimDuration,
+    pub(in crate::commands::lab::compare) between_nodes: SimDuration,
 }
 
 impl Network {
     /// A cluster with this network.
-    pub(in crate::commands::compare) fn of(self, cluster: scenario::Cluster) -> scenario::Cluster {
+    pub(in crate::commands::lab::compare) fn of(self, cluster: scenario::Cluster) -> scenario::Cluster {
         scenario::Cluster { local_latency: self.within_node, network_latency: self.between_nodes, ..cluster }
     }
 
