@@ -5,7 +5,7 @@ mod compare;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-pub(crate) use compare::CompareOptions;
+pub(crate) use compare::{Ceiling, CompareOptions};
 use sim::time::{SimDuration, parse_duration};
 
 /// A flight simulator for autonomic agents: a Kubernetes application simulated request by request,

@@ -115,7 +115,8 @@ struct Sheet(String);
 impl Sheet {
     fn line(&mut self, key: &str, value: impl Display) {
         let key = format!("{key}:");
-        self.0.push_str(format!("{key:<14}{value}").trim_end());
+        // A name that is longer than the column still stands apart from what is said of it.
+        self.0.push_str(format!("{key:<13} {value}").trim_end());
         self.0.push('\n');
     }
 }

@@ -6,7 +6,7 @@ use agents::episode::{self, Forks, Log, Setup};
 use agents::policy::{AutonomicAgent, Policy, TaskView, script};
 use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::Source;
-use sim::environment::ready;
+use sim::environment::{Environment, Stage, ready};
 use sim::episode::{Entry, EpisodeEvent, Truth};
 use sim::scenario::{Level, Script};
 use sim::score::{self, EpisodeScore, Judge, Outcome};
@@ -23,18 +23,29 @@ pub(crate) struct Episode {
 
 impl Episode {
     /// Plays a scenario with a seed.
-    pub(crate) fn play(loaded: &Loaded, seed: u64, mut player: Player) -> Self {
+    pub(crate) fn play(loaded: &Loaded, seed: u64, player: Player) -> Self {
+        let (episode, world) = Self::play_in(loaded, seed, player, |twin| twin, Some(Forks::of_world()));
+        world.check_conservation().expect("no request is lost");
+        episode
+    }
+
+    /// The same in a world that is made of the twin.
+    pub(crate) fn play_in<W: Environment + Stage>(
+        loaded: &Loaded,
+        seed: u64,
+        mut player: Player,
+        world: impl FnOnce(Twin) -> W,
+        forks: Option<Forks<W>>,
+    ) -> (Self, W) {
         let scenario = Arc::new(loaded.scenario.value.clone());
         let distance = |a: &str, b: &str| loaded.app.distance(a, b);
         let judge = Judge::new(&scenario, &loaded.words, &distance);
         let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0, oracle: false };
-        let mut world = Twin::new(&loaded.app, &scenario, seed);
+        let mut world = world(Twin::new(&loaded.app, &scenario, seed));
         let mut log = Log::new(None);
-        let forks = Some(Forks::<Twin>::of_world());
         ready(episode::play(&mut world, &setup, player.as_mut(), forks, &mut log)).expect("the twin is always there");
-        world.check_conservation().expect("no request is lost");
         let score = score::score(&judge, log.entries());
-        Self { entries: log.into_entries(), score }
+        (Self { entries: log.into_entries(), score }, world)
     }
 
     /// The log as it is written, without its header.
