@@ -1,44 +1,50 @@
-//! The twin of today beside what the lab did: how far apart they are is in the snapshots, so that no change moves it unseen.
+//! `sockpit compare`: contenders on the same scenarios and seeds.
 
-use std::fs;
-use std::path::Path;
+use super::{failure, json, keys, stdout};
 
-use super::{failure, stdout};
-
-/// What the lab did, recorded on a quiet machine.
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../datasets/comparisons/kept");
+const SHORT: [&str; 6] = ["compare", "--scenario", "acv/low/cpu-stress", "--trials", "2", "--seed"];
 
 #[test]
-fn how_far_the_twin_is_from_the_lab_is_known() {
-    let told = stdout(&["lab", "compare", "--from", KEPT]);
-    let kept = fs::read_dir(KEPT).unwrap().count();
-    let summary = &told[told.find(&format!("{kept} cases, ")).expect("the summary comes last")..];
-    assert!(summary.contains(" 0 void"), "{summary}");
-    insta::assert_snapshot!("compare_summary", summary);
+fn floor_and_ceiling_stand_around_the_contenders_and_the_order_is_as_it_must_be() {
+    let arguments = [&SHORT[..], &["5", "--model", "restart", "--model", "runbook", "--json"]].concat();
+    let summaries = json(&arguments);
+    let summaries = summaries.as_array().unwrap();
+    let names: Vec<&str> = summaries.iter().map(|summary| summary["model"].as_str().unwrap()).collect();
+    assert_eq!(names, ["noop", "restart", "runbook", "oracle"]);
+    let passed = |contender: usize, level: &str| summaries[contender]["levels"][level]["passed"].as_u64().unwrap();
+    assert_eq!([0, 1, 2, 3].map(|contender| passed(contender, "L3")), [0, 2, 2, 2]);
+    assert_eq!([0, 1, 2, 3].map(|contender| passed(contender, "L4")), [0, 0, 2, 2]);
+    assert_eq!(passed(3, "L5"), 2, "who looks ahead mends");
+    let single = json(&["run", "acv/low/cpu-stress", "--model", "runbook", "--trials", "2", "--seed", "5", "--json"]);
+    assert_eq!(keys(&summaries[2]), keys(&single));
+    assert_eq!(summaries[2]["reward"], single["reward"], "the same episodes, however they are asked for");
 }
 
 #[test]
-fn one_is_told_in_full() {
-    insta::assert_snapshot!("compare_killed_pod", stdout(&["lab", "compare", "killed-pod", "--from", KEPT]));
-}
-
-#[test]
-fn what_is_kept_and_cannot_be_used_is_said() {
-    let folder = tempfile::tempdir().unwrap();
-    let from = folder.path().to_str().unwrap();
-    let said = |typed: &[&str]| failure(typed).replace(from, "FOLDER");
-    let empty = said(&["lab", "compare", "--from", from]);
-    let missing = said(&["lab", "compare", "idle", "--from", from]);
-    fs::write(folder.path().join("idle.json"), "{\"name\": \"idle\"").unwrap();
-    let cut = said(&["lab", "compare", "--from", from]);
-    let kept = fs::read_to_string(Path::new(KEPT).join("idle.json")).unwrap();
-    fs::write(folder.path().join("idle.json"), kept.replace("\"node-2\"\n", "\"node-3\"\n")).unwrap();
-    let misplaced = said(&["lab", "compare", "--from", from]);
-    insta::assert_snapshot!("compare_mistakes", [empty, missing, cut, misplaced].join("\n"));
-    // Wherever a file is cut off.
-    for end in (0..kept.len() - 2).step_by(kept.len() / 20) {
-        fs::write(folder.path().join("idle.json"), &kept[..end]).unwrap();
-        let said = failure(&["lab", "compare", "--from", from]);
-        assert!(said.starts_with("exit 2\nerror: ") && said.contains("\n  help: "), "{end}: {said}");
+fn the_tables_name_contenders_levels_and_kinds() {
+    let arguments = [&SHORT[..], &["1", "--model", "hpa", "--ceiling", "none"]].concat();
+    let text = stdout(&arguments);
+    for expected in ["1 scenarios, 2 contenders, 2 seeds from 1: 4 episodes", "CONTENDER", "L5", "TTM", "\ncpu-stress"]
+    {
+        assert!(text.contains(expected), "{expected} is missing:\n{text}");
     }
+    assert!(!text.contains("oracle"), "{text}");
+    let markdown = stdout(&[&arguments[..], &["--markdown"]].concat());
+    assert!(markdown.contains("| CONTENDER |") && markdown.contains("| --- | ---: |"), "{markdown}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_with_a_cure() {
+    insta::assert_snapshot!(failure(&["compare", "--model", "runbook"]), @r"
+    exit 2
+    error: nothing to play
+      help: name a suite (--suite acv) or scenarios (--scenario NAME)
+    ");
+    insta::assert_snapshot!(failure(&["compare", "--suite", "avc"]), @r"
+    exit 2
+    error: --suite avc: no shipped scenario's name begins so
+      help: `sockpit scenarios` lists them
+    ");
+    let unknown = failure(&["compare", "--suite", "acv", "--model", "runbok"]);
+    assert!(unknown.starts_with("exit 2\n") && unknown.contains("did you mean `runbook`?"), "{unknown}");
 }

@@ -39,10 +39,11 @@ impl Results {
             let causes = scenario.accepted_root_causes(|fault| loaded.words.component_of(fault));
             let kind = causes.first().and_then(|cause| cause.kinds.first());
             let is_decoy = causes.is_empty() && only_looks(scenario);
+            let asks_for_cause = scenario.task.levels.contains(&Level::L4);
             let group = match kind {
-                Some(kind) => kind.name().to_owned(),
-                None if is_decoy && scenario.task.goal == Goal::Maintain => "nothing (decoy)".to_owned(),
-                None => scenario.name.rsplit('/').next().unwrap_or_default().to_owned(),
+                Some(kind) if asks_for_cause => kind.name().to_owned(),
+                None if is_decoy && asks_for_cause => "nothing (decoy)".to_owned(),
+                _ => scenario.name.rsplit('/').next().unwrap_or_default().to_owned(),
             };
             Played { name: scenario.name.clone(), group, is_decoy }
         };
