@@ -50,6 +50,7 @@ mod environment;
 mod handler;
 mod http;
 mod job;
+mod log;
 mod memory;
 mod metrics;
 mod network;
@@ -83,6 +84,7 @@ use crate::chance::Key;
 use crate::cpu::{Kernel, NodeCpu};
 use crate::engine::{Queue, TimerIx};
 use crate::ids::{ContainerIx, EndpointIx, KubeServiceIx, NodeIx};
+use crate::log::Entry;
 use crate::program::Programs;
 use crate::time::{SimDuration, SimTime};
 use crate::workload::users_key;
@@ -173,6 +175,13 @@ pub enum Notice {
     Listening {
         /// Which.
         container: ContainerIx,
+    },
+    /// A process writes to its log.
+    Wrote {
+        /// Which.
+        container: ContainerIx,
+        /// What.
+        entry: Entry,
     },
     /// A container needs more memory than its limit, and the kernel kills its own process.
     OverLimit {
