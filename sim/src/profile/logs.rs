@@ -72,7 +72,7 @@ words! {
         Unreachable: ["host" "port" "ip" "request" "method" "path" "waited" "waited-ms"],
         /// The name does not resolve.
         UnknownHost: ["host" "port" "ip" "request" "method" "path" "waited" "waited-ms"],
-        /// The client's circuit breaker is open: nobody was asked.
+        /// The client's circuit breaker is open: nobody was asked. Only the first such call since it opened is written.
         BreakerOpen: ["host" "port" "ip" "request" "method" "path" "waited" "waited-ms"],
     }
 }
@@ -92,7 +92,8 @@ words! {
         ErrorAnswer: ["status" "host" "port" "ip" "request" "method" "path"],
         /// A call that runs beside the handler was not done when the handler's patience with it ended.
         Late: ["host" "port" "ip" "request" "method" "path" "waited" "waited-ms"],
-        /// The breaker around one of its endpoints is open: a request was refused.
+        /// The breaker around one of its endpoints is open: a request was refused. Only the first since it opened is
+        /// written, since the others would push everything else out of what is kept of a log.
         BreakerRefused: ["request" "method" "path"],
         /// It exits because it did not expect a call to fail.
         CrashWithoutAnswer: ["host" "port" "ip" "request" "method" "path"],
@@ -126,7 +127,7 @@ words! {
 }
 
 /// What every line and error may have: virtual time, which begins at zero as Unix time does, and the service's name.
-pub const EVERYWHERE: &[&str] = &["date", "date-slashes", "time", "millis", "service"];
+pub(super) const EVERYWHERE: &[&str] = &["date", "date-slashes", "time", "millis", "service"];
 
 impl LogFormat {
     /// The format of services that name none.
@@ -153,7 +154,9 @@ fn plain_line(event: LogEvent) -> &'static str {
         LogEvent::Starting => "starting {image}",
         LogEvent::Listening => "listening on port {port}",
         LogEvent::CallFailed => "error: {request} at {host}:{port}: {error}",
-        LogEvent::Retry => "warning: {request} at {host}:{port}: {error}; attempt {attempt} of {attempts}, trying again",
+        LogEvent::Retry => {
+            "warning: {request} at {host}:{port}: {error}; attempt {attempt} of {attempts}, trying again"
+        }
         LogEvent::ErrorAnswer => "error: {request} at {host}:{port}: status {status}",
         LogEvent::Late => "error: {request} at {host}:{port}: not done after {waited}",
         LogEvent::BreakerRefused => "error: {request}: circuit breaker is open",

@@ -137,10 +137,9 @@ fn check_java(options: &str) -> Result<(), (LogEvent, &str)> {
         if !option.starts_with('-') || option == "-" {
             return Err((LogEvent::NoMainClass, option));
         }
-        for (prefix, size, invalid) in [
-            ("-Xms", &mut heap.0, LogEvent::InvalidInitialHeap),
-            ("-Xmx", &mut heap.1, LogEvent::InvalidMaximumHeap),
-        ] {
+        for (prefix, size, invalid) in
+            [("-Xms", &mut heap.0, LogEvent::InvalidInitialHeap), ("-Xmx", &mut heap.1, LogEvent::InvalidMaximumHeap)]
+        {
             if let Some(text) = option.strip_prefix(prefix) {
                 *size = java_size(text);
                 if size.is_none() {

@@ -27,7 +27,9 @@ impl Traffic {
                 Admission::Pass => {}
                 Admission::Trial => is_trial = true,
                 Admission::Refuse => {
-                    self.say_failed(parent, call_ix, CallError::BreakerOpen, SimDuration::ZERO);
+                    if link.breaker.first_refusal() {
+                        self.say_failed(parent, call_ix, CallError::BreakerOpen, SimDuration::ZERO);
+                    }
                     return self.react(queue, parent, call.on_failure, None);
                 }
             }

@@ -31,13 +31,16 @@ impl Traffic {
             let service = &self.programs.services[endpoint.service.index()];
             job.pc = endpoint.entry;
             if endpoint.guard != NONE {
-                match container.breakers[endpoint.guard as usize].admit(self.now) {
+                let breaker = &mut container.breakers[endpoint.guard as usize];
+                match breaker.admit(self.now) {
                     Admission::Pass => {}
                     Admission::Trial => job.is_endpoint_trial = true,
                     Admission::Refuse => {
                         job.pc = NONE;
-                        let (server, endpoint) = (job.container, EndpointIx(job.endpoint));
-                        self.say(server, Said::BreakerRefused(endpoint));
+                        if breaker.first_refusal() {
+                            let (server, endpoint) = (job.container, EndpointIx(job.endpoint));
+                            self.say(server, Said::BreakerRefused(endpoint));
+                        }
                         return self.respond(queue, ix, BREAKER_STATUS);
                     }
                 }

@@ -151,9 +151,7 @@ impl Traffic {
             Said::ErrorAnswer { call, status } => {
                 (LogEvent::ErrorAnswer, Some(call), Words { status, ..Words::default() })
             }
-            Said::Late { pc, waited } => {
-                (LogEvent::Late, self.awaited_call(pc), Words { waited, ..Words::default() })
-            }
+            Said::Late { pc, waited } => (LogEvent::Late, self.awaited_call(pc), Words { waited, ..Words::default() }),
             Said::Crashed { pc, status } => {
                 let event = if status.is_some() { LogEvent::CrashAtAnswer } else { LogEvent::CrashWithoutAnswer };
                 (event, self.call_at(pc), Words { status: status.unwrap_or_default(), ..Words::default() })
@@ -220,8 +218,7 @@ impl Traffic {
         };
         let allowed = own.environment.iter().find(|(name, _)| *name == complaint.variable);
         let allowed = allowed.map(|(_, variable)| variable.allowed().join(", ")).unwrap_or_default();
-        let (variable, value, option) =
-            (complaint.variable.clone(), complaint.value.clone(), complaint.option.clone());
+        let (variable, value, option) = (complaint.variable.clone(), complaint.value.clone(), complaint.option.clone());
         let port = value.clone();
         let words = Words { variable: [variable, value, allowed, option], port, ..Words::default() };
         Some(fill(template, |name| words.word(name, &own.name, at)))

@@ -157,7 +157,8 @@ fn no_log_names_a_fault() {
         run(&mut twin, 60);
         ready(twin.inject(index)).unwrap_or_else(|failure| panic!("{kind}: {failure}"));
         run(&mut twin, 60);
-        for (pod, previous) in pods(&mut twin).into_iter().flat_map(|pod| [(pod.name.clone(), false), (pod.name, true)]) {
+        for (pod, previous) in pods(&mut twin).into_iter().flat_map(|pod| [(pod.name.clone(), false), (pod.name, true)])
+        {
             let query = Query::Logs(LogQuery { of: pod, previous, tail: 1000 });
             let Ok(Observation::Logs { lines, .. }) = ready(twin.observe(&query)) else { continue };
             assert!(!lines.iter().any(|line| names_a_fault(line)), "{kind}: {lines:?}");

@@ -13,7 +13,7 @@ use sim::world::Twin;
 use crate::small_world::{SmallWorld, at, users};
 use crate::world::bookshop_twin;
 
-/// A bookshop with ten readers and, from 10 h on, this fault, at 60 s.
+/// A bookshop with ten readers and a fault for the test to inject, at 60 s.
 fn twin(fault: &str) -> Twin {
     let scenario = format!(
         "apiVersion: sockpit/v1alpha1\nkind: Scenario\nname: test/bookshop\napp: {{name: bookshop}}\nworkloads:\n\
@@ -65,7 +65,7 @@ fn the_container_before_the_last_has_said_why_it_exited() {
     inject(&mut twin, 30);
     for previous in [true, false] {
         let log = log_of_new_pod(&mut twin, "postgres", previous).unwrap();
-        assert_eq!(log, ["starting postgres:16", "fatal: PGDATABASE: `bocks` is none of books"], "{previous}");
+        assert_eq!(log, ["starting postgres", "fatal: PGDATABASE: `bocks` is none of books"], "{previous}");
     }
 }
 
@@ -111,7 +111,8 @@ fn shop_with(configured: &str, settings: &[Setting<'_>], absent: &[&str]) -> (Sm
     let mut world = SmallWorld::of(&profile, &[NodeSpec { cores: 8, ..NodeSpec::default() }], 1);
     let mut started = Vec::new();
     for name in profile.services.keys() {
-        let required = [("MYSQL_ROOT_PASSWORD", Some("")), ("MYSQL_ROOT_PASSWORD", Some("x")), ("MYSQL_DATABASE", Some("x"))];
+        let required =
+            [("MYSQL_ROOT_PASSWORD", Some("")), ("MYSQL_ROOT_PASSWORD", Some("x")), ("MYSQL_DATABASE", Some("x"))];
         let settings = if name == configured { settings } else { &required };
         let spec = world.spec(name);
         let container = world.start_configured(spec, settings);

@@ -182,7 +182,11 @@ fn words_of_logs_that_cannot_be_filled() {
         ("queries that are always slow", "kind: Profile", with("{slow_after: 0s}")),
         ("a format that is not there", "memory: {base: 20Mi}", own("logs: java")),
         ("a client's format that is not there", "books: {timeout: 1s,", "books: {logs: go, timeout: 1s,".into()),
-        ("a complaint about a variable that has no effect", "memory: {base: 20Mi}", own("complaints: {MODE: 'no {mode}'}")),
+        (
+            "a complaint about a variable that has no effect",
+            "memory: {base: 20Mi}",
+            own("complaints: {MODE: 'no {mode}'}"),
+        ),
     ];
     let answers = cases.map(|(what, old, new)| format!("# {what}\n{}\n", answer(&[(old, &new)])));
     insta::with_settings!({ omit_expression => true }, {

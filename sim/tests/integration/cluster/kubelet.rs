@@ -147,7 +147,7 @@ fn a_crash_loop_is_shown_late_and_keeps_the_last_log() {
     let log = rig.cluster.logs(&query).unwrap();
     assert_eq!(log.image, "job:1");
     assert_eq!(log.entries.iter().map(|entry| entry.said).collect::<Vec<_>>(), [sim::log::Said::Starting]);
-    assert_eq!(log.process, Some(sim::ids::ContainerIx(2)), "the last but one of four");
+    assert_eq!(log.process, Some(ContainerIx(2)), "the last but one of four");
 }
 
 #[test]

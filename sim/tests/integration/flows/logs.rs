@@ -28,6 +28,8 @@ logs:
       crash-at-answer: 'thrown at {status}'
       waiting: 'waiting for {host}: {error}'
       consumer-failed: '{queue} at {host}: {error}'
+  store:
+    lines:
       slow-query: '{request} {took-ms}'
       slow-scan: '{request} {took-ms} {documents}'
       disk-full: '{directory} is full'
@@ -51,7 +53,7 @@ services:
     endpoints: [{request: GET /, program: [PROGRAM]}]
   back:
     port: 81
-    logs: test
+    logs: store
     runtime: {model: threads}
     memory: {base: 10Mi}
     disk: {path: /data, when_full: {exit: {code: 134, within: 100ms}}}
@@ -193,7 +195,7 @@ fn who_waits_for_a_branch_says_when_it_is_late() {
 
 #[test]
 fn a_guarded_endpoint_says_that_it_refuses() {
-    let guarded = "request: GET /, breaker: {trips: {consecutive-failures: 0}, open_for: 30s}";
+    let guarded = "request: GET /, breaker: {trips: {consecutive-failures: 0}, open_for: 30s},";
     let profile = PROFILE.replace("{CLIENT}", "{}").replace("PROGRAM", CALL).replace("request: GET /,", guarded);
     // Only the first endpoint, which is the front's.
     let mut world = SmallWorld::new(&profile, &[NodeSpec::default()], 1);
