@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Kubernetes objects are unknown here: `cluster` starts, stops and resizes containers and says
-//! what each node's kube-proxy knows; what happens to processes comes back as [`Notice`]s.
+//! what each node's kube-proxy knows; what happens to processes comes back as [`Notice`]s, and so does what they write to
+//! their logs: facts, which [`Traffic::lines_of`] puts into the words of the profile when somebody reads them.
 //!
 //! Invariants:
 //! - Jobs are conserved: started = answered + failed + in flight ([`Traffic::check_conservation`]).
