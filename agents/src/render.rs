@@ -19,6 +19,7 @@ pub const MAX_ANSWER: usize = 8_000;
 /// A reply as its agent reads it.
 pub fn reply(reply: &Reply, now: SimTime) -> String {
     match reply {
+        Reply::Seen(log @ Observation::Logs { .. }) => cut_before(observation_text(log, now), MAX_ANSWER),
         Reply::Seen(observation) => cut(observation_text(observation, now), MAX_ANSWER),
         Reply::Done(text) => text.clone(),
         Reply::Noted => "ok".into(),
@@ -204,6 +205,22 @@ fn cut(text: String, limit: usize) -> String {
     format!("{}\n[cut: {} more characters in {lines} more lines; ask for less]", &text[..kept], text.len() - kept)
 }
 
+/// Cut before a whole line, so that the newest lines of a log are kept, with a first line that says what was cut.
+fn cut_before(text: String, limit: usize) -> String {
+    if text.len() <= limit {
+        return text;
+    }
+    let mut start = text.len() - limit;
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    // From the byte before, so that a line that just fits is kept whole.
+    let end_of_line = text.as_bytes()[start - 1..].iter().position(|&byte| byte == b'\n');
+    let kept = end_of_line.map_or(start, |at| start + at);
+    let lines = text[..kept].lines().count();
+    format!("[cut: {kept} more characters in {lines} earlier lines; ask for less]\n{}", &text[kept..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +232,15 @@ mod tests {
         {
             assert_eq!(age(SimDuration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn of_a_log_the_newest_lines_are_kept() {
+        let text = (0..100).map(|i| format!("line {i}")).collect::<Vec<_>>().join("\n");
+        let short = cut_before(text.clone(), 20);
+        assert_eq!(short, "[cut: 774 more characters in 98 earlier lines; ask for less]\nline 98\nline 99");
+        assert_eq!(cut_before(text.clone(), 10_000), text);
+        assert_eq!(cut_before("é".repeat(10), 3).lines().count(), 2, "one line that is too long");
     }
 
     #[test]

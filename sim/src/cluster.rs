@@ -75,7 +75,7 @@ use scheduler::SchedulingQueue;
 pub use event::{Event, Work};
 pub use kubelet::ProbeKind;
 pub use node::NodeSpec;
-pub use read::{ComponentState, RunningContainer};
+pub use read::{ComponentState, ContainerLog, RunningContainer};
 pub use registry::{Image, Program, Registry};
 pub use runtime::{Backend, Chore, ContainerRuntime, ContainerUsage, Notice, ProbeOutcome, ProbeTarget, ProcessSpec};
 pub use write::{Object, RolloutProgress};
@@ -256,6 +256,7 @@ impl Cluster {
         match notice {
             Notice::ProbeDone { token, outcome } => self.probe_done(token, outcome, host),
             Notice::Exited { container, code } => self.exited(container, code, host),
+            Notice::Wrote { container, entry } => self.log(container, entry),
             Notice::OverLimit { container } => self.over_limit(container, host),
             Notice::Listening { container } => self.listening(container, host),
         }

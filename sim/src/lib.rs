@@ -37,6 +37,7 @@ pub mod graph;
 pub mod ids;
 pub mod input;
 pub mod kubectl;
+pub mod log;
 pub mod manifest;
 pub mod profile;
 pub mod program;

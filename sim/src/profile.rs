@@ -18,6 +18,7 @@ mod check;
 mod client;
 mod environment;
 mod images;
+mod logs;
 mod service;
 mod steps;
 mod storage;
@@ -34,6 +35,8 @@ use crate::units::Bytes;
 pub use client::{Breaker, Client, Connections, Trips};
 pub use environment::Variable;
 pub use images::MissingImage;
+pub(crate) use logs::fill;
+pub use logs::{CallError, LogEvent, LogFormat};
 pub use service::{Background, Concurrency, Memory, Metrics, Runtime, ServiceProfile, StartUp, WarmUp};
 pub(crate) use steps::default_answer_size;
 pub use steps::{
@@ -61,6 +64,9 @@ pub struct Profile {
     pub images: Vec<ImageProfile>,
     /// The programs, by name.
     pub services: BTreeMap<String, ServiceProfile>,
+    /// How programs word what they write to their logs, by the name of a language or a driver.
+    #[serde(default)]
+    pub logs: BTreeMap<String, LogFormat>,
     /// The load generator that the numbers were measured with.
     #[serde(default)]
     pub client: LoadClient,

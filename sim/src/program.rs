@@ -19,11 +19,11 @@
 mod compile;
 mod environment;
 
-pub use environment::{Environment, HostAndPort, Setting};
+pub use environment::{Complaint, Environment, HostAndPort, Setting};
 
 use crate::chance::{Draw, LogNormal};
 use crate::ids::{EndpointIx, ServiceIx};
-use crate::profile::{Breaker, Disk, DiskUse, Growth, MAX_ATTRIBUTES, Variable};
+use crate::profile::{Breaker, Disk, DiskUse, Growth, LogFormat, MAX_ATTRIBUTES, Variable};
 use crate::profile::{Concurrency, Connections, Level, Memory, Metrics, Reaction, Runtime, UserClass};
 use crate::time::SimDuration;
 use crate::units::Bytes;
@@ -64,6 +64,8 @@ pub struct Programs {
     pub clients: Vec<Client>,
     /// Names of the queues, with their brokers.
     pub queues: Vec<(ServiceIx, String)>,
+    /// How logs are worded: first the plain format, then those of the profile.
+    pub log_formats: Vec<LogFormat>,
     /// Names of the attributes.
     pub attributes: Vec<String>,
     /// How users behave, by name.
@@ -91,6 +93,12 @@ pub struct Service {
     pub metrics: Option<Metrics>,
     /// What its environment variables do, by name.
     pub environment: Vec<(String, Variable)>,
+    /// The format of its log, an index into [`Programs::log_formats`].
+    pub log_format: u32,
+    /// What it writes when it cannot use one of these variables, in place of its format's words.
+    pub complaints: Vec<(String, String)>,
+    /// From what time on a request is a slow query, which is logged.
+    pub slow_after: SimDuration,
     /// What it keeps on disk.
     pub disk: Option<Disk>,
     /// The endpoint that answers whatever no other does.
@@ -283,6 +291,8 @@ pub struct Client {
     pub retries: u8,
     /// Before the first retry; doubles.
     pub retry_backoff: SimDuration,
+    /// The format in which failed calls are logged, an index into [`Programs::log_formats`].
+    pub log_format: u32,
     /// Around its calls.
     pub breaker: Option<Breaker>,
 }

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Kubernetes objects are unknown here: `cluster` starts, stops and resizes containers and says
-//! what each node's kube-proxy knows; what happens to processes comes back as [`Notice`]s.
+//! what each node's kube-proxy knows; what happens to processes comes back as [`Notice`]s, and so does what they write to
+//! their logs: facts, which [`Traffic::lines_of`] puts into the words of the profile when somebody reads them.
 //!
 //! Invariants:
 //! - Jobs are conserved: started = answered + failed + in flight ([`Traffic::check_conservation`]).
@@ -50,6 +51,7 @@ mod environment;
 mod handler;
 mod http;
 mod job;
+mod log;
 mod memory;
 mod metrics;
 mod network;
@@ -83,6 +85,7 @@ use crate::chance::Key;
 use crate::cpu::{Kernel, NodeCpu};
 use crate::engine::{Queue, TimerIx};
 use crate::ids::{ContainerIx, EndpointIx, KubeServiceIx, NodeIx};
+use crate::log::Entry;
 use crate::program::Programs;
 use crate::time::{SimDuration, SimTime};
 use crate::workload::users_key;
@@ -173,6 +176,13 @@ pub enum Notice {
     Listening {
         /// Which.
         container: ContainerIx,
+    },
+    /// A process writes to its log.
+    Wrote {
+        /// Which.
+        container: ContainerIx,
+        /// What.
+        entry: Entry,
     },
     /// A container needs more memory than its limit, and the kernel kills its own process.
     OverLimit {

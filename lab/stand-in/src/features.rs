@@ -48,13 +48,16 @@ impl Features<'_> {
     }
 
     fn service(&mut self, field: &str, service: &ServiceProfile) {
-        // What a service keeps on disk shows only when a fault of the disk hits it, which nothing here can be given.
+        // What a service keeps on disk shows only when a fault of the disk hits it, which nothing here can be given. What
+        // it writes to its log is the stand-in's own.
         let ServiceProfile {
             address: _,
             port: _,
             runtime,
             memory,
             environment,
+            logs: _,
+            complaints: _,
             disk: _,
             clients,
             endpoints,
@@ -144,7 +147,7 @@ fn played_runtime(runtime: &Runtime) {
 }
 
 fn played_client(client: &Client) {
-    let Client { connections, timeout: _, connect_timeout: _, retries: _, retry_backoff: _, breaker } = client;
+    let Client { connections, timeout: _, connect_timeout: _, retries: _, retry_backoff: _, logs: _, breaker } = client;
     match connections {
         Connections::PerCall | Connections::Shared | Connections::Pool { max_open: _, max_idle: _ } => {}
     }

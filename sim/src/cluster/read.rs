@@ -6,10 +6,11 @@ mod policies;
 mod transitions;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::environment::{Description, EventView, LogQuery, NodeView, PodView, Rejected, ReplicaSetView, Usage};
-use crate::ids::{DeploymentIx, NodeIx, PodIx};
+use crate::ids::{ContainerIx, DeploymentIx, NodeIx, PodIx};
+use crate::log::Entry;
 use crate::manifest::is_subset;
 use crate::time::SimTime;
 use crate::units::{Bytes, Millicores};
@@ -21,6 +22,19 @@ use super::objects::{Pod, Requests, Service};
 
 pub use inventory::{ComponentState, RunningContainer};
 use views::{autoscaler_view, container_views, deployment_view, service_view};
+
+/// What the kubelet keeps of what a container's process wrote.
+#[derive(Clone, Copy, Debug)]
+pub struct ContainerLog<'a> {
+    /// The pod's name.
+    pub pod: &'a str,
+    /// The process; none if it runs no program.
+    pub process: Option<ContainerIx>,
+    /// The image that it runs.
+    pub image: &'a str,
+    /// Oldest first.
+    pub entries: &'a VecDeque<Entry>,
+}
 
 impl Cluster {
     /// `kubectl get pods`, in the order of their names.
@@ -74,11 +88,12 @@ impl Cluster {
         Ok(self.replica_set_views(self.deployment(component)?))
     }
 
-    /// `kubectl logs`: the pod's name, and the lines.
+    /// `kubectl logs`: whose log it is and what is in it, for its process to be put into words. All of it: how many lines
+    /// that is shows only then.
     ///
     /// # Errors
     /// There is no such pod or Deployment, or the container has no log yet.
-    pub fn logs(&self, query: &LogQuery) -> Result<(String, Vec<String>), Rejected> {
+    pub fn logs(&self, query: &LogQuery) -> Result<ContainerLog<'_>, Rejected> {
         let pod = match self.find_pod(&query.of) {
             Some(pod) => &self.pods[&pod],
             None => self.pod_for_logs(&query.of)?,
@@ -86,7 +101,7 @@ impl Cluster {
         let index = pod.template.containers.iter().position(|c| c.name == pod.component).unwrap_or(0);
         let name = &pod.template.containers[index].name;
         let container = &pod.kubelet.containers[index];
-        let lines = if query.previous {
+        let log = if query.previous {
             container.previous_log.as_ref().ok_or_else(|| {
                 Rejected(format!("previous terminated container \"{name}\" in pod \"{}\" not found", pod.name))
             })?
@@ -103,8 +118,7 @@ impl Cluster {
                 _ => &container.log,
             }
         };
-        let skip = lines.len().saturating_sub(query.tail as usize);
-        Ok((pod.name.clone(), lines[skip..].to_vec()))
+        Ok(ContainerLog { pod: &pod.name, process: log.process, image: &log.image, entries: &log.entries })
     }
 
     /// Of a Deployment, the pod whose log is shown: a ready one, a running one, or any.

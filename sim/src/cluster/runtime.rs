@@ -6,6 +6,7 @@
 
 use crate::engine::Queue;
 use crate::ids::{ContainerIx, KubeServiceIx, NodeIx, ServiceIx};
+use crate::log::Entry;
 use crate::manifest;
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, Millicores};
@@ -103,6 +104,13 @@ pub enum Notice {
     OverLimit {
         /// Which.
         container: ContainerIx,
+    },
+    /// A process writes to its log.
+    Wrote {
+        /// Which.
+        container: ContainerIx,
+        /// What.
+        entry: Entry,
     },
     /// A process begins to accept connections.
     Listening {

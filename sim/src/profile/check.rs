@@ -5,6 +5,7 @@
 //! users who ask for something that their target does not have, is a warning.
 
 mod load;
+mod logs;
 mod programs;
 mod services;
 mod storage;
@@ -52,6 +53,7 @@ impl Check<'_> {
         self.is(profile.kind == "Profile", "kind", "is not `Profile`", "write `kind: Profile`");
         self.attributes();
         self.images();
+        self.logs();
         for (name, service) in &profile.services {
             self.service(&member("services", name), name, service);
         }

@@ -24,6 +24,9 @@ pub struct Client {
     /// Wait before the first retry; doubles each time.
     #[serde(default)]
     pub retry_backoff: SimDuration,
+    /// The format in which failed calls are logged, one of the profile's `logs`. Default: its service's.
+    #[serde(default)]
+    pub logs: Option<String>,
     /// Stops calling what keeps failing.
     #[serde(default)]
     pub breaker: Option<Breaker>,

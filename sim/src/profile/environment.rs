@@ -29,3 +29,13 @@ pub enum Variable {
     /// Options of a Java virtual machine, which exits with code 1 if it does not understand them.
     JavaOptions,
 }
+
+impl Variable {
+    /// The only values that it may have; none where there is no such list.
+    pub(crate) fn allowed(&self) -> &[String] {
+        match self {
+            Self::OneOf { values, .. } => values,
+            Self::AddressOf(_) | Self::Port | Self::Required(_) | Self::JavaOptions => &[],
+        }
+    }
+}

@@ -25,6 +25,13 @@ pub struct ServiceProfile {
     /// What its environment variables do when it starts. Those that are not listed have no effect.
     #[serde(default)]
     pub environment: BTreeMap<String, Variable>,
+    /// The format of its log, one of the profile's `logs`. Default: plain words.
+    #[serde(default)]
+    pub logs: Option<String>,
+    /// What it writes, in place of its format's words, when it cannot use one of these variables: a template with
+    /// `{variable}`, `{value}` and `{allowed}`.
+    #[serde(default)]
+    pub complaints: BTreeMap<String, String>,
     /// What it keeps on disk. Default: nothing that a fault of the disk would reach.
     #[serde(default)]
     pub disk: Option<Disk>,

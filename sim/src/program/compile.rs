@@ -5,7 +5,10 @@ use super::{Programs, Service};
 use crate::chance::LogNormal;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ids::{EndpointIx, ServiceIx};
-use crate::profile::{self, Condition, DiskUse, Distribution, Growth, Profile, Reaction, ServiceProfile, Step};
+use crate::profile::{
+    self, Condition, DiskUse, Distribution, Growth, LogFormat, Profile, Reaction, ServiceProfile, Step,
+};
+use crate::time::SimDuration;
 use crate::units::Bytes;
 
 /// A page of Prometheus metrics: some fifty series of about a hundred bytes.
@@ -23,6 +26,7 @@ impl Programs {
         compiler.out.user_classes = profile.user_classes.iter().map(|(n, c)| (n.clone(), c.clone())).collect();
         compiler.out.levels = profile.levels.iter().map(|(n, l)| (n.clone(), l.clone())).collect();
         compiler.out.client_overhead = profile.client.overhead;
+        compiler.out.log_formats = [LogFormat::plain()].into_iter().chain(profile.logs.values().cloned()).collect();
         for (name, service) in &profile.services {
             compiler.declare(name, service);
         }
@@ -110,6 +114,8 @@ impl<'a> Compiler<'a> {
         };
         let not_found = self.add_endpoint(not_found, "GET *", not_found_route);
         let first_client = self.out.clients.len() as u32;
+        let log_format = self.log_format(service.logs.as_deref());
+        let slow_after = self.out.log_formats[log_format as usize].slow_after;
         self.out.services.push(Service {
             name: name.to_owned(),
             address: service.address.clone().unwrap_or_else(|| name.to_owned()),
@@ -118,6 +124,9 @@ impl<'a> Compiler<'a> {
             memory: service.memory.clone(),
             metrics: service.metrics.clone(),
             environment: service.environment.iter().map(|(name, variable)| (name.clone(), variable.clone())).collect(),
+            log_format,
+            complaints: service.complaints.iter().map(|(name, words)| (name.clone(), words.clone())).collect(),
+            slow_after: slow_after.unwrap_or(SimDuration(u64::MAX)),
             disk: service.disk.clone(),
             not_found,
             scrape,
@@ -274,6 +283,10 @@ impl<'a> Compiler<'a> {
             .get(target)
             .cloned()
             .unwrap_or_default();
+        let log_format = client
+            .logs
+            .as_deref()
+            .map_or(self.out.services[owner.index()].log_format, |name| self.log_format(Some(name)));
         self.out.clients.push(Client {
             local: end - from,
             to,
@@ -282,10 +295,17 @@ impl<'a> Compiler<'a> {
             connect_timeout: client.connect_timeout,
             retries: client.retries.min(250) as u8,
             retry_backoff: client.retry_backoff,
+            log_format,
             breaker: client.breaker,
         });
         self.out.services[owner.index()].clients = (from, end + 1);
         end
+    }
+
+    /// The index of a format: the plain one where none is named.
+    fn log_format(&self, name: Option<&str>) -> u32 {
+        let named = name.and_then(|name| self.profile.logs.keys().position(|known| known == name));
+        named.map_or(0, |ix| ix as u32 + 1)
     }
 
     fn parallel(&mut self, parallel: &'a profile::Parallel) {

@@ -3,7 +3,7 @@
 
 use super::Programs;
 use crate::ids::ServiceIx;
-use crate::profile::Variable;
+use crate::profile::{LogEvent, Variable};
 
 /// Exit code of a Java virtual machine that does not understand its options.
 const EXIT_JAVA: u8 = 1;
@@ -26,6 +26,21 @@ pub struct Environment {
     pub listens_on: Option<Option<u16>>,
     /// Where it looks for services that its variables name.
     pub addresses: Vec<(ServiceIx, HostAndPort)>,
+    /// Why it exits or never listens.
+    pub complaint: Option<Complaint>,
+}
+
+/// What a process has to say about a variable that it cannot use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// What is wrong.
+    pub event: LogEvent,
+    /// The variable.
+    pub variable: String,
+    /// Its value; empty if there is none.
+    pub value: String,
+    /// The part of it that is wrong, or all of it.
+    pub option: String,
 }
 
 /// Where to connect to.
@@ -46,17 +61,28 @@ impl Programs {
         for (name, variable) in &service.environment {
             let setting = settings.iter().rev().find(|(set, _)| set == name);
             match (variable, setting) {
-                (Variable::Required(code), None | Some((_, Some("")))) => made.exits = Some(*code),
+                (Variable::Required(code), None | Some((_, Some("")))) => {
+                    made.exits_with(*code, LogEvent::MissingVariable, name, "", "");
+                }
                 (Variable::OneOf { values, exits }, Some((_, Some(value)))) if !values.iter().any(|v| v == value) => {
-                    made.exits = made.exits.or(*exits);
                     made.never_listens |= exits.is_none();
+                    match exits {
+                        Some(code) => made.exits_with(*code, LogEvent::InvalidValue, name, value, value),
+                        None => made.complains(LogEvent::InvalidValue, name, value, value),
+                    }
                 }
                 (Variable::Port, Some((_, Some(value)))) => match value.parse::<u16>() {
                     Ok(port) if port == service.port => {}
-                    Ok(port) if port < FIRST_UNPRIVILEGED => made.exits = Some(EXIT_DENIED),
+                    Ok(port) if port < FIRST_UNPRIVILEGED => {
+                        made.exits_with(EXIT_DENIED, LogEvent::PortDenied, name, value, value);
+                    }
                     other => made.listens_on = Some(other.ok()),
                 },
-                (Variable::JavaOptions, Some((_, Some(value)))) if !is_java(value) => made.exits = Some(EXIT_JAVA),
+                (Variable::JavaOptions, Some((_, Some(value)))) => {
+                    if let Err((event, option)) = check_java(value) {
+                        made.exits_with(EXIT_JAVA, event, name, value, option);
+                    }
+                }
                 (Variable::AddressOf(other), Some((_, Some(value)))) => {
                     if let Some(other) = self.service(other) {
                         made.addresses.push((other, HostAndPort::of(value)));
@@ -66,6 +92,26 @@ impl Programs {
             }
         }
         made
+    }
+}
+
+impl Environment {
+    /// It exits at this variable, unless it has already done so at another.
+    fn exits_with(&mut self, code: u8, event: LogEvent, variable: &str, value: &str, option: &str) {
+        if self.exits.is_none() {
+            self.exits = Some(code);
+            self.complaint = None;
+        }
+        self.complains(event, variable, value, option);
+    }
+
+    fn complains(&mut self, event: LogEvent, variable: &str, value: &str, option: &str) {
+        self.complaint.get_or_insert_with(|| Complaint {
+            event,
+            variable: variable.to_owned(),
+            value: value.to_owned(),
+            option: option.to_owned(),
+        });
     }
 }
 
@@ -84,23 +130,28 @@ impl HostAndPort {
 }
 
 /// Whether a Java virtual machine starts with these options: each begins with a dash (another word would be the main
-/// class), sizes are sizes, and the heap's first is not larger than its last.
-fn is_java(options: &str) -> bool {
+/// class), sizes are sizes, and the heap's first is not larger than its last. Else what is wrong, and with which option.
+fn check_java(options: &str) -> Result<(), (LogEvent, &str)> {
     let mut heap = (None, None);
     for option in options.split_whitespace() {
         if !option.starts_with('-') || option == "-" {
-            return false;
+            return Err((LogEvent::NoMainClass, option));
         }
-        for (prefix, size) in [("-Xms", &mut heap.0), ("-Xmx", &mut heap.1)] {
+        for (prefix, size, invalid) in
+            [("-Xms", &mut heap.0, LogEvent::InvalidInitialHeap), ("-Xmx", &mut heap.1, LogEvent::InvalidMaximumHeap)]
+        {
             if let Some(text) = option.strip_prefix(prefix) {
                 *size = java_size(text);
                 if size.is_none() {
-                    return false;
+                    return Err((invalid, option));
                 }
             }
         }
     }
-    !matches!(heap, (Some(first), Some(last)) if first > last)
+    match heap {
+        (Some(first), Some(last)) if first > last => Err((LogEvent::HeapOrder, options)),
+        _ => Ok(()),
+    }
 }
 
 fn java_size(text: &str) -> Option<u64> {
@@ -135,15 +186,19 @@ mod tests {
 
     #[test]
     fn java_exits_at_what_it_does_not_understand() {
-        for (options, starts) in [
-            ("-Xms64m -Xmx128m -XX:+UseG1GC -Djava.security.egd=file:/dev/urandom -Dspring.zipkin.enabled=false", true),
-            ("", true),
-            ("-Xms512m -Xmx128m", false),
-            ("-Xmx128x", false),
-            ("-Xmx", false),
-            ("Xmx128m", false),
+        for (options, expected) in [
+            (
+                "-Xms64m -Xmx128m -XX:+UseG1GC -Djava.security.egd=file:/dev/urandom -Dspring.zipkin.enabled=false",
+                Ok(()),
+            ),
+            ("", Ok(())),
+            ("-Xms512m -Xmx128m", Err((LogEvent::HeapOrder, "-Xms512m -Xmx128m"))),
+            ("-Xms64m -Xmx128x", Err((LogEvent::InvalidMaximumHeap, "-Xmx128x"))),
+            ("-Xmx", Err((LogEvent::InvalidMaximumHeap, "-Xmx"))),
+            ("-Xms1h", Err((LogEvent::InvalidInitialHeap, "-Xms1h"))),
+            ("-a Xmx128m", Err((LogEvent::NoMainClass, "Xmx128m"))),
         ] {
-            assert_eq!(is_java(options), starts, "{options}");
+            assert_eq!(check_java(options), expected, "{options}");
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Breaker {
     open_until: Option<SimTime>,
     /// A trial is under way.
     is_trying: bool,
+    /// It has refused a call since it opened.
+    has_refused: bool,
     /// By slice of the window: number of the slice, calls, failures.
     window: [(u64, u32, u32); SLICES as usize],
 }
@@ -46,6 +48,11 @@ impl Breaker {
             }
             Some(_) => Admission::Refuse,
         }
+    }
+
+    /// Whether a call that was just refused is the first since the breaker opened.
+    pub(super) fn first_refusal(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_refused, true)
     }
 
     /// A call that was let through is over.
@@ -129,6 +136,19 @@ mod tests {
         check(half, "+---++++", "ppppxxtp");
         // The failures of the beginning have left the window when the next ones come.
         check(half, "--+++++++++++--+", "pppppppppppppppp");
+    }
+
+    #[test]
+    fn each_time_it_opens_it_refuses_a_first_call() {
+        let settings = Settings { trips: Trips::ConsecutiveFailures(0), open_for: SimDuration::from_secs(3) };
+        let mut breaker = Breaker::default();
+        for opens in [0, 10] {
+            breaker.record(&settings, at(opens), false, false);
+            let refusals = [1, 2].map(|later| (breaker.admit(at(opens + later)), breaker.first_refusal()));
+            assert_eq!(refusals, [(Admission::Refuse, true), (Admission::Refuse, false)], "{opens}");
+            assert_eq!(breaker.admit(at(opens + 4)), Admission::Trial);
+            breaker.record(&settings, at(opens + 5), true, true);
+        }
     }
 
     #[test]

@@ -11,13 +11,12 @@
 
 use std::collections::VecDeque;
 
-use super::backends::Route;
-use super::environment::Target;
 use super::job::{Caller, Job, State};
 use super::{Event, Host, Traffic, Work};
 use crate::chance::Key;
 use crate::engine::Queue;
 use crate::ids::{ContainerIx, ServiceIx};
+use crate::log::Said;
 use crate::program::{Attributes, Consumer, NONE};
 use crate::time::SimDuration;
 
@@ -82,21 +81,14 @@ impl Traffic {
         if is_over {
             return;
         }
-        let container = &self.containers[consumer.index()];
-        let key = container.key.with_str("subscribe").with(self.now.0);
-        let route = match container.target(spec.broker) {
-            Target::Service(broker) => self.route(container.node, broker, key),
-            Target::Nowhere | Target::WrongPort => Route::UnknownHost,
+        let broker = match self.look_for(consumer, spec.broker, "subscribe") {
+            Ok(broker) => broker,
+            Err(error) => {
+                self.say(consumer.0, Said::ConsumerFailed { broker: spec.broker, queue: spec.queue, error });
+                queue.schedule(self.now + RECOVERY_INTERVAL, Event::Subscribe(ix).into());
+                return;
+            }
         };
-        let broker = match route {
-            Route::Address(address) if self.cannot_connect(container.address, address) => NONE,
-            Route::Address(address) => self.container_at(address),
-            Route::UnknownHost | Route::NoEndpoints | Route::Refused | Route::Unanswered => NONE,
-        };
-        if broker == NONE || !self.containers[broker as usize].is_serving() {
-            queue.schedule(self.now + RECOVERY_INTERVAL, Event::Subscribe(ix).into());
-            return;
-        }
         let subscription = &mut self.subscriptions[ix as usize];
         subscription.broker = broker;
         subscription.epoch += 1;

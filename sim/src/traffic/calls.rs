@@ -9,6 +9,8 @@ use super::network::KERNEL_GIVES_UP;
 use super::{Event, Failure, Host, JobEvent, Notice, ProbeCall, ProbeResult, Traffic, Work};
 use crate::engine::{Queue, TimerIx};
 use crate::ids::{ContainerIx, EndpointIx};
+use crate::log::Said;
+use crate::profile::{CallError, Reaction};
 use crate::program::{Call, NONE};
 use crate::time::{SimDuration, SimTime};
 
@@ -24,7 +26,12 @@ impl Traffic {
             match link.breaker.admit(self.now) {
                 Admission::Pass => {}
                 Admission::Trial => is_trial = true,
-                Admission::Refuse => return self.react(queue, parent, call.on_failure, None),
+                Admission::Refuse => {
+                    if link.breaker.first_refusal() {
+                        self.say_failed(parent, call_ix, CallError::BreakerOpen, SimDuration::ZERO);
+                    }
+                    return self.react(queue, parent, call.on_failure, None);
+                }
             }
         }
         let key = handler.key.with(u64::from(handler.pc) | u64::from(handler.failed_tries) << 32);
@@ -147,6 +154,7 @@ impl Traffic {
         self.jobs.end(ix, Outcome::Answered);
         match caller {
             Caller::Job(parent) => {
+                let call_ix = call;
                 let call = self.programs.calls[call as usize];
                 self.statistics.called(call.to, Some(status), took);
                 self.record_at_client(parent.ix, call, is_trial, status < 500);
@@ -155,6 +163,9 @@ impl Traffic {
                 }
                 self.jobs[parent.ix].failed_tries = 0;
                 if status >= 400 {
+                    if status >= 500 && call.on_status != Reaction::Continue {
+                        self.say(self.jobs[parent.ix].container, Said::ErrorAnswer { call: call_ix, status });
+                    }
                     self.react(queue, parent.ix, call.on_status, Some(status));
                 } else {
                     self.jobs[parent.ix].pc += 1;
@@ -178,6 +189,7 @@ impl Traffic {
     pub(super) fn client_failed<E: Host>(&mut self, queue: &mut Queue<E>, ix: u32, failure: Failure) {
         self.stop_timer(queue, ix);
         self.release_connection(ix, Some(failure));
+        let (error, waited) = self.failure_of(ix, failure);
         let job = self.jobs[ix];
         let is_at_server = matches!(job.state, State::Queued | State::Ready | State::Running | State::Blocked);
         // What a client has sent before it stopped waiting still arrives.
@@ -193,6 +205,7 @@ impl Traffic {
                 let call = self.programs.calls[job.call as usize];
                 self.statistics.called(call.to, None, self.now.since(job.sent));
                 self.record_at_client(parent.ix, call, job.is_client_trial, false);
+                self.say_failed(parent.ix, job.call, error, waited);
                 self.call_failed(queue, parent.ix, call);
             }
             Caller::User(user) => {

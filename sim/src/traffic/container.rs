@@ -146,6 +146,8 @@ pub(super) struct Container {
     /// What is wrong with its disk, if anything is.
     pub(super) disk: DiskFault,
     pub(super) has_disk_fault: bool,
+    /// It is about to exit because of its disk, and has said so.
+    pub(super) has_panicked: bool,
     /// What its environment made of it.
     pub(super) configuration: Configuration,
 

@@ -14,7 +14,8 @@
 use super::job::State;
 use super::{Event, Host, JobEvent, ProcessEvent, Traffic};
 use crate::engine::Queue;
-use crate::ids::ContainerIx;
+use crate::ids::{ContainerIx, EndpointIx};
+use crate::log::Said;
 use crate::profile::WhenFull;
 use crate::program::NONE;
 use crate::time::{SimDuration, SimTime};
@@ -79,7 +80,12 @@ impl Traffic {
         let Some(disk) = service.and_then(|service| self.programs.services[service.index()].disk.as_ref()) else {
             return false;
         };
-        match disk.when_full {
+        let when_full = disk.when_full;
+        // A process that has panicked says no more.
+        if !self.containers[container as usize].has_panicked {
+            self.say(container, Said::DiskFull(EndpointIx(self.jobs[ix].endpoint)));
+        }
+        match when_full {
             WhenFull::Respond(status) => {
                 self.respond(queue, ix, status);
                 true
@@ -89,6 +95,7 @@ impl Traffic {
                 true
             }
             WhenFull::Exit { code, within } => {
+                self.containers[container as usize].has_panicked = true;
                 let exit = Event::Process(ProcessEvent::Fail(code), ContainerIx(container));
                 queue.schedule(self.now + within, exit.into());
                 false

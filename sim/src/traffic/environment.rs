@@ -5,7 +5,7 @@ use super::container::{Container, ProcessSpec};
 use super::{Host, Traffic};
 use crate::engine::Queue;
 use crate::ids::{ContainerIx, ServiceIx};
-use crate::program::{HostAndPort, Setting};
+use crate::program::{Complaint, HostAndPort, Setting};
 use crate::time::{SimDuration, SimTime};
 
 /// How long a process runs that exits because of its environment: it reads it before it does anything that takes long.
@@ -20,8 +20,14 @@ pub(super) struct Configuration {
     pub(super) never_listens: bool,
     /// It listens on a port at which nobody looks for it.
     pub(super) is_elsewhere: bool,
+    /// That port, if it is one.
+    pub(super) listens_on: Option<u16>,
     /// Where it looks for services, if not where they are.
     pub(super) targets: Vec<(ServiceIx, Target)>,
+    /// Under which names it looks for services that its variables name.
+    pub(super) addresses: Vec<(ServiceIx, HostAndPort)>,
+    /// What it says about a variable that it cannot use.
+    pub(super) complaint: Option<Complaint>,
 }
 
 /// Where a process looks for a service.
@@ -55,14 +61,22 @@ impl Traffic {
             exits: made.exits,
             never_listens: made.never_listens,
             is_elsewhere: made.listens_on.is_some(),
+            listens_on: made.listens_on.flatten(),
             targets: made.addresses.iter().filter_map(target).collect(),
+            addresses: made.addresses,
+            complaint: made.complaint,
         }
+    }
+
+    /// The service that the DNS knows under this name.
+    pub(super) fn service_named(&self, host: &str) -> Option<ServiceIx> {
+        let found = self.hosts.iter().position(|names| names.iter().any(|name| name == host));
+        found.map(|ix| ServiceIx(ix as u32))
     }
 
     /// Where an address leads, if not to the service that is meant.
     fn target(&self, meant: ServiceIx, address: &HostAndPort) -> Option<Target> {
-        let found = self.hosts.iter().position(|names| names.contains(&address.host));
-        let Some(found) = found.map(|ix| ServiceIx(ix as u32)) else {
+        let Some(found) = self.service_named(&address.host) else {
             return Some(Target::Nowhere);
         };
         let port = |service: ServiceIx| self.programs.services[service.index()].port;

@@ -9,8 +9,9 @@ use super::job::{Caller, Job, Outcome, State};
 use super::{Event, Host, JobEvent, Traffic, Work};
 use crate::engine::{Queue, TimerIx};
 use crate::ids::EndpointIx;
+use crate::log::Said;
 use crate::profile::Reaction;
-use crate::program::{NONE, Op};
+use crate::program::{Await, NONE, Op};
 use crate::time::SimDuration;
 
 /// What a breaker answers in place of a handler.
@@ -30,11 +31,16 @@ impl Traffic {
             let service = &self.programs.services[endpoint.service.index()];
             job.pc = endpoint.entry;
             if endpoint.guard != NONE {
-                match container.breakers[endpoint.guard as usize].admit(self.now) {
+                let breaker = &mut container.breakers[endpoint.guard as usize];
+                match breaker.admit(self.now) {
                     Admission::Pass => {}
                     Admission::Trial => job.is_endpoint_trial = true,
                     Admission::Refuse => {
                         job.pc = NONE;
+                        if breaker.first_refusal() {
+                            let (server, endpoint) = (job.container, EndpointIx(job.endpoint));
+                            self.say(server, Said::BreakerRefused(endpoint));
+                        }
                         return self.respond(queue, ix, BREAKER_STATUS);
                     }
                 }
@@ -173,7 +179,10 @@ impl Traffic {
         let Op::Await(await_ix) = self.programs.ops[self.jobs[ix].pc as usize] else {
             return;
         };
-        let reaction = self.programs.awaits[await_ix as usize].on_timeout;
+        let Await { timeout, on_timeout: reaction, .. } = self.programs.awaits[await_ix as usize];
+        let job = &self.jobs[ix];
+        let late = Said::Late { pc: job.pc, waited: timeout.unwrap_or_default() };
+        self.say(job.container, late);
         let fork = self.jobs[ix].fork;
         self.stop_awaiting(queue, fork);
         self.react(queue, ix, reaction, None);
@@ -222,7 +231,10 @@ impl Traffic {
             }
             Reaction::Pass => self.respond(queue, ix, status.unwrap_or(ERROR_STATUS)),
             Reaction::Respond(status) => self.respond(queue, ix, status),
-            Reaction::Crash => self.crash(queue, self.jobs[ix].container),
+            Reaction::Crash => {
+                self.say_crashed(ix, status);
+                self.crash(queue, self.jobs[ix].container);
+            }
         }
     }
 
@@ -288,6 +300,9 @@ impl Traffic {
         let is_probe = matches!(job.caller, Caller::Probe(_));
         if !is_probe {
             self.statistics.served(endpoint.service, job.status, took);
+        }
+        if took >= service.slow_after && !was_refused {
+            self.say_slow(ix, took);
         }
     }
 }

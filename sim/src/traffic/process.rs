@@ -22,7 +22,8 @@ use super::{Event, Failure, Host, JobEvent, Notice, ProcessEvent, Traffic};
 use crate::cpu::{GroupConfig, PERIOD, Quota, weight_of_request};
 use crate::engine::Queue;
 use crate::ids::{ContainerIx, ServiceIx};
-use crate::profile::Concurrency;
+use crate::log::Said;
+use crate::profile::{CallError, Concurrency};
 use crate::program::{NONE, Programs};
 use crate::time::{SimDuration, SimTime};
 use crate::units::{Bytes, Millicores};
@@ -63,6 +64,7 @@ impl Traffic {
         let container = Container { configuration, ..self.new_container(spec, address) };
         self.containers.push(container);
         if let Some(code) = exits {
+            self.say(ix, Said::Complaint);
             queue.schedule(now + EXITS_AFTER, Event::Process(ProcessEvent::Fail(code), ContainerIx(ix)).into());
         } else if let Some(service) = spec.runs {
             let wait = self.programs.services[service.index()].runtime.start_up.wait;
@@ -122,6 +124,7 @@ impl Traffic {
             documents: None,
             disk: DiskFault::default(),
             has_disk_fault: false,
+            has_panicked: false,
             configuration: Configuration::default(),
             links: vec![Link::default(); (last - first) as usize],
             breakers: vec![Breaker::default(); service.map_or(0, |s| s.breakers.len())],
@@ -183,36 +186,49 @@ impl Traffic {
         let Some(service) = container.service else {
             return;
         };
-        let waits_for = &programs.services[service.index()].runtime.waits_for;
-        if waits_for.iter().all(|name| programs.service(name).is_some_and(|target| self.is_reachable(ix, target))) {
-            self.listen(queue, ix, &programs);
+        let said = if container.configuration.never_listens {
+            Some(Said::Complaint)
         } else {
+            let waits_for = &programs.services[service.index()].runtime.waits_for;
+            waits_for.iter().filter_map(|name| programs.service(name)).find_map(|to| {
+                let route = self.look_for(ix, to, "reach");
+                route.err().map(|error| Said::Waiting { to, error })
+            })
+        };
+        if let Some(said) = said {
+            self.say(ix.0, said);
             let retry = Event::Process(ProcessEvent::TryDependencies, ix);
             queue.schedule(self.now + DEPENDENCY_RETRY, retry.into());
+        } else {
+            self.listen(queue, ix, &programs);
         }
     }
 
-    /// Whether a connection to `target` would be accepted now.
-    pub(super) fn is_reachable(&self, from: ContainerIx, target: ServiceIx) -> bool {
+    /// The container that would accept a connection to `target` now, or why none would.
+    pub(super) fn look_for(&self, from: ContainerIx, target: ServiceIx, why: &str) -> Result<u32, CallError> {
         let container = &self.containers[from.index()];
-        let key = container.key.with_str("reach").with(self.now.0);
-        let Target::Service(target) = container.target(target) else {
-            return false;
+        let key = container.key.with_str(why).with(self.now.0);
+        let route = match container.target(target) {
+            Target::Service(target) => self.route(container.node, target, key),
+            Target::Nowhere => Route::UnknownHost,
+            Target::WrongPort => Route::Unanswered,
         };
-        match self.route(container.node, target, key) {
-            Route::Address(address) => {
-                let at = self.container_at(address);
-                !self.cannot_connect(container.address, address)
-                    && at != NONE
-                    && self.containers[at as usize].is_serving()
-            }
-            Route::UnknownHost | Route::NoEndpoints | Route::Refused | Route::Unanswered => false,
+        let address = match route {
+            Route::Address(address) => address,
+            Route::UnknownHost => return Err(CallError::UnknownHost),
+            Route::NoEndpoints | Route::Refused => return Err(CallError::Refused),
+            Route::Unanswered => return Err(CallError::ConnectTimedOut),
+        };
+        let at = self.container_at(address);
+        if at == NONE || self.cannot_connect(container.address, address) {
+            return Err(CallError::ConnectTimedOut);
         }
+        if self.containers[at as usize].is_serving() { Ok(at) } else { Err(CallError::Refused) }
     }
 
     fn listen<E: Host>(&mut self, queue: &mut Queue<E>, ix: ContainerIx, programs: &Programs) {
         let container = &mut self.containers[ix.index()];
-        if container.phase != Phase::Starting || container.configuration.never_listens {
+        if container.phase != Phase::Starting {
             return;
         }
         container.phase = Phase::Listening;

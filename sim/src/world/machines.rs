@@ -125,6 +125,7 @@ pub(super) fn notice_of(notice: traffic::Notice) -> cluster::Notice {
         }
         traffic::Notice::Exited { container, code } => cluster::Notice::Exited { container, code },
         traffic::Notice::Listening { container } => cluster::Notice::Listening { container },
+        traffic::Notice::Wrote { container, entry } => cluster::Notice::Wrote { container, entry },
         traffic::Notice::OverLimit { container } => cluster::Notice::OverLimit { container },
     }
 }

@@ -42,8 +42,13 @@ impl Twin {
             Query::ListPods { component } => Observation::Pods(cluster.list_pods(now, component.as_deref())),
             Query::Describe { component } => Observation::Description(Box::new(cluster.describe(now, component)?)),
             Query::Logs(logs) => {
-                let (pod, lines) = cluster.logs(logs)?;
-                Observation::Logs { pod, lines }
+                let log = cluster.logs(logs)?;
+                let written = log.process.into_iter().flat_map(|process| log.entries.iter().map(move |e| (process, e)));
+                let mut lines: Vec<_> = written
+                    .flat_map(|(process, entry)| self.parts.traffic.lines_of(process, log.image, entry))
+                    .collect();
+                lines.drain(..lines.len().saturating_sub(logs.tail as usize));
+                Observation::Logs { pod: log.pod.to_owned(), lines }
             }
             Query::Events { component } => Observation::Events(cluster.list_events(now, component.as_deref())),
             Query::ResourceUsage { component } => Observation::Usage(cluster.usage(component.as_deref())),

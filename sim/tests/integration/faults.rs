@@ -1,11 +1,12 @@
 //! Faults in the twin: what each does through its door, and that its end gives back what was before.
 
 use proptest::prelude::*;
-use sim::environment::{Description, Environment, Observation, PodView, Query, Stage, Write, ready};
+use sim::environment::{Description, Environment, LogQuery, Observation, PodView, Query, Stage, Write, ready};
 use sim::fault::{Fault, FaultKind};
 use sim::time::{SimDuration, SimTime};
 use sim::world::Twin;
 
+use crate::logs::names_a_fault;
 use crate::world::bookshop_twin;
 
 /// Kinds that the bookshop can have, each as its file says it.
@@ -145,6 +146,23 @@ fn the_end_of_a_fault_gives_back_what_was_before() {
         let (ok, failed) = outcome(&mut twin, 60);
         assert!(ok > 300 && failed == 0, "{kind}: {ok} answered, {failed} failed");
         assert!(pods(&mut twin).iter().all(|pod| pod.ready == pod.containers), "{kind}: {:?}", pods(&mut twin));
+    }
+}
+
+/// Whatever is read of logs, of the newest containers or of those before, is what the programs would write.
+#[test]
+fn no_log_names_a_fault() {
+    for (index, (kind, _)) in FAULTS.iter().enumerate() {
+        let mut twin = twin();
+        run(&mut twin, 60);
+        ready(twin.inject(index)).unwrap_or_else(|failure| panic!("{kind}: {failure}"));
+        run(&mut twin, 60);
+        for (pod, previous) in pods(&mut twin).into_iter().flat_map(|pod| [(pod.name.clone(), false), (pod.name, true)])
+        {
+            let query = Query::Logs(LogQuery { of: pod, previous, tail: 1000 });
+            let Ok(Observation::Logs { lines, .. }) = ready(twin.observe(&query)) else { continue };
+            assert!(!lines.iter().any(|line| names_a_fault(line)), "{kind}: {lines:?}");
+        }
     }
 }
 

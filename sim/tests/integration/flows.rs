@@ -5,6 +5,7 @@ mod conservation;
 mod disk;
 mod environment;
 mod http;
+mod logs;
 mod metastable;
 mod network;
 mod policy;

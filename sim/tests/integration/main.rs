@@ -11,6 +11,7 @@ mod engine;
 mod faults;
 mod flows;
 mod loads;
+mod logs;
 mod manifest;
 mod memory;
 mod promql_answers;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sim::engine::Queue;
 use sim::ids::{ContainerIx, KubeServiceIx, NodeIx};
+use sim::log::Entry;
 use sim::profile::Profile;
 use sim::program::{Programs, Setting};
 use sim::time::{SimDuration, SimTime};
@@ -35,8 +36,10 @@ pub(crate) struct SmallWorld {
     pub(crate) nodes: u32,
     /// By service: the containers that kube-proxy knows.
     backends: Vec<Vec<ContainerIx>>,
-    /// All notices so far, with their time.
+    /// All notices so far, with their time, but for what processes wrote.
     pub(crate) notices: Vec<(SimTime, Notice)>,
+    /// What processes wrote.
+    pub(crate) written: Vec<(ContainerIx, Entry)>,
 }
 
 impl SmallWorld {
@@ -64,6 +67,7 @@ impl SmallWorld {
             nodes: nodes.len() as u32,
             backends: vec![Vec::new(); count],
             notices: Vec::new(),
+            written: Vec::new(),
         }
     }
 
@@ -127,7 +131,7 @@ impl SmallWorld {
                 if let Notice::OverLimit { container } = notice {
                     self.traffic.kill(self.now, &mut self.queue, container);
                 }
-                self.notices.push((self.now, notice));
+                self.keep(self.now, notice);
             }
             if !self.traffic.notices.is_empty() {
                 continue;
@@ -140,12 +144,31 @@ impl SmallWorld {
     }
 
     pub(crate) fn run(&mut self, until: SimTime) {
-        self.notices.extend(self.traffic.notices.drain(..).map(|notice| (self.now, notice)));
+        self.drain(self.now);
         while let Some((now, event)) = self.queue.pop_until(until) {
             self.traffic.handle(now, event, &mut self.queue);
-            self.notices.extend(self.traffic.notices.drain(..).map(|notice| (now, notice)));
+            self.drain(now);
         }
         self.now = until;
+    }
+
+    fn drain(&mut self, now: SimTime) {
+        for notice in std::mem::take(&mut self.traffic.notices) {
+            self.keep(now, notice);
+        }
+    }
+
+    fn keep(&mut self, now: SimTime, notice: Notice) {
+        match notice {
+            Notice::Wrote { container, entry } => self.written.push((container, entry)),
+            notice => self.notices.push((now, notice)),
+        }
+    }
+
+    /// The log of a container since it was started.
+    pub(crate) fn log(&self, container: ContainerIx) -> Vec<String> {
+        let own = self.written.iter().filter(|(writer, _)| *writer == container);
+        own.flat_map(|(_, entry)| self.traffic.lines_of(container, "image", entry)).collect()
     }
 
     pub(crate) fn stats(&self, container: u32) -> ContainerStats {

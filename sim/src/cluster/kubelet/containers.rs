@@ -1,6 +1,7 @@
 //! Starting, restarting and ending of containers.
 
 use crate::ids::{ContainerIx, PodIx};
+use crate::log::{Entry, Said};
 use crate::manifest::PodTemplate;
 use crate::time::{SimDuration, SimTime};
 
@@ -10,9 +11,6 @@ use super::super::runtime::{Host, ProcessSpec};
 use super::super::{Cluster, Event};
 use super::pressure::EVICTION_GRACE;
 use super::{BackOff, Exit, KillReason, Process, Stage, Step, Waiting};
-
-/// Lines of a container's log that are kept.
-const LOG_LINES: usize = 200;
 
 impl Cluster {
     /// Whether the container must not be started yet; otherwise the next back-off is counted
@@ -72,7 +70,9 @@ impl Cluster {
         container.program = program;
         container.waiting = None;
         if program.is_some() {
-            container.log.push(format!("starting {}", spec.image));
+            container.log.process = Some(process);
+            container.log.image.clone_from(&spec.image);
+            container.log.push(Entry { at: host.now(), said: Said::Starting });
         }
         let name = spec.name.clone();
         self.containers.insert(process, (ix, index));
@@ -163,29 +163,19 @@ impl Cluster {
     }
 
     /// A process accepts connections.
-    pub(in super::super) fn listening(&mut self, process: ContainerIx, _: &mut dyn Host) {
-        let Some(&(ix, index)) = self.containers.get(&process) else {
-            return;
-        };
-        let port = self.pods.get(&ix).and_then(|pod| pod.kubelet.containers[index].program).map(|p| p.port);
-        if let Some(port) = port {
-            self.log(process, format!("listening on port {port}"));
-        }
+    pub(in super::super) fn listening(&mut self, process: ContainerIx, host: &mut dyn Host) {
+        self.log(process, Entry { at: host.now(), said: Said::Listening });
     }
 
-    /// A process writes a line to its log. The oldest lines are dropped.
-    pub fn log(&mut self, process: ContainerIx, line: String) {
+    /// A process writes to its log.
+    pub(in super::super) fn log(&mut self, process: ContainerIx, entry: Entry) {
         let Some(&(ix, index)) = self.containers.get(&process) else {
             return;
         };
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
         };
-        let log = &mut pod.kubelet.containers[index].log;
-        if log.len() == LOG_LINES {
-            log.remove(0);
-        }
-        log.push(line);
+        pod.kubelet.containers[index].log.push(entry);
     }
 
     /// Replaces the images of a pod's containers, or gives them back.

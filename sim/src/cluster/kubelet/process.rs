@@ -1,6 +1,9 @@
 //! Containers of pods, and their processes one after the other.
 
+use std::collections::VecDeque;
+
 use crate::ids::ContainerIx;
+use crate::log::Entry;
 use crate::time::SimTime;
 
 use super::super::registry::Program;
@@ -30,12 +33,36 @@ pub(in super::super) struct Container {
     pub(super) probes: [Option<Worker>; 3],
     /// Whether the address of its newest process is gone with its machine.
     pub(super) has_lost_address: bool,
-    /// Lines of the newest process.
-    pub(in super::super) log: Vec<String>,
-    /// Lines of the one before.
-    pub(in super::super) previous_log: Option<Vec<String>>,
+    /// What the newest process wrote.
+    pub(in super::super) log: Log,
+    /// What the one before wrote.
+    pub(in super::super) previous_log: Option<Log>,
     /// What the API shows.
     pub(in super::super) shown: Shown,
+}
+
+/// What a process has written, as far as it is kept.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Log {
+    /// Which process; none where no program ran.
+    pub(in super::super) process: Option<ContainerIx>,
+    /// Its image.
+    pub(in super::super) image: String,
+    /// Oldest first.
+    pub(in super::super) entries: VecDeque<Entry>,
+}
+
+/// Entries of a process's log that are kept.
+const LOG_ENTRIES: usize = 200;
+
+impl Log {
+    /// Adds one. The oldest are dropped.
+    pub(super) fn push(&mut self, entry: Entry) {
+        if self.entries.len() == LOG_ENTRIES {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+    }
 }
 
 /// The newest process of a container.

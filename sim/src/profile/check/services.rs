@@ -18,6 +18,7 @@ impl<'a> Check<'a> {
         self.memory(&format!("{field}.memory"), &service.memory);
         self.clients(field, service);
         self.environment(field, service);
+        self.service_logs(field, service);
         self.disk(field, service);
         self.endpoints(field, service);
         if let Some(burst) = &service.not_found {

@@ -169,6 +169,32 @@ fn what_cannot_work() {
 }
 
 #[test]
+fn words_of_logs_that_cannot_be_filled() {
+    let with = |format: &str| format!("kind: Profile\nlogs: {{java: {format}}}");
+    let own = |words: &str| format!("memory: {{base: 20Mi}}\n    {words}");
+    let cases = [
+        ("a placeholder that no line has", "kind: Profile", with("{lines: {call-failed: '{hots}: {error}'}}")),
+        ("one that this line does not have", "kind: Profile", with("{lines: {slow-query: '{request} at {host}'}}")),
+        ("one that is not closed", "kind: Profile", with("{errors: {refused: 'dial {host:{port}'}}")),
+        ("an error within an error", "kind: Profile", with("{errors: {refused: '{error}'}}")),
+        ("an event that does not happen", "kind: Profile", with("{lines: {call-fails: text}}")),
+        ("an error that does not happen", "kind: Profile", with("{retries_quietly_after: [reseted]}")),
+        ("queries that are always slow", "kind: Profile", with("{slow_after: 0s}")),
+        ("a format that is not there", "memory: {base: 20Mi}", own("logs: java")),
+        ("a client's format that is not there", "books: {timeout: 1s,", "books: {logs: go, timeout: 1s,".into()),
+        (
+            "a complaint about a variable that has no effect",
+            "memory: {base: 20Mi}",
+            own("complaints: {MODE: 'no {mode}'}"),
+        ),
+    ];
+    let answers = cases.map(|(what, old, new)| format!("# {what}\n{}\n", answer(&[(old, &new)])));
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_snapshot!("words_of_logs_that_cannot_be_filled", answers.join("\n"));
+    });
+}
+
+#[test]
 fn what_may_be_meant() {
     snapshot(
         "what_may_be_meant",

@@ -144,7 +144,10 @@ fn a_crash_loop_is_shown_late_and_keeps_the_last_log() {
     let containers = &rig.cluster.describe(rig.now, "job").unwrap().containers[0];
     assert_eq!(containers[0].last_state.as_deref(), Some("Terminated (Error, exit code 1)"));
     let query = sim::environment::LogQuery { of: "job".into(), previous: true, tail: 10 };
-    assert_eq!(rig.cluster.logs(&query).unwrap().1, ["starting job:1"]);
+    let log = rig.cluster.logs(&query).unwrap();
+    assert_eq!(log.image, "job:1");
+    assert_eq!(log.entries.iter().map(|entry| entry.said).collect::<Vec<_>>(), [sim::log::Said::Starting]);
+    assert_eq!(log.process, Some(ContainerIx(2)), "the last but one of four");
 }
 
 #[test]
