@@ -173,7 +173,7 @@ fn conclusion(violated: &[ClauseName], finding: Option<&Finding>, done: &[String
 /// The cause of what is violated: in the component, or in one that it calls.
 async fn find(desk: &Desk, task: &TaskView, seen: &Survey, violated: &[ClauseName], earlier: u32) -> Option<Finding> {
     let closer = CloserLook::of(desk, task, seen).await;
-    let case = Case { task, seen, closer: &closer, violated, earlier };
+    let case = Case { seen, closer: &closer, violated, earlier };
     if let Some(finding) = diagnose::plain(&case) {
         return Some(finding);
     }
@@ -191,7 +191,7 @@ async fn find_in_callee(desk: &Desk, task: &TaskView, callee: &str) -> Option<Fi
     let seen = survey(desk, task, callee, &around, None).await;
     let violated = seen.violations(task);
     let closer = CloserLook::of(desk, task, &seen).await;
-    let case = Case { task, seen: &seen, closer: &closer, violated: &violated, earlier: 0 };
+    let case = Case { seen: &seen, closer: &closer, violated: &violated, earlier: 0 };
     let finding = diagnose::plain(&case).or_else(|| diagnose::by_numbers(&case))?;
     Some(Finding { remedy: Remedy::Wait, ..finding })
 }

@@ -35,12 +35,12 @@ pub struct LogFormat {
 
 /// Declares the words of an enum of the profile.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $(#[$variant_doc:meta] $variant:ident: [$($word:literal)*],)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])+ $variant:ident: [$($word:literal)*],)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name {
-            $(#[$variant_doc] $variant,)*
+            $($(#[$variant_doc])+ $variant,)*
         }
 
         impl $name {

@@ -16,7 +16,6 @@ use sim::environment::{DeletableKind, PodView};
 use sim::fault::FaultKind;
 use sim::slo::ClauseName;
 
-use super::super::TaskView;
 use super::numbers::Panel;
 use super::survey::{CloserLook, Survey};
 use containers::THROTTLED;
@@ -60,7 +59,6 @@ pub(super) enum Remedy {
 
 /// All that is known when the cause is looked for.
 pub(super) struct Case<'a> {
-    pub(super) task: &'a TaskView,
     pub(super) seen: &'a Survey,
     pub(super) closer: &'a CloserLook,
     pub(super) violated: &'a [ClauseName],

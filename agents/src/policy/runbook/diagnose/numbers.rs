@@ -43,7 +43,10 @@ pub(super) fn crowded_machine(case: &Case<'_>) -> Option<Finding> {
 
 /// A caller asks for the same thing again and again: it has more work than those behind its callers make.
 pub(super) fn retried(case: &Case<'_>) -> Option<Finding> {
-    let again = |line: &&String| line.contains("attempt") && line.contains(case.seen.component.as_str());
+    let ports = case.seen.description.iter().flat_map(|d| &d.service).flat_map(|service| &service.ports);
+    let ports: Vec<String> = ports.filter_map(|port| Some(format!(":{}", port.split_once(' ')?.0))).collect();
+    let is_here = |line: &str| line.contains(&case.seen.component) || ports.iter().any(|port| line.contains(port));
+    let again = |line: &&String| (line.contains("attempt") || line.contains("retry")) && is_here(line);
     let tries = case.closer.callers_log.iter().filter(again).count();
     let numbers = &case.seen.numbers;
     let own = numbers.growth(Panel::Rate, &case.seen.component);
@@ -152,8 +155,9 @@ const MANY_DOCUMENTS: u64 = 10_000;
 /// The most documents that a query scanned, as MongoDB's log of slow queries says.
 fn scanned(log: &[String]) -> Option<u64> {
     let documents = |line: &String| {
-        let (_, after) = line.split_once("docsExamined:")?;
-        after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        let (_, after) = line.split_once("docsExamined")?;
+        let number = after.trim_start_matches(|c: char| !c.is_ascii_digit());
+        number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     };
     log.iter().filter_map(documents).max()
 }
