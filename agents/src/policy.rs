@@ -128,7 +128,7 @@ pub struct TaskView {
     /// `PromQL` of the app's dashboards by name, with `$component` for the component, or for several as a regular
     /// expression; the label `name` of an answer says whose it is: `latency_p50` and `latency_p99`
     /// (seconds), `request_rate` (requests/s), `errors` (share answered with 5xx), `cpu` (cores), `throttled` (share of
-    /// periods), `memory_growth` (bytes/s), `up` (0 or 1), and whatever the app has more.
+    /// periods), `memory_growth` (bytes/s), `up` (1 if a target answers), and whatever the app has more.
     pub dashboards: BTreeMap<String, String>,
     /// Which evaluation this is, from 1.
     pub evaluation: u32,

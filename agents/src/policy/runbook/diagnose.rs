@@ -118,7 +118,8 @@ pub(super) fn suspect<'a>(case: &Case<'a>) -> Option<&'a str> {
         let throttled = numbers.now(Panel::Throttled, callee).is_some_and(|share| share > THROTTLED && share > own);
         let slow = numbers.growth(Panel::P99, callee).is_some_and(|growth| growth > SLOWED)
             && numbers.now(Panel::P99, callee).is_some_and(|p99| p99 > SLOW);
-        let down = numbers.now(Panel::Up, callee).is_some_and(|up| up < 1.0);
+        let is_watched = numbers.usual(Panel::Rate, callee).is_some();
+        let down = is_watched && numbers.now(Panel::Up, callee).is_none_or(|up| up < 1.0);
         let failing = numbers.now(Panel::Errors, callee).is_some_and(|share| share > 0.01);
         throttled || slow || down || failing || case.closer.log.iter().any(named)
     };

@@ -98,9 +98,11 @@ fn limit_needed(task: &TaskView, seen: &Survey) -> Millicores {
     let now = seen.description.as_ref().and_then(|d| d.deployment.cpu_limit).unwrap_or(Millicores(100));
     let bound = task.objectives.cpu.below;
     let needed = wanted_cores(seen) / f64::from(replicas) / (bound * HEADROOM) * 1e3;
-    // Who is throttled most of the time asks for more than what was used says.
-    let most = if seen.now(Panel::Throttled).is_some_and(|share| share > 0.7) { 8 } else { 4 };
-    Millicores((needed.ceil() as u64).max(now.0 * most / 2).clamp(now.0 * 3 / 2, now.0 * most))
+    // What was used says nothing of what somebody asks for who is throttled most of the time.
+    if seen.now(Panel::Throttled).is_some_and(|share| share > 0.5) {
+        return Millicores(now.0 * 8);
+    }
+    Millicores((needed.ceil() as u64).clamp(now.0 * 3 / 2, now.0 * 4))
 }
 
 /// A memory limit under which what grows finds room for a while.

@@ -22,7 +22,7 @@ pub(super) enum Panel {
     Throttled,
     /// Growth of the largest pod's working set, bytes per second.
     MemoryGrowth,
-    /// 1 while every target answers Prometheus, 0 while one does not.
+    /// 1 while a target answers Prometheus, 0 while none does.
     Up,
 }
 

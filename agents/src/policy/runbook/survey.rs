@@ -2,7 +2,7 @@
 //! the dashboards, now and as they usually are; and, where something is wrong, what lies around it.
 
 use sim::environment::{Dependencies, Description, LogQuery, NodeView, Observation, PodView, PolicyView, Query, Usage};
-use sim::slo::ClauseName;
+use sim::slo::{ClauseName, Side};
 use sim::time::{SimDuration, SimTime};
 
 use super::super::TaskView;
@@ -13,6 +13,8 @@ use super::numbers::{Numbers, Panel};
 const CALLERS: usize = 2;
 /// How far back the course of a number is looked at.
 const COURSE: SimDuration = SimDuration::from_secs(300);
+/// The same for memory: what a process took when it started is none of it.
+const COURSE_OF_MEMORY: SimDuration = SimDuration::from_secs(180);
 /// Between two values of such a course: the scrape interval.
 pub(super) const STEP: SimDuration = SimDuration::from_secs(15);
 /// Lines of a log that are read.
@@ -113,15 +115,17 @@ impl CloserLook {
         for caller in seen.around.called_by.iter().take(CALLERS) {
             callers_log.extend(log(desk, caller, false).await);
         }
-        let course = async |panel: &str, of: Option<&str>| match of.and_then(|of| task.dashboard(panel, of)) {
-            Some(promql) => desk.course(promql, COURSE, STEP).await,
+        let course = async |panel: &str, of: Option<&str>, long: SimDuration| match of
+            .and_then(|of| task.dashboard(panel, of))
+        {
+            Some(promql) => desk.course(promql, long, STEP).await,
             None => Vec::new(),
         };
         let strained = seen.now(Panel::Throttled).is_some() || seen.violations(task).contains(&ClauseName::Cpu);
         let witness = seen.load_witnesses().first().copied().filter(|_| strained);
-        let rate = course("request_rate", witness).await;
+        let rate = course("request_rate", witness, COURSE).await;
         let is_full = seen.violations(task).contains(&ClauseName::Memory) || seen.ended("OOMKilled");
-        let memory = course("memory", is_full.then_some(&*seen.component)).await;
+        let memory = course("memory", is_full.then_some(&*seen.component), COURSE_OF_MEMORY).await;
         Self {
             nodes,
             policies,
@@ -197,8 +201,10 @@ impl Survey {
     /// Whether one of its processes began, or was put an end to, a moment ago, other than by a rollout.
     pub(super) fn was_hit(&self) -> bool {
         let happened = |reason| self.happened(A_MOMENT, reason, "");
-        (happened("Started") || happened("Killing") || happened("Evicted"))
-            && !self.happened(ROLLOUT, "ScalingReplicaSet", "")
+        let was_hit = happened("Started") || happened("Killing") || happened("Evicted");
+        // A rollout starts and ends processes too; a liveness probe that fails is never a part of it.
+        (was_hit && !self.happened(ROLLOUT, "ScalingReplicaSet", ""))
+            || self.happened(A_MOMENT, "Killing", "failed liveness probe")
     }
 
     /// Whether a container ended like this last.
@@ -234,10 +240,15 @@ impl Survey {
         callers.chain(self.now(Panel::Errors)).max_by(f64::total_cmp)
     }
 
-    /// The highest P99 among the components whose latency is judged.
+    /// The highest P99 among the components whose latency is judged, or among those that call it if they feel it.
     pub(super) fn judged_p99(&self, task: &TaskView) -> Option<f64> {
         let judged = task.objectives.components_of(ClauseName::Latency);
-        judged.iter().filter_map(|component| self.numbers.now(Panel::P99, component)).max_by(f64::total_cmp)
+        let callers = match task.objectives.latency.side {
+            Side::Server => &[][..],
+            Side::Caller => &self.around.called_by[..],
+        };
+        let each = judged.iter().chain(callers).filter_map(|component| self.numbers.now(Panel::P99, component));
+        each.max_by(f64::total_cmp)
     }
 
     /// Whether something like this happened to it within the last `within`.

@@ -40,9 +40,12 @@ pub(super) fn changed_and_broken(case: &Case<'_>) -> Option<Finding> {
     let has_any = |clauses: &[ClauseName]| clauses.iter().any(|clause| case.is_violated(*clause));
     let limits_bite = has_any(&[ClauseName::Cpu, ClauseName::Latency, ClauseName::Memory, ClauseName::Success]);
     let change = newest.change.as_str();
-    let kind = if change.contains("image ") && is_down {
+    let fails = is_down || case.is_violated(ClauseName::Success);
+    // Who is restarted because he does not answer has not exited by himself.
+    let exits = restarts(case.seen) > 0 && !case.seen.happened(LATELY, "Killing", "failed liveness probe");
+    let kind = if change.contains("image ") && fails {
         FaultKind::FakeImage
-    } else if change.contains("env ") && is_down {
+    } else if change.contains("env ") && exits {
         FaultKind::CrashOnStart
     } else if change.contains("env ") {
         FaultKind::BadEnvironment
@@ -75,8 +78,11 @@ pub(super) fn cut_off(case: &Case<'_>) -> Option<Finding> {
     let unanswered = ["context deadline exceeded", "Client.Timeout", "i/o timeout"];
     let unheard = unanswered.iter().any(|words| case.seen.happened(JUST_NOW, "Unhealthy", words));
     let is_slow = case.seen.now(Panel::Throttled).is_some_and(|share| share > THROTTLED);
-    let is_down = case.seen.now(Panel::Up).is_some_and(|up| up < 1.0) || case.unready().next().is_some();
-    if !unheard || is_slow || !is_down {
+    // Prometheus is more patient than a probe: whom it hears is late and not cut off.
+    let is_down = case.seen.now(Panel::Up).map_or(case.unready().next().is_some(), |up| up < 1.0);
+    let is_old = case.seen.worst_pod().is_some_and(|pod| pod.age > JUST_NOW && pod.restarts == 0);
+    // Without probes nobody says so but Prometheus, to whom a running process that is no longer new does not answer.
+    if is_slow || !is_down || !(unheard || is_old) {
         return None;
     }
     let pods = Case::names(case.unready());

@@ -37,7 +37,13 @@ pub(super) fn crowded_machine(case: &Case<'_>) -> Option<Finding> {
         let view = case.closer.nodes.iter().find(|n| n.name == node);
         view.is_some_and(|n| n.cpu.is_some_and(|used| used.cores() > CROWDED * n.allocatable_cpu.cores()))
     };
-    let there = case.seen.pods().any(|pod| pod.node.as_deref().is_some_and(is_crowded));
+    let own = case.seen.now(Panel::Cpu).unwrap_or(0.0);
+    // Who takes most of a machine himself has no neighbour to blame.
+    let is_guest = |node: &str| {
+        let used = case.closer.nodes.iter().find(|n| n.name == node).and_then(|n| n.cpu);
+        used.is_some_and(|used| own < 0.5 * used.cores())
+    };
+    let there = case.seen.pods().any(|pod| pod.node.as_deref().is_some_and(|node| is_crowded(node) && is_guest(node)));
     (there && !is_throttled(case)).then(|| case.here(FaultKind::NoisyNeighbour, Remedy::RequestCpu))?
 }
 
@@ -81,7 +87,8 @@ pub(super) fn too_much_load(case: &Case<'_>) -> Option<Finding> {
 /// It uses up its CPU, with no more work than usual.
 pub(super) fn too_little_cpu(case: &Case<'_>) -> Option<Finding> {
     let per_request = cpu_per_request_growth(case).unwrap_or(1.0);
-    let is_busy = case.is_violated(ClauseName::Latency) && per_request > SLOWED;
+    let is_busier = case.seen.numbers.growth(Panel::Cpu, &case.seen.component).is_some_and(|growth| growth > GREW);
+    let is_busy = case.is_violated(ClauseName::Latency) && per_request > SLOWED && is_busier;
     if !is_throttled(case) && !case.is_violated(ClauseName::Cpu) && !is_busy {
         return None;
     }

@@ -53,14 +53,15 @@ pub(super) fn evicted(case: &Case<'_>) -> Option<Finding> {
     found.then(|| case.here(FaultKind::NodePressure, Remedy::Wait))?
 }
 
-/// A pod that is not ready runs another image than its template names.
+/// A pod of the newest template runs another image than it names.
 pub(super) fn image_of_a_running_pod_changed(case: &Case<'_>) -> Option<Finding> {
     let description = case.seen.description.as_ref()?;
     let newest = &description.replica_sets.first()?.name;
     let is_changed = |image: &String| *image != description.deployment.image;
-    let pods = description.pods.iter().zip(&description.containers).filter(|(pod, containers)| {
-        pod.ready < pod.containers && pod.name.starts_with(newest) && containers.iter().any(|c| is_changed(&c.image))
-    });
+    let pods =
+        description.pods.iter().zip(&description.containers).filter(|(pod, containers)| {
+            pod.name.starts_with(newest) && containers.iter().any(|c| is_changed(&c.image))
+        });
     let pods = Case::names(pods.map(|(pod, _)| pod));
     (!pods.is_empty()).then(|| case.here(FaultKind::PodFailure, Remedy::DeletePods(pods)))?
 }
