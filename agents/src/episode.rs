@@ -124,8 +124,12 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
             self.log_world(at);
             self.handle(at, due).await?;
         }
+        // Somebody still had something to do when time was up.
+        if !matches!(self.agent, Agent::Idle) || self.agenda.is_waiting_to_evaluate() {
+            self.end = EndReason::TimeBudget;
+        }
         let end = self.world.now();
-        self.log_state(end).await?;
+        self.log_states(end).await?;
         for branch in self.branches(end).await? {
             self.log.push(end, EpisodeEvent::Branch(Box::new(branch)));
         }
@@ -152,16 +156,17 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
         branches::play(&played).await
     }
 
-    /// Records what the component under test looks like now, for checks of the end state.
-    async fn log_state(&mut self, at: SimTime) -> Result<(), Unavailable> {
-        let component = self.setup.task.component.clone();
-        let query = Query::Describe { component: component.clone() };
-        let description = match self.world.observe(&query).await {
-            Ok(Observation::Description(description)) => Some(description),
-            Err(Failure::Unavailable(failure)) => return Err(failure),
-            _ => None,
-        };
-        self.log.push(at, EpisodeEvent::State { component, description });
+    /// Records what the components that a check of the end state may ask for look like now.
+    async fn log_states(&mut self, at: SimTime) -> Result<(), Unavailable> {
+        for component in self.scenario().task.described() {
+            let query = Query::Describe { component: component.clone() };
+            let description = match self.world.observe(&query).await {
+                Ok(Observation::Description(description)) => Some(description),
+                Err(Failure::Unavailable(failure)) => return Err(failure),
+                _ => None,
+            };
+            self.log.push(at, EpisodeEvent::State { component, description });
+        }
         Ok(())
     }
 
@@ -185,7 +190,7 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
             }
             Due::Evaluation => {
                 if self.evaluation == 0 {
-                    self.log_state(at).await?;
+                    self.log_states(at).await?;
                 }
                 self.begin_evaluation(at).await?;
             }
@@ -266,7 +271,7 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
     fn end_evaluation(&mut self, now: SimTime, reason: EndReason) {
         self.agent = Agent::Idle;
         self.end = reason;
-        self.agenda.evaluation_ended(now);
+        self.agenda.evaluation_ended(now, self.setup.judge.scenario);
     }
 
     /// The agent's thinking or waiting is over.

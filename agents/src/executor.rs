@@ -1,7 +1,9 @@
 //! The hands of an autonomic agent: carries out one typed action against the environment.
 //!
-//! Reads may look at anything; writes are confined to the agent's own component. What is refused
-//! comes back as a reply, what breaks ends the episode ([`Unavailable`]).
+//! Reads may look at anything; writes are confined to the agent's own component. What several components share (nodes,
+//! quotas, budgets, network policies) has no owner, and some faults are mended only there: such writes are carried out,
+//! and the score counts them ([`sim::score::is_cluster_wide`]). What is refused comes back as a reply, what breaks ends
+//! the episode ([`Unavailable`]).
 
 use std::collections::BTreeSet;
 
@@ -88,7 +90,9 @@ async fn owner_of_service<E: Environment>(world: &mut E, name: &str) -> Result<O
         Err(Failure::Unavailable(failure)) => return Err(failure),
         _ => return Ok(None),
     };
-    let components: BTreeSet<String> = pods.into_iter().map(|pod| pod.component).collect();
+    let mut components: BTreeSet<String> = pods.into_iter().map(|pod| pod.component).collect();
+    // A component that is scaled to zero has no pods; its Service has its name, as a rule.
+    components.insert(name.to_owned());
     for component in components {
         match world.observe(&Query::Describe { component: component.clone() }).await {
             Ok(Observation::Description(found))

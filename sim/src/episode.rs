@@ -3,7 +3,11 @@
 //! The log is JSON lines. The first is a [`Header`]; every other one is an [`Entry`]: a monotonic
 //! `seq`, the simulated time `t_ns`, and one of a closed set of kinds. Nothing in it depends on the
 //! wall clock, so the same seed, scenario and answers give the same bytes. A change to any type in
-//! this module raises [`SCHEMA_VERSION`], and a reader for the old one stays.
+//! this module raises [`SCHEMA_VERSION`], and a reader for the old one stays:
+//!
+//! - 1: the first;
+//! - 2: the judge tells what another program answered, which pods have no limit, and whose limits are too large. A log of
+//!   version 1 says nothing of that, and is scored as if there were none.
 
 mod read;
 
@@ -15,7 +19,7 @@ use crate::environment::{Action, Component, Conclusion, Declaration, Description
 use crate::time::SimTime;
 
 /// Version of the log's format.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// First line of a log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -232,9 +236,9 @@ pub struct Truth {
     pub to: SimTime,
     /// Requests that clients sent.
     pub client_sent: u64,
-    /// Requests that clients saw answered with a status below 500.
+    /// Requests that clients saw answered with a status below 500 by the program that they asked.
     pub client_ok: u64,
-    /// Requests that clients saw fail: 5xx, refused, reset, timed out.
+    /// Requests that clients saw fail: 5xx, refused, reset, timed out, answered by another program.
     pub client_failed: u64,
     /// Requests without an answer at the end of the interval.
     pub client_waiting: u64,
@@ -268,24 +272,38 @@ pub struct ComponentTruth {
     pub requests: u64,
     /// Requests answered with 5xx.
     pub errors: u64,
+    /// Calls to it, by clients and other components, that a container of another program answered. They are not among
+    /// `requests`.
+    #[serde(default)]
+    pub misdirected: u64,
     /// Server-side 99th percentile in seconds, probes and scrapes excluded.
     pub p99_s: Option<f64>,
     /// Client- or caller-side 99th percentile in seconds of calls to this component, connecting included.
     pub caller_p99_s: Option<f64>,
-    /// CPU used by the busiest pod, in cores.
+    /// CPU used by the worst pod, in cores: the one that uses most of its own limit, or, if none has one, most at all.
     pub cpu_worst_pod: f64,
     /// CPU used by all pods, in cores.
     pub cpu_total: f64,
-    /// CPU limit of a pod in cores, or what the node can give, whichever is less; none without limit.
+    /// CPU limit of that pod in cores, or what its node has, whichever is less; none without limit.
     pub cpu_limit: Option<f64>,
-    /// CPU limit of a pod in cores as its spec says it.
+    /// CPU limit of that pod in cores as its spec says it.
     pub cpu_limit_written: Option<f64>,
-    /// Working set of the largest pod in bytes.
+    /// Running pods with a container whose CPU is not limited.
+    #[serde(default)]
+    pub cpu_unlimited: u32,
+    /// Working set of the worst pod in bytes: the one that fills most of its own limit, or, if none has one, the largest.
     pub memory_worst_pod: u64,
-    /// Memory limit of a pod in bytes, or what the node can give, whichever is less; none without limit.
+    /// Memory limit of that pod in bytes, or what its node has, whichever is less; none without limit.
     pub memory_limit: Option<u64>,
-    /// Memory limit of a pod in bytes as its spec says it.
+    /// Memory limit of that pod in bytes as its spec says it.
     pub memory_limit_written: Option<u64>,
+    /// Running pods with a container whose memory is not limited.
+    #[serde(default)]
+    pub memory_unlimited: u32,
+    /// The most that a written limit, CPU or memory of any running pod, is of what the pod's node has, as a ratio; none
+    /// without limits.
+    #[serde(default)]
+    pub limit_over_node: Option<f64>,
     /// Periods of CPU quota, of all pods.
     pub periods: u64,
     /// Throttled ones among them.

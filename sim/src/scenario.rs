@@ -71,7 +71,8 @@ pub struct Scenario {
     /// What goes wrong, in any order.
     #[serde(default)]
     pub faults: Vec<Fault>,
-    /// Root causes that a diagnosis may name. Default: each fault's component and kind.
+    /// Root causes that a diagnosis may name; an empty list: naming none is right. Default: each fault's component and
+    /// kind, so that it must be written where a fault is in no component.
     #[serde(default)]
     pub root_causes: Option<Vec<RootCause>>,
     /// What the agent is asked.
@@ -162,6 +163,19 @@ impl Scenario {
     /// then as they are meant to be. `ramp` says how long a load takes to reach its first full strength.
     pub fn warm_at(&self, ramp: impl Fn(&Workload) -> SimDuration) -> SimTime {
         self.workloads.iter().map(|load| SimTime::ZERO + load.start + ramp(load)).max().unwrap_or(SimTime::ZERO)
+    }
+
+    /// When an episode ends whose last evaluation ended at `last`: the hold time later, at the end of a whole interval of
+    /// the judge.
+    pub fn end_after(&self, last: SimTime) -> SimTime {
+        let interval = self.judging_interval.0.max(1);
+        SimTime((last + self.hold).0.div_ceil(interval) * interval)
+    }
+
+    /// When an episode ends that uses up its time. Every episode is charged up to here, and a time that never came is
+    /// censored here, however early its agent was done.
+    pub fn horizon(&self) -> SimTime {
+        self.end_after(SimTime::ZERO + self.budget.time)
     }
 
     /// The PromQL expressions by which reported values are judged, in order and without repetition. The

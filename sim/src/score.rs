@@ -26,10 +26,12 @@ mod timing;
 #[cfg(test)]
 mod victories;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-pub use conduct::{Conduct, Severity, component_of, severity};
-pub use credit::{Credit, Regret, menu};
+pub use conduct::{Conduct, Severity, component_of, is_cluster_wide, severity};
+pub use credit::{Better, Credit, Regret, menu};
 pub use levels::{Judged, LevelScores, Localization, Outcome};
 pub use reading::Reading;
 pub use reward::{IntervalReward, Terms, return_of};
@@ -50,6 +52,8 @@ pub struct Judge<'a> {
     pub root_causes: Vec<RootCause>,
     /// From when on the load has its full strength.
     pub warm_at: SimTime,
+    /// The image of each component in its manifest.
+    pub images: BTreeMap<String, String>,
     /// Calls between two components in the service graph, whoever calls; none if they are not connected.
     pub distance: &'a dyn Fn(&str, &str) -> Option<u32>,
 }
@@ -61,6 +65,7 @@ impl<'a> Judge<'a> {
             scenario,
             root_causes: scenario.accepted_root_causes(|fault| words.component_of(fault)),
             warm_at: scenario.warm_at(|load| words.ramp(load)),
+            images: words.images_by_component(),
             distance,
         }
     }
@@ -115,13 +120,13 @@ pub struct EpisodeScore {
     pub localization: Option<Localization>,
     /// Times to detect and to mitigate.
     pub times: Times,
-    /// The reward, interval by interval.
+    /// The reward, interval by interval, up to the horizon.
     pub reward: Vec<IntervalReward>,
     /// Their sum.
     pub total: Terms,
     /// What each decision changed; empty without branches.
     pub credit: Vec<Credit>,
-    /// What each decision fell short of the best alternative; empty without branches.
+    /// What each decision fell short of the best alternative, doing nothing included; empty without alternatives.
     pub regret: Vec<Regret>,
     /// What it took and what it risked.
     pub conduct: Conduct,
@@ -139,7 +144,7 @@ pub fn score(judge: &Judge<'_>, entries: &[Entry]) -> EpisodeScore {
         times: timing::times(judge, &reading),
         total: reward.iter().fold(Terms::default(), |sum, interval| sum.plus(&interval.terms)),
         conduct: conduct::conduct(judge, &reading, &credit),
-        regret: credit::regret(entries),
+        regret: credit::regret(entries, &credit),
         reward,
         credit,
     }

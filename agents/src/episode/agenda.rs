@@ -45,7 +45,6 @@ pub(super) struct Agenda {
     begun: u32,
     alert: Option<AlertWatch>,
     agent: Option<SimTime>,
-    hold: SimDuration,
     /// When the agent may not begin anything any more.
     deadline: SimTime,
     end: SimTime,
@@ -82,10 +81,9 @@ impl Agenda {
             begun: 0,
             alert,
             agent: None,
-            hold: scenario.hold,
             deadline,
             // Until the last evaluation ends, the end is what the budget allows at most.
-            end: deadline + scenario.hold,
+            end: scenario.horizon(),
         }
     }
 
@@ -142,17 +140,20 @@ impl Agenda {
     }
 
     /// An evaluation is over: the next one follows its clock, or the hold time begins.
-    pub(super) fn evaluation_ended(&mut self, now: SimTime) {
+    pub(super) fn evaluation_ended(&mut self, now: SimTime, scenario: &Scenario) {
         self.agent = None;
         if self.begun < self.heartbeat.times && now <= self.deadline {
             let planned = self.first_evaluation + self.heartbeat.every * u64::from(self.begun);
             self.next_evaluation = Some(planned.max(now));
         } else {
-            // Up to the end of a whole interval of the judge.
-            let hold = now + self.hold;
-            let intervals = hold.0.div_ceil(self.judge_every.0.max(1));
-            self.end = SimTime(intervals * self.judge_every.0);
+            // What an agent still finishes after its time does not move the end of all time.
+            self.end = scenario.end_after(now.min(self.deadline));
         }
+    }
+
+    /// Whether an evaluation has yet to begin that the scenario promises.
+    pub(super) fn is_waiting_to_evaluate(&self) -> bool {
+        self.next_evaluation.is_some()
     }
 
     /// What is asked to find out whether the alert fires.

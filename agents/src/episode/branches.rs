@@ -81,8 +81,8 @@ impl<W: Environment + Stage> Played<'_, W> {
     /// did nothing.
     async fn nothing_done(&self) -> Result<Branch, Unavailable> {
         let from = self.snapshots.first().map_or(SimTime::ZERO, |first| first.at);
-        let writes: Vec<_> = self.snapshots.iter().map(|s| (s.at, &s.write)).collect();
-        let played = self.value(self.truths, &writes, from);
+        let writes = self.snapshots.iter().map(|s| &s.write);
+        let played = self.value(self.truths, writes, from);
         let nothing = match self.snapshots.first() {
             None => Outcome { value: played, inapplicable: 0, green: self.is_green(self.truths), last_red: None },
             Some(first) => {
@@ -135,7 +135,7 @@ impl<W: Environment + Stage> Played<'_, W> {
             if let Some((at, write)) = next_write.filter(|(at, _)| due.is_none_or(|(due, _)| *at < due)) {
                 world.advance(*at).await?;
                 match world.act(write).await {
-                    Ok(_) => applied.push((*at, *write)),
+                    Ok(_) => applied.push(*write),
                     Err(Failure::Rejected(_)) => {}
                     Err(Failure::Unavailable(failure)) => return Err(failure),
                 }
@@ -153,14 +153,15 @@ impl<W: Environment + Stage> Played<'_, W> {
         let before = self.truths.iter().copied().filter(|truth| truth.to <= from);
         let all: Vec<&Truth> = before.chain(&truths).collect();
         Ok(Outcome {
-            value: self.value(&all, &applied, from),
             inapplicable: (writes.len() - applied.len()) as u32,
+            value: self.value(&all, applied.into_iter(), from),
             green: self.is_green(&all),
             last_red: self.judge.last_red(&all, self.fault_free_per_s()),
         })
     }
 
-    fn value(&self, truths: &[&Truth], writes: &[(SimTime, &Write)], from: SimTime) -> f64 {
+    /// What it cost from there to the horizon, as if the episode's end were its own.
+    fn value<'w>(&self, truths: &[&Truth], writes: impl Iterator<Item = &'w Write>, from: SimTime) -> f64 {
         return_of(self.judge, truths, writes, self.fault_free_per_s(), from, self.end).sum()
     }
 

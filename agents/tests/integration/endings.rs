@@ -11,7 +11,7 @@ use sim::score::Judge;
 use sim::time::{SimDuration, SimTime};
 use sim::world::Twin;
 
-use crate::play::{Episode, Player, shipped, steps};
+use crate::play::{Episode, Player, changed, shipped, steps};
 
 /// Looks around for ever.
 struct Tireless;
@@ -67,6 +67,63 @@ fn a_heartbeat_goes_on_after_an_evaluation_that_used_up_its_steps() {
     let begun = episode.entries.iter().filter(|e| matches!(e.event, EpisodeEvent::TaskStarted { .. }));
     assert_eq!(begun.count(), 3);
     assert_eq!(decisions(&episode.entries).len(), 9);
+}
+
+/// Who lets the time pass in which it would be asked again has not judged what it was to judge.
+#[test]
+fn waiting_out_the_later_evaluations_is_over_budget() {
+    let loaded = shipped("acv/low/pod-failure");
+    let waits = "- action: {declare: {healthy: false}}\n- after: 1h\n  action: {report: {healthy: false}}\n";
+    let episode = Episode::play(&loaded, 1, steps(waits));
+    let l3 = episode.score.levels.l3.as_ref().unwrap();
+    assert!(!l3.passed && l3.why == "only 1 of 3 evaluations began before time was up", "{l3:?}");
+    let last = episode.entries.last().unwrap();
+    assert_eq!(last.event, EpisodeEvent::Ended { reason: EndReason::TimeBudget });
+    assert_eq!(last.t_ns, loaded.scenario.value.horizon());
+    assert!(episode.score.conduct.over_budget);
+}
+
+/// Whoever is done early has no shorter account than whoever is not.
+#[test]
+fn everybody_is_charged_for_the_same_time() {
+    let loaded = shipped("acv/low/cpu-stress");
+    let players: [Player; 3] = [
+        Box::new(agents::policy::Noop),
+        Box::new(agents::policy::runbook()),
+        steps("- action: {write: {restart: {component: catalogue}}}\n- action: {report: {healthy: true}}\n"),
+    ];
+    for player in players {
+        let episode = Episode::play(&loaded, 1, player);
+        let reward = &episode.score.reward;
+        let (first, last) = (reward.first().unwrap(), reward.last().unwrap());
+        assert_eq!((first.from, last.to), (SimTime::from_secs_f64(120.0), loaded.scenario.value.horizon()));
+        assert!(reward.is_sorted_by(|a, b| a.to == b.from), "one after the other, without gaps");
+        // The branch in which nothing was done is charged in the same way: from the first write on, or from the start.
+        let branch = episode.entries.iter().find_map(|entry| match &entry.event {
+            EpisodeEvent::Branch(branch) => Some(branch),
+            _ => None,
+        });
+        let written = reward.iter().position(|interval| interval.terms.actions < 0.0);
+        if written.is_none() {
+            assert!((branch.unwrap().played - branch.unwrap().branch).abs() < 1e-9);
+        } else {
+            assert!(branch.unwrap().played > branch.unwrap().branch + 300.0, "{branch:?}");
+        }
+    }
+}
+
+/// Also of those that are not the agent's own.
+#[test]
+fn the_end_state_of_every_component_that_a_check_names_is_known() {
+    let goal = "goal: {scale: {replicas: 3}}";
+    let checks =
+        "goal: {scale: {replicas: 3}}\n  checks:\n  - created: carts\n  - replicas: {component: catalogue, equals: 3}";
+    let loaded = changed("acv/low/scale", &[(goal, checks)]);
+    let player = steps(
+        "- action: {write: {scale: {component: catalogue, replicas: 3}}}\n- after: 60s\n  action: {report: {healthy: true}}\n",
+    );
+    let outcome = Episode::play(&loaded, 1, player).score.levels.l1.unwrap();
+    assert!(outcome.passed && outcome.why.contains("carts exists with 1 available"), "{outcome:?}");
 }
 
 #[test]

@@ -96,6 +96,21 @@ fn an_agent_changes_nothing_but_its_own_component() {
     assert_eq!(everything(&mut world), before);
 }
 
+/// Without pods nobody would be found behind the Service but by its name.
+#[test]
+fn a_service_without_pods_is_not_free_for_the_taking() {
+    let mut world = world();
+    execute(&mut world, "carts", &Write::Scale { component: "carts".into(), replicas: 0 });
+    world.run_until(SimTime::ZERO + SimDuration::from_secs(120));
+    let service = writes(&mut world, "user").into_iter().last().map(|write| match write {
+        Write::Apply(object) => object.manifest.replace("name: user}\nspec", "name: carts}\nspec"),
+        other => panic!("{other:?}"),
+    });
+    let write = Write::Apply(AppliedObject { manifest: service.unwrap() });
+    let refused = Reply::Rejected("carts is not yours: you may only change catalogue".into());
+    assert_eq!(execute(&mut world, "catalogue", &write), refused);
+}
+
 #[test]
 fn an_agent_may_change_its_own_component_in_every_way() {
     for number in 0..writes(&mut world(), "catalogue").len() {

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use agents::render::Table;
 use rayon::prelude::*;
-use sim::score::statistics::MedianTime;
+use sim::scenario::Thinking;
+use sim::score::statistics::{Mean, MedianTime};
 use sim::score::{self, EpisodeScore, LevelRates, Summary, Terms, Trials, mitigation_by_diagnosis};
 use sim::slo::ClauseName;
 
@@ -16,6 +17,12 @@ use crate::progress;
 
 pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
     let loaded = super::load_scenario(&options.scenario, &options.set)?;
+    if loaded.scenario.value.thinking == Thinking::Measured {
+        return Err(output::usage(
+            "thinking: `measured` is for live runs only: a twin that waited for the machine's clock would play another \
+             episode each time\n  help: write `tokens`, `fixed` or `zero`",
+        ));
+    }
     let plan = Plan {
         loaded: &loaded,
         scenario: Arc::new(loaded.scenario.value.clone()),
@@ -79,13 +86,8 @@ fn text(summary: &Summary, scores: &[EpisodeScore]) -> String {
         String::new(),
     ];
     if let Some(reward) = summary.reward {
-        lines.push(format!(
-            "Reward             {:.1}   (95 %: {:.1} … {:.1})   {}",
-            reward.mean,
-            reward.low,
-            reward.high,
-            terms(scores)
-        ));
+        lines.push(format!("Reward             {}   {}", points(&reward), terms(scores)));
+        lines.extend(projected(scores));
     }
     lines.push(format!("Time to detect     {}", median(&summary.ttd_s)));
     lines.push(format!("Time to mitigate   {}", median(&summary.ttm_s)));
@@ -135,6 +137,24 @@ fn terms(scores: &[EpisodeScore]) -> String {
     clauses.chain(others).collect::<Vec<_>>().join(", ")
 }
 
+/// A mean with its interval, if there are several values to tell one from.
+fn points(mean: &Mean) -> String {
+    match mean.low.zip(mean.high) {
+        Some((low, high)) => format!("{:.1}   (95 %: {low:.1} … {high:.1})", mean.mean),
+        None => format!("{:.1}", mean.mean),
+    }
+}
+
+/// What of it was charged for the time that early episodes did not play.
+fn projected(scores: &[EpisodeScore]) -> Option<String> {
+    let n = scores.len().max(1) as f64;
+    let rest = || scores.iter().flat_map(|score| &score.reward).filter(|interval| interval.projected);
+    let seconds = rest().map(|interval| interval.to.since(interval.from).as_secs_f64()).sum::<f64>() / n;
+    let charged = rest().map(|interval| interval.terms.sum()).sum::<f64>() / n;
+    (seconds > 0.0)
+        .then(|| format!("                   {charged:.1} of it for {seconds:.0} s from the end to the horizon"))
+}
+
 fn median(time: &MedianTime) -> String {
     let seconds = |value: Option<f64>| value.map_or_else(|| "never".to_owned(), |s| format!("{s:.0} s"));
     let never = match time.censored {
@@ -152,6 +172,7 @@ fn conduct(summary: &Summary, scores: &[EpisodeScore]) -> String {
     let notes = [
         (total(|s| s.conduct.rejected), "rejected"),
         (total(|s| s.conduct.foreign), "on other components"),
+        (total(|s| s.conduct.cluster_wide), "on what is shared"),
         (total(|s| s.conduct.destructive), "destructive"),
         (total(|s| s.conduct.worse_than_nothing), "worse than nothing"),
         (total(|s| u32::from(s.conduct.over_budget)), "over budget"),
@@ -170,8 +191,14 @@ fn credit(scores: &[EpisodeScore]) -> Vec<String> {
     let Some(first) = scores.iter().find(|s| !s.credit.is_empty()) else { return Vec::new() };
     let lines = first.credit.iter().map(|c| {
         format!(
-            "Credit             step {}: {:+.1}   (95 %: {:+.1} … {:+.1}, {} futures, first episode)",
-            c.step, c.value.mean, c.value.low, c.value.high, c.futures
+            "Credit             step {}: {:+.1}   ({}{} futures, first episode)",
+            c.step,
+            c.value.mean,
+            c.value
+                .low
+                .zip(c.value.high)
+                .map_or(String::new(), |(low, high)| format!("95 %: {low:+.1} … {high:+.1}, ")),
+            c.futures
         )
     });
     lines.collect()

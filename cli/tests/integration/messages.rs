@@ -33,6 +33,7 @@ fn mistakes_are_answered_with_their_cure_and_exit_code_2() {
         &["run", "acv/low/pod-failure", "--set", "hold"],
         &["run", "acv/low/pod-failure", "--set", "hold=soon"],
         &["run", "acv/low/pod-failure", "--set", "fault.sevrity=1"],
+        &["run", "acv/low/pod-failure", "--set", "thinking=measured"],
         &["simulate", "sock-shp"],
         &["simulate", "--level", "haevy"],
         &["simulate", "--user-class", "shoper", "--users", "5"],

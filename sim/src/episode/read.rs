@@ -97,7 +97,7 @@ pub fn read(text: &str) -> Result<Recording, LogError> {
 fn header(line: &str) -> Result<Header, LogError> {
     let bad = |why: serde_json::Error| LogError::BadLine { line: 1, why: format!("no header of a log: {why}") };
     let version: Version = serde_json::from_str(line).map_err(bad)?;
-    if version.schema != u64::from(SCHEMA_VERSION) {
+    if !(1..=u64::from(SCHEMA_VERSION)).contains(&version.schema) {
         return Err(LogError::UnknownSchema { found: version.schema });
     }
     serde_json::from_str(line).map_err(bad)

@@ -55,7 +55,8 @@ pub enum Trigger {
     /// Its start.
     #[default]
     Once,
-    /// A clock, first at the task's start. An evaluation that is still going on delays the next.
+    /// A clock, first at the task's start. An evaluation that is still going on delays the next; one that does not begin
+    /// within the budget was missed.
     Heartbeat(Heartbeat),
     /// An expression that has been true for a while, looked at from the task's start on.
     Alert(Alert),
@@ -102,7 +103,7 @@ pub enum Check {
         /// How many.
         equals: u32,
     },
-    /// The template's image has this tag and its pods are available.
+    /// The template's image has this tag, and otherwise is the manifest's own; its pods are available.
     ImageTag {
         /// Of which Deployment.
         component: Component,
@@ -121,7 +122,8 @@ pub enum Check {
     /// No pod is left of those that ran when the task began, and as many are available as asked for.
     Restarted(Component),
     /// An autoscaler exists and can work: its bounds leave room to grow, its target is neither so low that
-    /// it never rests nor so high that it never acts.
+    /// it never rests nor so high that it never acts, and it has something to scale: its least number of replicas is
+    /// available.
     Autoscaler {
         /// Of which Deployment.
         component: Component,
@@ -153,6 +155,21 @@ pub enum Check {
     HealthReported,
     /// The report holds a value that is right.
     Reported(Answer),
+}
+
+impl Check {
+    /// The component of whose objects it asks, for those that ask how they are in the end.
+    pub fn described(&self) -> Option<&Component> {
+        match self {
+            Self::Created(component)
+            | Self::Restarted(component)
+            | Self::Replicas { component, .. }
+            | Self::ImageTag { component, .. }
+            | Self::Env { component, .. }
+            | Self::Autoscaler { component, .. } => Some(component),
+            Self::P99Below { .. } | Self::CpuBelow { .. } | Self::HealthReported | Self::Reported(_) => None,
+        }
+    }
 }
 
 fn lowest_target() -> u32 {
@@ -200,6 +217,19 @@ impl Task {
     /// What must be so in the end: as the file says, or what the goal says of the agent's component.
     pub fn checks(&self) -> Vec<Check> {
         self.checks.clone().unwrap_or_else(|| checks_of(&self.goal, &self.agent))
+    }
+
+    /// The components whose objects are recorded for the checks: the agent's own, then those that a check names.
+    pub fn described(&self) -> Vec<Component> {
+        let mut components = vec![self.agent.clone()];
+        for check in self.checks() {
+            if let Some(component) = check.described()
+                && !components.contains(component)
+            {
+                components.push(component.clone());
+            }
+        }
+        components
     }
 
     /// The values that the report must hold.

@@ -88,6 +88,12 @@ impl AppWords {
         fault.component(self.labelled()).map(str::to_owned)
     }
 
+    /// The image of each component's main container, as in the manifest.
+    pub fn images_by_component(&self) -> BTreeMap<String, String> {
+        let image = |c: &ComponentWords| Some((c.name.clone(), c.container.as_ref()?.image.clone()));
+        self.components.iter().filter_map(image).collect()
+    }
+
     /// How long a load takes to reach its first full strength.
     pub fn ramp(&self, load: &Workload) -> SimDuration {
         match &load.shape {

@@ -31,7 +31,9 @@ fn one(judge: &Judge<'_>, reading: &Reading<'_>, check: &Check) -> Outcome {
         }),
         Check::ImageTag { component, tag } => with_end(reading, component, |end| {
             let image = &end.deployment.image;
-            let right = tag_of(image) == tag && serves(end);
+            // Another program is no version of this one, whatever its tag.
+            let own = judge.images.get(component).is_none_or(|own| split_image(own).0 == split_image(image).0);
+            let right = own && split_image(image).1 == tag && serves(end);
             outcome(right, format!("{component} runs {image}, {} available", end.deployment.available))
         }),
         Check::Env { component, name, value } => with_end(reading, component, |end| {
@@ -42,12 +44,16 @@ fn one(judge: &Judge<'_>, reading: &Reading<'_>, check: &Check) -> Outcome {
         Check::Restarted(component) => with_end(reading, component, |end| restarted(reading, component, end)),
         Check::Autoscaler { component, target_from, target_to, replicas_to } => with_end(reading, component, |end| {
             let Some(scaler) = &end.autoscaler else { return outcome(false, format!("{component} has no autoscaler")) };
+            let available = end.deployment.available;
             let right = scaler.min_replicas >= 1
+                // At zero replicas an autoscaler does nothing, and with none available it has nothing to measure.
+                && end.deployment.replicas >= scaler.min_replicas
+                && available >= scaler.min_replicas
                 && scaler.max_replicas > scaler.min_replicas
                 && scaler.max_replicas <= *replicas_to
                 && (*target_from..=*target_to).contains(&scaler.target_percent);
             let found = format!(
-                "autoscaler of {component}: {} to {} replicas at {} %",
+                "autoscaler of {component}: {} to {} replicas at {} %, {available} available",
                 scaler.min_replicas, scaler.max_replicas, scaler.target_percent
             );
             outcome(right, found)
@@ -73,9 +79,13 @@ fn serves(state: &Description) -> bool {
     found.replicas > 0 && found.available >= found.replicas && found.updated >= found.replicas
 }
 
-fn tag_of(image: &str) -> &str {
-    // A colon before the last slash belongs to the registry's port.
-    image.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("latest", |(_, tag)| tag)
+/// Repository and tag of an image.
+fn split_image(image: &str) -> (&str, &str) {
+    match image.rsplit_once(':') {
+        // A colon before the last slash belongs to the registry's port.
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (image, "latest"),
+    }
 }
 
 fn restarted(reading: &Reading<'_>, component: &str, end: &Description) -> Outcome {
@@ -152,7 +162,7 @@ fn health_reported(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
     outcome(truth.is_some_and(|truth| truth.accepts(report.healthy)), format!("reported {said}"))
 }
 
-/// A value is right if it agrees with the truth over any window that ends between the task and its report.
+/// A value is right if it agrees with the truth over any window of the warm world that meets the evaluation.
 fn reported(judge: &Judge<'_>, reading: &Reading<'_>, answer: &Answer) -> Outcome {
     let value = reading.reports.last().and_then(|(at, report)| Some((*at, *report.values.get(&answer.name)?)));
     let Some((at, value)) = value else { return outcome(false, format!("`{}` was not reported", answer.name)) };
@@ -169,28 +179,32 @@ fn measured(
     agrees: &dyn Fn(f64) -> bool,
     value: f64,
 ) -> bool {
-    let begin = SimTime::ZERO + judge.scenario.task.start;
-    let seen = &reading.truths[..reading.truths.partition_point(|truth| truth.to <= until)];
-    let first_end = seen.partition_point(|truth| truth.to < begin);
+    // Before the load has its strength, a window could be stretched until it agrees with anything.
+    let warm = &reading.truths[reading.truths.partition_point(|truth| truth.from < judge.warm_at)..];
+    let begin = reading.evaluations.iter().rev().find(|begun| **begun <= until);
+    let begin = begin.copied().unwrap_or(SimTime::ZERO + judge.scenario.task.start);
+    let first = warm.partition_point(|truth| truth.to < begin);
+    let during = &warm[first..warm.partition_point(|truth| truth.from < until).max(first)];
     match quantity {
-        Quantity::Cpu(component) => (first_end..seen.len()).any(|last| {
+        Quantity::Cpu(component) => (first..warm.len()).any(|last| {
             let (mut used, mut seconds) = (0.0, 0.0);
-            seen[..=last].iter().rev().any(|truth| {
+            warm[..=last].iter().enumerate().rev().any(|(ix, truth)| {
                 let length = truth.to.since(truth.from).as_secs_f64();
                 used += of(truth, component).map_or(0.0, |c| c.cpu_total) * length;
                 seconds += length;
-                agrees(used / seconds)
+                // A window after the report has to reach back into the evaluation.
+                ix < first + during.len() && agrees(used / seconds)
             })
         }),
         // The P99 of a window lies between the smallest and the largest of its intervals.
         Quantity::P99(component) => {
-            let p99s = seen[first_end..].iter().filter_map(|truth| of(truth, component)?.p99_s);
+            let p99s = during.iter().filter_map(|truth| of(truth, component)?.p99_s);
             let (low, high) = p99s.clone().fold((f64::INFINITY, 0.0_f64), |(low, high), p| (low.min(p), high.max(p)));
             (low..=high).contains(&value) || p99s.into_iter().any(agrees)
         }
         Quantity::Promql(expression) => {
             let index = judge.scenario.measured_expressions().iter().position(|known| known == expression);
-            let values = seen[first_end..].iter().filter_map(|truth| *truth.measured.get(index?)?);
+            let values = during.iter().filter_map(|truth| *truth.measured.get(index?)?);
             values.into_iter().any(agrees)
         }
     }
@@ -202,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::environment::{AutoscalerView, Conclusion, DeploymentView, PodView, Write};
+    use crate::episode::EpisodeEvent;
     use crate::score::testing::{Log, SCENARIO, healthy, scenario};
     use crate::time::SimDuration;
 
@@ -275,7 +290,7 @@ mod tests {
     #[test]
     fn end_states_are_checked_against_the_goal() {
         type Change = fn(&mut Description);
-        let table: [(&str, bool, Change); 15] = [
+        let table: [(&str, bool, Change); 20] = [
             ("create-deployment", true, |_| {}),
             ("create-deployment", false, |end| end.deployment.available = 0),
             ("{scale: {replicas: 3}}", true, |end| (end.deployment.replicas, end.deployment.available) = (3, 3)),
@@ -283,6 +298,9 @@ mod tests {
             ("{set-image-tag: {tag: 0.3.5}}", true, |_| {}),
             ("{set-image-tag: {tag: 0.3.4}}", false, |_| {}),
             ("{set-image-tag: {tag: 0.3.5}}", false, |end| end.deployment.updated = 0),
+            // Another program, the same one elsewhere.
+            ("{set-image-tag: {tag: 0.3.5}}", false, |end| end.deployment.image = "weaveworksdemos/carts:0.3.5".into()),
+            ("{set-image-tag: {tag: 0.3.5}}", false, |end| end.deployment.image = "catalogue:0.3.5".into()),
             ("{set-env: {name: logger_flag, value: \"true\"}}", true, |_| {}),
             ("{set-env: {name: logger_flag, value: \"false\"}}", false, |_| {}),
             ("restart", true, |_| {}),
@@ -291,6 +309,17 @@ mod tests {
             ("autoscale", false, |_| {}),
             ("autoscale", false, |end| end.autoscaler = Some(scaler(1, 1, 60))),
             ("autoscale", false, |end| end.autoscaler = Some(scaler(1, 5, 99))),
+            ("autoscale", false, |end| end.autoscaler = Some(scaler(2, 5, 60))),
+            // Scaled to zero: the autoscaler is asleep.
+            ("autoscale", false, |end| {
+                end.autoscaler = Some(scaler(1, 5, 60));
+                (end.deployment.replicas, end.deployment.available) = (0, 0);
+            }),
+            // On its way up.
+            ("autoscale", true, |end| {
+                end.autoscaler = Some(scaler(1, 5, 60));
+                end.deployment.replicas = 3;
+            }),
         ];
         for (goal, passes, change) in table {
             let outcome = outcome_of(goal, change);
@@ -341,6 +370,34 @@ mod tests {
             played("report-p99", Log::of(60, healthy).reports(200, report)).passed
         };
         assert!(p99(0.0105) && !p99(0.012) && !p99(10.0), "10 ms, in seconds");
+    }
+
+    /// The load begins at 60 s: a window that reaches back into the idle time could be made to say anything less.
+    #[test]
+    fn a_window_begins_when_the_load_has_its_strength() {
+        let late = SCENARIO.replace("spawn_rate: 50}}}", "spawn_rate: 50}}, start: 60s}");
+        let text = late.replace("[L3, L4, L5]", "[L1]").replace("goal: maintain", "goal: report-cpu");
+        let right = |cpu: f64, second: u64| {
+            let report = Conclusion { values: BTreeMap::from([("cpu".into(), cpu)]), ..Conclusion::default() };
+            let log = Log::of(60, |from| {
+                let mut truth = healthy(from);
+                truth.components[0].cpu_total = if from < 200 { 0.04 } else { 0.08 };
+                truth
+            });
+            let mut log = log.reports(second, report);
+            for (at, event) in &mut log.0 {
+                if let EpisodeEvent::Truth(truth) = event
+                    && at.as_secs_f64() <= 60.0
+                {
+                    truth.components[0].cpu_total = 0.0;
+                }
+            }
+            log.score_by(&scenario(&text)).levels.l1.unwrap().passed
+        };
+        assert!(right(0.04, 180) && !right(0.02, 180), "the mean of idle and busy times is that of no time");
+        assert!(right(0.06, 180), "a window that meets the evaluation may end after it");
+        assert!(!right(0.08, 180), "a window after the report is none of the evaluation's");
+        assert!(right(0.08, 220));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::units::Millicores;
 pub struct Credit {
     /// The decision.
     pub step: u32,
-    /// Mean over the futures with Student's interval; with one future the interval is its value alone.
+    /// Mean over the futures with Student's interval, which a single future has not.
     pub value: Mean,
     /// How many futures were played.
     pub futures: u32,
@@ -30,7 +30,17 @@ pub struct Regret {
     /// Mean over the futures of the best alternative's return minus the played one; zero if none is better.
     pub value: f64,
     /// The best alternative; none if what was played is.
-    pub best: Option<Write>,
+    pub best: Option<Better>,
+}
+
+/// What would have been better than what was played.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    /// To do nothing.
+    Nothing,
+    /// A change of the menu.
+    Write(Write),
 }
 
 pub(super) fn of_decisions(entries: &[Entry]) -> Vec<Credit> {
@@ -46,35 +56,36 @@ pub(super) fn of_decisions(entries: &[Entry]) -> Vec<Credit> {
     }
     steps
         .into_iter()
-        .map(|(step, (differences, inapplicable))| Credit {
-            step,
-            value: student_mean(&differences).unwrap_or_else(|| {
-                let only = differences[0];
-                Mean { mean: only, low: only, high: only }
-            }),
-            futures: differences.len() as u32,
-            inapplicable,
+        .filter_map(|(step, (differences, inapplicable))| {
+            let value = student_mean(&differences)?;
+            Some(Credit { step, value, futures: differences.len() as u32, inapplicable })
         })
         .collect()
 }
 
-pub(super) fn regret(entries: &[Entry]) -> Vec<Regret> {
+/// Against the menu, of which doing nothing is a part: that is the branch without the decision, whose advantage is the
+/// decision's credit with its sign turned.
+pub(super) fn regret(entries: &[Entry], credit: &[Credit]) -> Vec<Regret> {
     let mut steps: BTreeMap<u32, Vec<&Alternative>> = BTreeMap::new();
     for entry in entries {
         if let EpisodeEvent::Alternative(alternative) = &entry.event {
             steps.entry(alternative.step).or_default().push(alternative);
         }
     }
-    steps.into_iter().map(|(step, played)| of_step(step, &played)).collect()
+    let nothing = |step| credit.iter().find(|credit| credit.step == step).map(|credit| -credit.value.mean);
+    steps.into_iter().map(|(step, played)| of_step(step, nothing(step), &played)).collect()
 }
 
-fn of_step(step: u32, played: &[&Alternative]) -> Regret {
-    let mut regret = Regret { step, value: 0.0, best: None };
+fn of_step(step: u32, nothing: Option<f64>, played: &[&Alternative]) -> Regret {
+    let mut regret = match nothing.filter(|gain| *gain > 0.0) {
+        Some(value) => Regret { step, value, best: Some(Better::Nothing) },
+        None => Regret { step, value: 0.0, best: None },
+    };
     for alternative in played {
         let futures = played.iter().filter(|other| other.instead == alternative.instead);
         let (sum, n) = futures.fold((0.0, 0.0), |(sum, n), other| (sum + other.branch - other.played, n + 1.0));
         if sum / n > regret.value {
-            regret = Regret { step, value: sum / n, best: Some(alternative.instead.clone()) };
+            regret = Regret { step, value: sum / n, best: Some(Better::Write(alternative.instead.clone())) };
         }
     }
     regret
@@ -87,8 +98,12 @@ pub fn menu(component: &Component, replicas: u32, cpu_limit: Option<Millicores>)
         Write::Restart { component: component.clone() },
         Write::Rollback { component: component.clone(), revision: None },
         Write::Scale { component: component.clone(), replicas: replicas + 1 },
-        Write::Scale { component: component.clone(), replicas: replicas.max(1) * 2 },
     ];
+    // Twice one is one more.
+    let doubled = replicas.max(1) * 2;
+    if doubled != replicas + 1 {
+        menu.push(Write::Scale { component: component.clone(), replicas: doubled });
+    }
     if let Some(limit) = cpu_limit {
         menu.push(Write::SetResources(ResourceChange {
             component: component.clone(),
@@ -131,8 +146,8 @@ mod tests {
         ]));
         assert_eq!(credit.len(), 2, "the branch without any decision is nobody's credit");
         assert_eq!((credit[0].step, credit[0].value.mean, credit[0].futures, credit[0].inapplicable), (3, 41.0, 2, 1));
-        assert!(credit[0].value.low < 41.0 && credit[0].value.high > 41.0);
-        assert_eq!(credit[1].value, Mean { mean: -2.0, low: -2.0, high: -2.0 });
+        assert!(credit[0].value.low.unwrap() < 41.0 && credit[0].value.high.unwrap() > 41.0);
+        assert_eq!(credit[1].value, Mean { mean: -2.0, low: None, high: None }, "one future has no spread");
     }
 
     #[test]
@@ -149,21 +164,28 @@ mod tests {
                 branch,
             }))
         };
-        let regret = regret(&log(vec![
+        let log = log(vec![
             try_out(1, &restart, 0, -5.0),
             try_out(1, &restart, 1, -9.0),
             try_out(1, &scale, 0, -4.0),
             try_out(1, &scale, 1, -30.0),
             try_out(2, &restart, 0, -25.0),
-        ]));
-        assert_eq!(regret[0], Regret { step: 1, value: 13.0, best: Some(restart) });
+            try_out(3, &restart, 0, -15.0),
+            branch(Some(3), 0, -20.0, -12.0),
+        ]);
+        let regret = regret(&log, &of_decisions(&log));
+        assert_eq!(regret[0], Regret { step: 1, value: 13.0, best: Some(Better::Write(restart)) });
         assert_eq!(regret[1], Regret { step: 2, value: 0.0, best: None });
+        assert_eq!(regret[2], Regret { step: 3, value: 8.0, best: Some(Better::Nothing) }, "to do nothing was best");
     }
 
     #[test]
     fn the_menu_is_finite_and_about_one_component() {
-        let menu = menu(&"catalogue".into(), 1, Some(Millicores(200)));
-        assert_eq!(menu.len(), 5);
-        assert!(menu.iter().all(|write| super::super::component_of(write).as_deref() == Some("catalogue")));
+        for (replicas, entries) in [(0, 5), (1, 4), (2, 5)] {
+            let menu = menu(&"catalogue".into(), replicas, Some(Millicores(200)));
+            assert_eq!(menu.len(), entries, "{replicas}");
+            assert!(menu.iter().all(|write| super::super::component_of(write).as_deref() == Some("catalogue")));
+            assert!(menu.iter().enumerate().all(|(i, write)| !menu[..i].contains(write)), "nothing stands in it twice");
+        }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Judge, Reading, checks};
 use crate::fault::FaultKind;
-use crate::scenario::Level;
+use crate::scenario::{Level, Trigger};
 use crate::slo;
 use crate::time::SimTime;
 
@@ -97,17 +97,22 @@ pub(super) fn judgements(judge: &Judge<'_>, reading: &Reading<'_>) -> Vec<Judged
         .collect()
 }
 
-/// L3: every evaluation was judged, and every judgement was right at its time.
+/// L3: every evaluation that the trigger promises began and was judged, and every judgement was right at its time.
 fn noticed(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
     let judged = judgements(judge, reading);
     if reading.evaluations.is_empty() {
         return outcome(false, "the agent was never asked");
     }
-    for (i, begun) in reading.evaluations.iter().enumerate() {
-        let next = reading.evaluations.get(i + 1).copied().unwrap_or(SimTime::NEVER);
-        if !judged.iter().any(|judgement| (*begun..next).contains(&judgement.at)) {
-            return outcome(false, format!("evaluation {} ended without a judgement", i + 1));
-        }
+    let begun = reading.evaluations.len();
+    if let Some(missed) = (0..begun).find(|evaluation| !reading.judged.contains(evaluation)) {
+        return outcome(false, format!("evaluation {} ended without a judgement", missed + 1));
+    }
+    let promised = match &judge.scenario.task.trigger {
+        Trigger::Once | Trigger::Alert(_) => 1,
+        Trigger::Heartbeat(heartbeat) => heartbeat.times as usize,
+    };
+    if begun < promised {
+        return outcome(false, format!("only {begun} of {promised} evaluations began before time was up"));
     }
     match judged.iter().find(|judgement| !judgement.right) {
         Some(wrong) => {

@@ -1,6 +1,6 @@
 //! A log, sorted into what the parts of the score ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Judge;
 use crate::environment::{Action, Conclusion, Declaration, Description, Write};
@@ -15,6 +15,11 @@ pub struct Reading<'a> {
     pub fault_free_per_s: Option<f64>,
     /// When each evaluation began.
     pub evaluations: Vec<SimTime>,
+    /// Those, by their place in `evaluations`, in which the agent said whether all is well. The order of the log decides,
+    /// not the time: a report that delays the next evaluation has the time at which that begins.
+    pub judged: BTreeSet<usize>,
+    /// Those that ended with a report and not with a budget.
+    pub reported: BTreeSet<usize>,
     /// When each step was decided.
     pub decisions: Vec<(SimTime, u32)>,
     /// Changes that the world accepted: when, by which step, what.
@@ -48,6 +53,8 @@ impl<'a> Reading<'a> {
             truths: Vec::new(),
             fault_free_per_s: None,
             evaluations: Vec::new(),
+            judged: BTreeSet::new(),
+            reported: BTreeSet::new(),
             decisions: Vec::new(),
             writes: Vec::new(),
             rejected: 0,
@@ -96,8 +103,15 @@ impl<'a> Reading<'a> {
                 let now = description.as_deref();
                 self.states.entry(component).or_insert((now, now)).1 = now;
             }
-            EpisodeEvent::Declared { declaration, .. } => self.declarations.push((at, declaration)),
-            EpisodeEvent::Reported { conclusion, .. } => self.reports.push((at, conclusion)),
+            EpisodeEvent::Declared { declaration, .. } => {
+                self.judged.extend(self.evaluations.len().checked_sub(1));
+                self.declarations.push((at, declaration));
+            }
+            EpisodeEvent::Reported { conclusion, .. } => {
+                self.judged.extend(self.evaluations.len().checked_sub(1));
+                self.reported.extend(self.evaluations.len().checked_sub(1));
+                self.reports.push((at, conclusion));
+            }
             EpisodeEvent::Branch(branch) => {
                 if branch.without_step.is_none() {
                     self.idle_branches.push(branch);

@@ -1,6 +1,9 @@
 //! The reward: what each decision interval cost, term by term. All terms are negative or zero.
 //!
 //! Its unit is the point: one second in which one clause of weight 1 is violated costs one.
+//!
+//! Everybody is charged for the same time, from where the episode is scored to its horizon
+//! ([`Scenario::horizon`](crate::scenario::Scenario::horizon)), however early its agent was done.
 
 use std::collections::BTreeMap;
 
@@ -43,57 +46,86 @@ impl Terms {
         self.harm += other.harm;
         self
     }
+
+    /// Each term so many times.
+    #[must_use]
+    fn times(mut self, factor: f64) -> Self {
+        self.violations.values_mut().for_each(|points| *points *= factor);
+        self.resources *= factor;
+        self.actions *= factor;
+        self.harm *= factor;
+        self
+    }
 }
 
 /// The reward of one decision interval: from one decision to the next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntervalReward {
-    /// The decision that it begins with; none before the first.
+    /// The decision that it begins with; none before the first, and in the projected one.
     pub step: Option<u32>,
     /// Its beginning.
     pub from: SimTime,
     /// Its end.
     pub to: SimTime,
+    /// It was not played: what stood in the hold time is charged from the end of the episode to the horizon.
+    #[serde(default)]
+    pub projected: bool,
     /// What it cost.
     pub terms: Terms,
 }
 
-/// Every decision interval of an episode, from where it is scored to its end.
+/// Every decision interval of an episode, from where it is scored to its end, and from there to the horizon.
 pub(super) fn by_interval(judge: &Judge<'_>, reading: &Reading<'_>) -> Vec<IntervalReward> {
     let start = judge.scored_from();
-    let writes: Vec<(SimTime, &Write)> = reading.writes.iter().map(|(at, _, write)| (*at, *write)).collect();
-    let mut bounds: Vec<(SimTime, Option<u32>)> = vec![(start, None)];
+    let mut begun: Vec<(SimTime, Vec<u32>)> = vec![(start, Vec::new())];
     for &(at, step) in &reading.decisions {
-        match bounds.last_mut() {
+        match begun.last_mut() {
             // Decisions before the scored time, and several at one time, belong together.
-            Some(last) if at <= last.0 => last.1 = Some(step),
-            _ => bounds.push((at, Some(step))),
+            Some(last) if at <= last.0 => last.1.push(step),
+            _ => begun.push((at, vec![step])),
         }
     }
-    let ends = bounds.iter().skip(1).map(|(at, _)| *at).chain([reading.end.max(start)]);
-    bounds
+    let end = reading.end.max(start);
+    let ends: Vec<SimTime> = begun.iter().skip(1).map(|(at, _)| *at).chain([end]).collect();
+    let mut intervals: Vec<IntervalReward> = begun
         .iter()
         .zip(ends)
-        .map(|(&(from, step), to)| IntervalReward {
-            step,
-            from,
-            to,
-            terms: return_of(judge, &reading.truths, &writes, reading.fault_free_per_s, from, to),
+        .map(|((from, steps), to)| {
+            // A write is carried out when the thinking is over, and yet it is the price of the step that decided on it.
+            let writes = reading.writes.iter().filter(|(_, step, _)| steps.contains(step)).map(|(_, _, write)| *write);
+            let observed = observed(judge, &reading.truths, reading.fault_free_per_s, *from, to);
+            let terms = observed.plus(&prices(judge, writes));
+            IntervalReward { step: steps.last().copied(), from: *from, to, projected: false, terms }
         })
-        .collect()
+        .collect();
+    let horizon = judge.scenario.horizon();
+    if horizon > end {
+        let terms = projected(judge, &reading.truths, reading.fault_free_per_s, end);
+        intervals.push(IntervalReward { step: None, from: end, to: horizon, projected: true, terms });
+    }
+    intervals
 }
 
-/// What a stretch of a world cost, with the changes that were made in it. An interval of the judge that
-/// reaches beyond the stretch counts in proportion. Writes exactly at `to` belong to the stretch if it is the
-/// world's last, which is told by no interval ending later.
-pub fn return_of(
+/// What a world costs from `from` to the horizon, if it was played until `end`, with the changes that were made in it
+/// since then.
+pub fn return_of<'w>(
     judge: &Judge<'_>,
     truths: &[&Truth],
-    writes: &[(SimTime, &Write)],
+    writes: impl Iterator<Item = &'w Write>,
     fault_free_per_s: Option<f64>,
     from: SimTime,
-    to: SimTime,
+    end: SimTime,
 ) -> Terms {
+    observed(judge, truths, fault_free_per_s, from, end).plus(&prices(judge, writes)).plus(&projected(
+        judge,
+        truths,
+        fault_free_per_s,
+        end,
+    ))
+}
+
+/// What was seen of a stretch of a world. An interval of the judge that reaches beyond it counts in proportion.
+fn observed(judge: &Judge<'_>, truths: &[&Truth], fault_free_per_s: Option<f64>, from: SimTime, to: SimTime) -> Terms {
     let mut terms = Terms::default();
     for (ix, truth) in truths.iter().enumerate().filter(|(_, truth)| truth.to > from && truth.from < to) {
         let whole = truth.to.since(truth.from).as_secs_f64();
@@ -102,9 +134,28 @@ pub fn return_of(
             terms = terms.plus(&of_interval(judge, &truths[..=ix], fault_free_per_s, part, part / whole));
         }
     }
-    let is_last = truths.last().is_none_or(|truth| truth.to <= to);
-    for (_, write) in writes.iter().filter(|(at, _)| *at >= from && (*at < to || (is_last && *at == to))) {
-        let prices = &judge.scenario.prices;
+    terms
+}
+
+/// What is charged for the time from the end of an episode to the horizon: the rates of the hold time at its end.
+///
+/// An agent says when its task is over, and must not choose thereby for how long its world is charged. What it leaves
+/// behind stands for the rest of the time that everybody has.
+fn projected(judge: &Judge<'_>, truths: &[&Truth], fault_free_per_s: Option<f64>, end: SimTime) -> Terms {
+    let rest = judge.scenario.horizon().since(end).as_secs_f64();
+    let from = end - judge.scenario.hold;
+    let seen: f64 = truths.iter().map(|truth| truth.to.min(end).since(truth.from.max(from)).as_secs_f64()).sum();
+    if rest <= 0.0 || seen <= 0.0 {
+        return Terms::default();
+    }
+    observed(judge, truths, fault_free_per_s, from, end).times(rest / seen)
+}
+
+/// What changes cost by themselves, whatever they brought.
+fn prices<'w>(judge: &Judge<'_>, writes: impl Iterator<Item = &'w Write>) -> Terms {
+    let prices = &judge.scenario.prices;
+    let mut terms = Terms::default();
+    for write in writes {
         terms.actions -= match severity(write) {
             Severity::Light => prices.light_action,
             Severity::Rollout => prices.rollout_action,

@@ -25,15 +25,21 @@ pub struct Rate {
     pub high: f64,
 }
 
-/// A mean with its interval.
+/// A mean with its interval, which is missing where there is a single value: it says nothing of how others would be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     /// The mean.
     pub mean: f64,
     /// Lower end of the 95 % interval.
-    pub low: f64,
+    pub low: Option<f64>,
     /// Its upper end.
-    pub high: f64,
+    pub high: Option<f64>,
+}
+
+impl Mean {
+    fn new(mean: f64, low: f64, high: f64) -> Self {
+        Self { mean, low: Some(low), high: Some(high) }
+    }
 }
 
 /// A time until something happened, or until one stopped looking.
@@ -110,11 +116,9 @@ pub fn newcombe_paired(pairs: Paired) -> Option<Mean> {
     let corrected = if agreement > 0.0 { (agreement - n / 2.0).max(0.0) } else { agreement };
     let phi = if spread > 0.0 { corrected / spread.sqrt() } else { 0.0 };
     let joined = |below: f64, above: f64| (below * below - 2.0 * phi * below * above + above * above).max(0.0).sqrt();
-    Some(Mean {
-        mean: first - second,
-        low: first - second - joined(first - low1, high2 - second),
-        high: first - second + joined(high1 - first, second - low2),
-    })
+    let difference = first - second;
+    let (below, above) = (joined(first - low1, high2 - second), joined(high1 - first, second - low2));
+    Some(Mean::new(difference, difference - below, difference + above))
 }
 
 /// Two-sided exact p-value that both succeed equally often: `McNemar`'s test on the discordant trials.
@@ -144,13 +148,15 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// The mean of values with its bootstrap interval (percentiles of resampled means). None without values.
+/// The mean of values with its bootstrap interval (percentiles of resampled means), which a single value has not. None
+/// without values.
 pub fn bootstrap_mean(values: &[f64], key: Key) -> Option<Mean> {
     bootstrap_stratified(&[values], key)
 }
 
 /// The mean over strata (scenarios) of their means, each as heavy as the others: within each stratum its
-/// trials are resampled. None without strata or with an empty one.
+/// trials are resampled. Without interval where a stratum has a single trial, whose spread nobody knows. None without
+/// strata or with an empty one.
 pub fn bootstrap_stratified(strata: &[&[f64]], key: Key) -> Option<Mean> {
     if strata.is_empty() || strata.iter().any(|values| values.is_empty()) {
         return None;
@@ -159,6 +165,10 @@ pub fn bootstrap_stratified(strata: &[&[f64]], key: Key) -> Option<Mean> {
     let of_strata = |mean: &dyn Fn(usize, &[f64]) -> f64| {
         strata.iter().enumerate().map(|(i, values)| mean(i, values)).sum::<f64>() / strata.len() as f64
     };
+    let mean = of_strata(&|_, values| mean_of(values));
+    if strata.iter().any(|values| values.len() == 1) {
+        return Some(Mean { mean, low: None, high: None });
+    }
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|resample| {
             of_strata(&|i, values| {
@@ -170,11 +180,7 @@ pub fn bootstrap_stratified(strata: &[&[f64]], key: Key) -> Option<Mean> {
         })
         .collect();
     means.sort_by(f64::total_cmp);
-    Some(Mean {
-        mean: of_strata(&|_, values| mean_of(values)),
-        low: quantile(&means, 0.025),
-        high: quantile(&means, 0.975),
-    })
+    Some(Mean::new(mean, quantile(&means, 0.025), quantile(&means, 0.975)))
 }
 
 /// A quantile of sorted values, interpolated between neighbours (type 7 of Hyndman and Fan).
@@ -185,14 +191,17 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
 }
 
-/// The mean of few, roughly normal values with Student's interval. None below two values.
+/// The mean of few, roughly normal values with Student's interval, which a single value has not. None without values.
 pub fn student_mean(values: &[f64]) -> Option<Mean> {
     let n = values.len() as f64;
-    let freedom = values.len().checked_sub(1).filter(|&f| f > 0)?;
+    let freedom = values.len().checked_sub(1)?;
     let mean = values.iter().sum::<f64>() / n;
+    if freedom == 0 {
+        return Some(Mean { mean, low: None, high: None });
+    }
     let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / freedom as f64;
     let half = student_quantile(freedom) * (variance / n).sqrt();
-    Some(Mean { mean, low: mean - half, high: mean + half })
+    Some(Mean::new(mean, mean - half, mean + half))
 }
 
 /// 97.5 % quantiles of Student's distribution with 1, 2, … degrees of freedom, from any table.
@@ -261,6 +270,10 @@ mod tests {
         (found - expected).abs() < 5e-5
     }
 
+    fn ends(mean: Mean) -> (f64, f64) {
+        (mean.low.unwrap(), mean.high.unwrap())
+    }
+
     /// Table I, method 3, of R. G. Newcombe, Statistics in Medicine 17, 1998, p. 857.
     #[test]
     fn wilson_agrees_with_newcombes_table() {
@@ -283,7 +296,7 @@ mod tests {
             [([14, 5, 0, 22], 0.0115, 0.2265), ([1, 1, 7, 12], -0.5069, -0.0256), ([59, 6, 16, 80], -0.1186, -0.0046)]
         {
             let interval = newcombe_paired(Paired { both, only_first, only_second, neither }).unwrap();
-            assert!(near(interval.low, low) && near(interval.high, high), "{interval:?}");
+            assert!(near(ends(interval).0, low) && near(ends(interval).1, high), "{interval:?}");
         }
         assert_eq!(newcombe_paired(Paired::default()), None);
     }
@@ -328,10 +341,10 @@ mod tests {
         assert_eq!(boot, bootstrap_mean(&values, Key::root(1)).unwrap());
         assert_ne!(boot, bootstrap_mean(&values, Key::root(2)).unwrap());
         let normal = student_mean(&values).unwrap();
-        assert!((boot.high - boot.low) / (normal.high - normal.low) > 0.85, "{boot:?} {normal:?}");
-        assert!((boot.high - boot.low) / (normal.high - normal.low) < 1.15, "{boot:?} {normal:?}");
+        let width = |mean| ends(mean).1 - ends(mean).0;
+        assert!((0.85..1.15).contains(&(width(boot) / width(normal))), "{boot:?} {normal:?}");
         assert_eq!(bootstrap_mean(&[], Key::root(1)), None);
-        assert_eq!(bootstrap_mean(&[3.0; 8], Key::root(1)), Some(Mean { mean: 3.0, low: 3.0, high: 3.0 }));
+        assert_eq!(bootstrap_mean(&[3.0; 8], Key::root(1)), Some(Mean::new(3.0, 3.0, 3.0)));
     }
 
     #[test]
@@ -339,14 +352,22 @@ mod tests {
         let many = [1.0; 30];
         let few = [3.0; 2];
         let mean = bootstrap_stratified(&[&many, &few], Key::root(1)).unwrap();
-        assert_eq!(mean, Mean { mean: 2.0, low: 2.0, high: 2.0 });
+        assert_eq!(mean, Mean::new(2.0, 2.0, 2.0));
+    }
+
+    #[test]
+    fn a_single_value_has_no_interval() {
+        let alone = Some(Mean { mean: 3.0, low: None, high: None });
+        assert_eq!(bootstrap_mean(&[3.0], Key::root(1)), alone);
+        assert_eq!(bootstrap_stratified(&[&[2.0], &[4.0, 4.0]], Key::root(1)), alone);
+        assert_eq!(student_mean(&[3.0]), alone);
     }
 
     #[test]
     fn students_interval_agrees_with_a_table() {
         let mean = student_mean(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
-        assert!(near(mean.low, 3.0 - 1.96293) && near(mean.high, 3.0 + 1.96293), "{mean:?}");
+        assert!(near(ends(mean).0, 3.0 - 1.96293) && near(ends(mean).1, 3.0 + 1.96293), "{mean:?}");
         assert!((student_quantile(60) - 2.0003).abs() < 1e-3, "{}", student_quantile(60));
-        assert_eq!(student_mean(&[1.0]), None);
+        assert_eq!(student_mean(&[]), None);
     }
 }

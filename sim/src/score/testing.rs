@@ -4,6 +4,7 @@ use super::*;
 use crate::diagnostic::Source;
 use crate::environment::{Action, Conclusion, Declaration, Description, Write};
 use crate::episode::{Branch, ComponentTruth, EndReason, EpisodeEvent};
+use crate::manifest::{Container, ImagePullPolicy, ResourceRequirements};
 use crate::time::SimDuration;
 
 /// Catalogue under CPU stress from 60 s on; asked at 90 s; 60 s of hold.
@@ -38,6 +39,7 @@ pub(super) fn words() -> AppWords {
     let component = |name: &str| crate::scenario::ComponentWords {
         name: name.into(),
         labels: [("name".to_owned(), name.to_owned())].into(),
+        container: Some(container(&format!("registry:5000/weaveworksdemos/{name}:0.3.5"))),
         ..Default::default()
     };
     AppWords {
@@ -45,6 +47,22 @@ pub(super) fn words() -> AppWords {
         services: vec!["catalogue".into()],
         user_classes: vec!["browse".into()],
         ..AppWords::default()
+    }
+}
+
+fn container(image: &str) -> Container {
+    Container {
+        name: "main".into(),
+        image: image.into(),
+        image_pull_policy: ImagePullPolicy::IfNotPresent,
+        command: Vec::new(),
+        args: Vec::new(),
+        env: Vec::new(),
+        ports: Vec::new(),
+        resources: ResourceRequirements::default(),
+        liveness_probe: None,
+        readiness_probe: None,
+        startup_probe: None,
     }
 }
 
@@ -73,15 +91,19 @@ pub(super) fn healthy(from: u64) -> Truth {
             available: 1,
             requests: 250,
             errors: 0,
+            misdirected: 0,
             p99_s: Some(0.01),
             caller_p99_s: Some(0.02),
             cpu_worst_pod: 0.04,
             cpu_total: 0.04,
             cpu_limit: Some(0.2),
             cpu_limit_written: Some(0.2),
+            cpu_unlimited: 0,
             memory_worst_pod: 20 << 20,
             memory_limit: Some(200 << 20),
             memory_limit_written: Some(200 << 20),
+            memory_unlimited: 0,
+            limit_over_node: Some(0.1),
             periods: 50,
             throttled_periods: 0,
             cpu_request_core_s: 0.5,
@@ -115,7 +137,11 @@ impl Log {
             };
             log.0.push((truth.to, EpisodeEvent::Truth(Box::new(truth))));
         }
-        log.at(90, EpisodeEvent::TaskStarted { agent: "catalogue".into(), evaluation: 1, text: String::new() })
+        log.begins(90, 1)
+    }
+
+    pub(super) fn begins(self, second: u64, evaluation: u32) -> Self {
+        self.at(second, EpisodeEvent::TaskStarted { agent: "catalogue".into(), evaluation, text: String::new() })
     }
 
     pub(super) fn at(mut self, second: u64, event: EpisodeEvent) -> Self {
@@ -134,10 +160,17 @@ impl Log {
     }
 
     pub(super) fn writes(self, second: u64, step: u32, write: Write) -> Self {
-        let agent = || "catalogue".to_owned();
-        let decision = EpisodeEvent::Decision { agent: agent(), step, action: Action::Write(write), think_ns: 0 };
-        let answer = EpisodeEvent::Answer { agent: agent(), step, rejected: false, text: String::new() };
-        self.at(second, decision).at(second, answer)
+        self.decides(second, step, write).is_answered(second, step)
+    }
+
+    pub(super) fn decides(self, second: u64, step: u32, write: Write) -> Self {
+        let agent = "catalogue".to_owned();
+        self.at(second, EpisodeEvent::Decision { agent, step, action: Action::Write(write), think_ns: 0 })
+    }
+
+    pub(super) fn is_answered(self, second: u64, step: u32) -> Self {
+        let agent = "catalogue".to_owned();
+        self.at(second, EpisodeEvent::Answer { agent, step, rejected: false, text: String::new() })
     }
 
     /// What catalogue's objects look like at that time.

@@ -8,13 +8,14 @@ use crate::episode::Truth;
 use crate::slo;
 use crate::time::{SimDuration, SimTime};
 
-/// Times from the first injection. Missing where nothing was injected or nothing was violated; censored at
-/// the end of the episode where it never came to it.
+/// Times from the first injection; both are missing where nothing was injected. What never came is censored at the
+/// horizon ([`Scenario::horizon`](crate::scenario::Scenario::horizon)), which is the same for whoever gives up early.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
-    /// To the first right declaration that something is wrong.
+    /// To the first right declaration that something is wrong, also where nothing ever was: it is censored then.
     pub detect: Option<Waited>,
-    /// To the beginning of the first green stretch, after a violation, that lasted for the hold time.
+    /// To the beginning of the first green stretch, after a violation, that lasted for the hold time; missing where
+    /// nothing was violated.
     pub mitigate: Option<Waited>,
 }
 
@@ -24,7 +25,7 @@ pub(super) fn times(judge: &Judge<'_>, reading: &Reading<'_>) -> Times {
         return Times::default();
     }
     let waited = |until: Option<SimTime>| Waited {
-        seconds: until.unwrap_or(reading.end).since(injected).as_secs_f64(),
+        seconds: until.unwrap_or(judge.scenario.horizon()).since(injected).as_secs_f64(),
         censored: until.is_none(),
     };
     let first = reading.truths.partition_point(|truth| truth.to <= injected);

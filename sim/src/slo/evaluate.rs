@@ -19,7 +19,7 @@ pub fn evaluate(slos: &Slos, seen: &[&Truth], fault_free_per_s: Option<f64>) -> 
     for clause in ClauseName::ALL.into_iter().filter(|&clause| slos.asks(clause)) {
         for component in slos.components_of(clause) {
             let state = match truth.components.iter().find(|c| c.component == *component) {
-                Some(of_component) => component_state(slos, clause, of_component),
+                Some(of_component) => component_state(slos, clause, of_component, seen),
                 None => Some(ClauseState::NoData),
             };
             results.extend(state.map(|state| ClauseResult { clause, component: Some(component.clone()), state }));
@@ -76,9 +76,11 @@ pub fn judge(slos: &Slos, truths: &[&Truth], fault_free_per_s: Option<f64>, at: 
 }
 
 /// How a clause stands for a component; none for a clause that has nothing to say about one.
-fn component_state(slos: &Slos, clause: ClauseName, of: &ComponentTruth) -> Option<ClauseState> {
+fn component_state(slos: &Slos, clause: ClauseName, of: &ComponentTruth, seen: &[&Truth]) -> Option<ClauseState> {
     Some(match clause {
         ClauseName::Ready => ready(of),
+        ClauseName::Cpu if Dropped::of(of, seen).cpu => without_limit(slos.cpu.below),
+        ClauseName::Memory if Dropped::of(of, seen).memory => without_limit(slos.memory.below),
         ClauseName::Cpu => share(of.pods, of.cpu_worst_pod, of.cpu_limit, slos.cpu.below),
         ClauseName::Memory => {
             let limit = of.memory_limit.map(|bytes| bytes as f64);
@@ -92,11 +94,12 @@ fn component_state(slos: &Slos, clause: ClauseName, of: &ComponentTruth) -> Opti
             measured.map_or(ClauseState::NoData, |value| below(value, slos.latency.below.as_secs_f64()))
         }
         ClauseName::Replicas => at_least(f64::from(of.available), f64::from(slos.replicas.at_least.max(of.replicas))),
-        // Without a request in the interval the clients' side of the clause says what is to be said.
-        ClauseName::Success if of.requests == 0 => return None,
-        ClauseName::Success => at_least(1.0 - of.errors as f64 / of.requests as f64, slos.success.at_least),
+        ClauseName::Success => success(slos, of)?,
         ClauseName::Throughput => return None,
-        ClauseName::Limits => limits(of),
+        ClauseName::Limits => {
+            let dropped = Dropped::of(of, seen);
+            if dropped.cpu || dropped.memory { without_limit(1.0) } else { limits(of) }
+        }
     })
 }
 
@@ -121,15 +124,57 @@ fn share(pods: u32, used: f64, limit: Option<f64>, bound: f64) -> ClauseState {
     }
 }
 
+/// Which limits a component began with and has no longer.
+///
+/// A limit that is taken away is a limit that no node can honour, and takes the objective with it: usage over what the node
+/// has would be green for whoever lifts the limit, and cheaper than raising it. So the clause is violated instead, and the
+/// guard with it. What has no limit in its manifest never had that objective.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dropped {
+    cpu: bool,
+    memory: bool,
+}
+
+impl Dropped {
+    fn of<'t>(now: &ComponentTruth, seen: &[&'t Truth]) -> Self {
+        if now.cpu_unlimited == 0 && now.memory_unlimited == 0 {
+            return Self::default();
+        }
+        let runs = |c: &&ComponentTruth| {
+            c.cpu_unlimited + c.memory_unlimited > 0 || c.cpu_limit.is_some() || c.memory_limit.is_some()
+        };
+        let of_component = |truth: &&'t Truth| truth.components.iter().find(|c| c.component == now.component);
+        let first = seen.iter().filter_map(of_component).find(runs);
+        first.map_or_else(Self::default, |first| Self {
+            cpu: now.cpu_unlimited > 0 && first.cpu_unlimited == 0,
+            memory: now.memory_unlimited > 0 && first.memory_unlimited == 0,
+        })
+    }
+}
+
+/// Stands for a share of a limit that is gone: all of it, and more than any bound.
+const fn without_limit(bound: f64) -> ClauseState {
+    ClauseState::Violated { value: f64::MAX, bound }
+}
+
+/// Requests to a component that its own program answered without an error, of all that were answered. Without any in the
+/// interval the clients' side of the clause says what is to be said.
+fn success(slos: &Slos, of: &ComponentTruth) -> Option<ClauseState> {
+    let answered = of.requests + of.misdirected;
+    let failed = (of.errors + of.misdirected) as f64;
+    (answered > 0).then(|| at_least(1.0 - failed / answered as f64, slos.success.at_least))
+}
+
 /// The most that a limit exceeds what the node can give: CPU or memory, as a ratio.
 fn limits(of: &ComponentTruth) -> ClauseState {
     let ratio = |written: Option<f64>, given: Option<f64>| match (written, given) {
         (Some(written), Some(given)) if given > 0.0 => Some(written / given),
         _ => None,
     };
+    // Of the worst pods alone, which is all that a log of version 1 tells.
     let cpu = ratio(of.cpu_limit_written, of.cpu_limit);
     let memory = ratio(of.memory_limit_written.map(|b| b as f64), of.memory_limit.map(|b| b as f64));
-    match cpu.into_iter().chain(memory).reduce(f64::max) {
+    match cpu.into_iter().chain(memory).chain(of.limit_over_node).reduce(f64::max) {
         // What the node gives is the written limit itself, or less.
         Some(worst) if worst > 1.0 => ClauseState::Violated { value: worst, bound: 1.0 },
         Some(value) => ClauseState::Green { value },
@@ -179,15 +224,19 @@ mod tests {
             available: 2,
             requests: 100,
             errors: 0,
+            misdirected: 0,
             p99_s: Some(0.05),
             caller_p99_s: Some(0.3),
             cpu_worst_pod: 0.1,
             cpu_total: 0.15,
             cpu_limit: Some(0.3),
             cpu_limit_written: Some(0.3),
+            cpu_unlimited: 0,
             memory_worst_pod: 100,
             memory_limit: Some(400),
             memory_limit_written: Some(400),
+            memory_unlimited: 0,
+            limit_over_node: Some(0.05),
             periods: 0,
             throttled_periods: 0,
             cpu_request_core_s: 0.0,
@@ -251,6 +300,51 @@ mod tests {
         slos.throughput.fault_free_per_s = Some(30.0);
         let slow = results(&slos, |_| {});
         assert_eq!(state(&slow, ClauseName::Throughput), ClauseState::Violated { value: 20.0 / 30.0, bound: 0.95 });
+    }
+
+    #[test]
+    fn a_limit_that_is_taken_away_is_not_met() {
+        let slos = Slos::of(vec!["carts".into()]);
+        let after = |first: ComponentTruth, last: ComponentTruth| {
+            let (first, last) = (truth(first), truth(last));
+            evaluate(&slos, &[&first, &last], Some(20.0))
+        };
+        let unlimited = |cpu: bool| {
+            let mut c = component();
+            if cpu {
+                (c.cpu_limit, c.cpu_limit_written, c.cpu_unlimited) = (None, None, 2);
+            } else {
+                (c.memory_limit, c.memory_limit_written, c.memory_unlimited) = (None, None, 2);
+            }
+            c
+        };
+        for (cpu, clause, other) in
+            [(true, ClauseName::Cpu, ClauseName::Memory), (false, ClauseName::Memory, ClauseName::Cpu)]
+        {
+            let lifted = after(component(), unlimited(cpu));
+            assert!(state(&lifted, clause).is_violated() && !state(&lifted, other).is_violated(), "{lifted:?}");
+            assert!(state(&lifted, ClauseName::Limits).is_violated(), "whoever has none has more than the node");
+            let never_had = after(unlimited(cpu), unlimited(cpu));
+            assert_eq!(state(&never_had, clause), ClauseState::NotApplicable);
+            assert!(is_green(&never_had), "as a database without limits in its manifest");
+        }
+        // A pod that does not run yet, or none at all, says nothing of limits.
+        let starting = |c: &mut ComponentTruth| (c.cpu_limit, c.cpu_limit_written) = (None, None);
+        let mut pending = component();
+        starting(&mut pending);
+        assert_eq!(state(&after(component(), pending), ClauseName::Cpu), ClauseState::NotApplicable);
+    }
+
+    #[test]
+    fn an_answer_of_another_program_is_an_error_of_the_component_that_was_asked() {
+        let slos = Slos::of(vec!["carts".into()]);
+        let silent = |c: &mut ComponentTruth| (c.requests, c.misdirected, c.p99_s) = (0, 100, Some(0.05));
+        let none_left = results(&slos, silent);
+        assert_eq!(state(&none_left, ClauseName::Success), ClauseState::Violated { value: 0.0, bound: 0.99 });
+        let half = results(&slos, |c| c.misdirected = 100);
+        assert_eq!(state(&half, ClauseName::Success), ClauseState::Violated { value: 0.5, bound: 0.99 });
+        let nobody_asked = results(&slos, |c| c.requests = 0);
+        assert!(is_green(&nobody_asked), "{nobody_asked:?}");
     }
 
     #[test]

@@ -157,6 +157,9 @@ impl Traffic {
                 let call_ix = call;
                 let call = self.programs.calls[call as usize];
                 self.statistics.called(call.to, Some(status), took);
+                if self.programs.endpoints[endpoint as usize].service != call.to {
+                    self.statistics.misdirected(call.to);
+                }
                 self.record_at_client(parent.ix, call, is_trial, status < 500);
                 if call.queue != NONE && status < 400 {
                     self.publish(server, call.queue, key, attributes);

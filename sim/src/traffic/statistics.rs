@@ -140,6 +140,8 @@ pub struct ServiceStatistics {
     pub calls_answered: u64,
     /// Calls to it that got none.
     pub calls_failed: u64,
+    /// Of the calls answered, those that a container of another program answered, which did not know the request.
+    pub misdirected: u64,
     /// What callers waited for an answer, connecting included.
     pub caller: Latency,
 }
@@ -159,6 +161,8 @@ pub struct RequestStatistics {
     pub client_errors: u64,
     /// Answered with 500 or more.
     pub server_errors: u64,
+    /// Of those answered with less than 500, the ones that another program than was asked answered: nobody was served.
+    pub misdirected: u64,
     /// Not answered: refused, reset, timed out, unreachable.
     pub unanswered: u64,
     /// Of all that were answered, as the load generator measures it.
@@ -192,7 +196,7 @@ impl Statistics {
         for request in &mut self.requests {
             request.latency.reset();
             (request.sent, request.ok, request.client_errors) = (0, 0, 0);
-            (request.server_errors, request.unanswered) = (0, 0);
+            (request.server_errors, request.misdirected, request.unanswered) = (0, 0, 0);
         }
         self.users.reset();
     }
@@ -208,6 +212,7 @@ impl Statistics {
                 ok: 0,
                 client_errors: 0,
                 server_errors: 0,
+                misdirected: 0,
                 unanswered: 0,
                 latency: Latency::default(),
             });
@@ -236,9 +241,21 @@ impl Statistics {
         }
     }
 
-    /// A user has an answer, or has none; `took` as the load generator measures it.
+    /// A call to a service was answered by a container of another program.
+    pub(super) fn misdirected(&mut self, service: ServiceIx) {
+        self.services[service.index()].misdirected += 1;
+    }
+
+    /// A user has an answer, perhaps of another program than it asked, or has none; `took` as the load generator measures
+    /// it.
     #[inline]
-    pub(super) fn user(&mut self, request: u32, outcome: Result<u16, Failure>, took: SimDuration) {
+    pub(super) fn user(
+        &mut self,
+        request: u32,
+        outcome: Result<u16, Failure>,
+        is_misdirected: bool,
+        took: SimDuration,
+    ) {
         let request = &mut self.requests[request as usize];
         match outcome {
             Ok(..400) => request.ok += 1,
@@ -250,6 +267,7 @@ impl Statistics {
             request.latency.record(took);
         }
         if matches!(outcome, Ok(..500)) {
+            request.misdirected += u64::from(is_misdirected);
             self.users.record(took);
         }
     }

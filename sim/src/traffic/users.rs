@@ -244,12 +244,17 @@ impl Traffic {
         took: SimDuration,
         connection: Connection,
     ) {
-        let service = self.programs.endpoints[endpoint.index()].service;
-        self.statistics.called(service, outcome.ok(), took);
         let overhead = self.programs.client_overhead;
         let user = &mut self.users.slots[ix as usize];
         let behaviour = &self.users.loads[user.load as usize].behaviour;
-        self.statistics.user(user.progress.current(behaviour).kind, outcome, took + overhead);
+        let asked = *user.progress.current(behaviour);
+        let service = self.programs.endpoints[asked.endpoint.index()].service;
+        let is_misdirected = outcome.is_ok() && self.programs.endpoints[endpoint.index()].service != service;
+        self.statistics.called(service, outcome.ok(), took);
+        if is_misdirected {
+            self.statistics.misdirected(service);
+        }
+        self.statistics.user(asked.kind, outcome, is_misdirected, took + overhead);
         self.users.ended += 1;
         user.state = UserState::Waiting;
         user.connection = if behaviour.keep_alive && outcome.is_ok() { connection } else { NO_CONNECTION };

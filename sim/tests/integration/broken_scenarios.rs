@@ -152,6 +152,16 @@ fn the_good_scenario_is_good() {
     assert_eq!(load(GOOD), Ok(()));
 }
 
+/// Where a fault is in no component, the file says what is right to name; nothing may be.
+#[test]
+fn a_cause_that_the_faults_do_not_tell_is_written_down() {
+    let lost = GOOD.replace(FAKE, "node-loss: {node: node-2}");
+    for causes in ["[]", "[{component: catalogue, kinds: [node-loss]}]"] {
+        assert_eq!(load(&lost.replace("task:\n", &format!("root_causes: {causes}\ntask:\n"))), Ok(()), "{causes}");
+    }
+    assert_eq!(load(&lost.replace("levels: [L2, L3, L4, L5]", "levels: [L2, L3, L5]")), Ok(()), "nobody asks for it");
+}
+
 /// Each row changes the good scenario in one place (or a few), and the snapshot holds all that is said of it.
 #[test]
 fn broken_scenarios_are_answered_with_line_and_cure() {
@@ -299,6 +309,8 @@ fn broken_scenarios_are_answered_with_line_and_cure() {
         ),
         ("not YAML", &[("app: {name", "app: {{name")]),
         ("nothing", &[(GOOD, "")]),
+        ("a fault in no component and no cause named", &[(FAKE, "node-loss: {node: node-2}")]),
+        ("a heartbeat when time is up", &[("every: 120s, times: 3", "every: 300s, times: 3")]),
     ];
     let mut report = Vec::new();
     for (name, changes) in table {

@@ -298,6 +298,7 @@ fn merge_service(total: &mut ServiceStatistics, window: &ServiceStatistics) {
     total.server_errors += window.server_errors;
     total.calls_answered += window.calls_answered;
     total.calls_failed += window.calls_failed;
+    total.misdirected += window.misdirected;
     total.handler.merge(&window.handler);
     total.caller.merge(&window.caller);
 }
@@ -307,6 +308,7 @@ fn merge_request(total: &mut RequestStatistics, window: &RequestStatistics) {
     total.ok += window.ok;
     total.client_errors += window.client_errors;
     total.server_errors += window.server_errors;
+    total.misdirected += window.misdirected;
     total.unanswered += window.unanswered;
     total.latency.merge(&window.latency);
 }

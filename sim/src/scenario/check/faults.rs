@@ -2,6 +2,7 @@
 
 use super::{AppWords, Checker};
 use crate::fault::{Fault, FaultKind, Injection};
+use crate::scenario::Level;
 
 impl Checker<'_> {
     pub(super) fn faults(&mut self, words: &AppWords) {
@@ -17,6 +18,30 @@ impl Checker<'_> {
                 self.refuse(&format!("root_causes[{i}].kinds"), "no kind would be right", "name at least one");
             }
         }
+        self.root_causes_are_known(words);
+    }
+
+    /// Whoever asks for the cause says what it is, where the faults themselves do not: else naming nothing would be right.
+    fn root_causes_are_known(&mut self, words: &AppWords) {
+        let file = self.file();
+        if file.root_causes.is_some() || !file.task.levels.contains(&Level::L4) {
+            return;
+        }
+        // Of a selector that hits nobody its own check tells.
+        let is_nowhere =
+            |fault: &&Fault| !matches!(fault.inject, Injection::ChaosMesh(_)) && words.component_of(fault).is_none();
+        let what = match file.faults.iter().find(is_nowhere).and_then(Fault::kind) {
+            Some(kind) => format!("L4 asks for the cause, and `{kind}` is in no component"),
+            None if file.faults.is_empty() && !file.start.premises.is_empty() => {
+                "L4 asks for the cause, and a premise has no kind".to_owned()
+            }
+            None => return,
+        };
+        self.refuse(
+            "root_causes",
+            what,
+            "name what is right, such as `- {component: catalogue, kinds: [node-loss]}`, or write `[]` if to name nothing is",
+        );
     }
 
     fn fault_times(&mut self, field: &str, fault: &Fault) {

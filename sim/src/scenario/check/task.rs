@@ -37,6 +37,15 @@ impl Checker<'_> {
             Trigger::Heartbeat(heartbeat) => {
                 self.length("task.trigger.heartbeat.every", heartbeat.every);
                 self.within("task.trigger.heartbeat.times", f64::from(heartbeat.times), 1.0, 1_000.0);
+                let last = task.start + heartbeat.every * u64::from(heartbeat.times.saturating_sub(1));
+                let budget = self.file().budget.time;
+                if last >= budget && task.start < budget {
+                    self.refuse(
+                        "task.trigger.heartbeat.times",
+                        format!("the last evaluation would begin at {last}, when the budget of {budget} is over"),
+                        "write fewer, or raise `budget.time`",
+                    );
+                }
             }
             Trigger::Alert(alert) => self.promql("task.trigger.alert.promql", &alert.promql),
         }
