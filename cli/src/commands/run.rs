@@ -53,11 +53,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
 
 /// Plays the trials in parallel, each in a world of its own; the result is in the order of seeds.
 fn play_all(plan: &Plan<'_>, options: &RunOptions) -> Result<Vec<Outcome>, Failed> {
-    let threads = options.threads.threads.map_or(0, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| Failed::Run(anyhow::Error::new(e).context("cannot start the threads")))?;
+    let pool = options.threads.pool()?;
     let bar = progress::bar(options.trials.into(), "episodes");
     let seeds: Vec<u64> = (0..options.trials).map(|n| options.seed.wrapping_add(n.into())).collect();
     let outcomes = pool.install(|| {

@@ -5,6 +5,7 @@
 mod check;
 mod compare;
 mod faults;
+mod generate;
 mod load;
 mod messages;
 mod record;
