@@ -1,4 +1,4 @@
-//! Embeds the shipped files: writes a table of all YAML files below `apps`, `comparisons`, `faults`, `scenarios` and `scripts`.
+//! Embeds the shipped files: writes a table of all YAML files, and what templates of them share, below these folders.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let mut table = String::from("&[\n");
-    for folder in ["apps", "comparisons", "faults", "scenarios", "scripts"] {
+    for folder in ["apps", "comparisons", "faults", "scenarios", "scripts", "suite"] {
         println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
         collect(&root.join(folder), &mut files)?;
@@ -27,7 +27,7 @@ fn main() -> io::Result<()> {
     fs::write(out.join("embedded.rs"), table)
 }
 
-/// Every YAML file below a folder. A folder that does not exist holds none.
+/// Every file to embed below a folder. A folder that does not exist holds none.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !folder.is_dir() {
         return Ok(());
@@ -36,7 +36,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+        } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "jinja") {
             files.push(path);
         }
     }

@@ -232,7 +232,7 @@ impl<W: Environment + Stage> Conductor<'_, '_, W> {
         let Some(forks) = &self.forks else { return Ok(None) };
         let judge = self.setup.judge;
         let truths = truths_of(self.log);
-        let end = oracle::horizon(judge.scenario.hold, self.world.now());
+        let end = oracle::ahead_until(judge.scenario.hold, self.world.now());
         let played = Played { judge, forks, snapshots: &[], truths: &truths, futures: 0, end };
         let script = oracle::foresee(&played, self.world, task).await?;
         Ok(script.map(|script| Box::new(crate::policy::script(script)) as Box<dyn Policy<AutonomicAgent>>))

@@ -1,12 +1,15 @@
 //! What can be typed.
 
 mod compare;
+mod scenario;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 pub(crate) use compare::{Ceiling, CompareOptions};
 use sim::time::{SimDuration, parse_duration};
+
+pub(crate) use scenario::{CheckOptions, GenerateOptions, ScenarioCommand};
 
 /// A flight simulator for autonomic agents: a Kubernetes application simulated request by request,
 /// a fault, an agent that operates it, a score.
@@ -44,7 +47,7 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Play several policies on the same scenarios and seeds, and set their results side by side
     Compare(CompareOptions),
-    /// Check a scenario of your own, or print the schema of scenario files
+    /// Check scenarios, make a suite of them, or print the schema of their files
     Scenario {
         #[command(subcommand)]
         command: ScenarioCommand,
@@ -54,14 +57,6 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LabCommand,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ScenarioCommand {
-    /// Report every mistake in a scenario file, and play its checks
-    Check(CheckOptions),
-    /// Print the JSON schema of scenario files
-    Schema,
 }
 
 #[derive(Debug, Subcommand)]
@@ -227,33 +222,6 @@ pub(crate) struct FaultsOptions {
 #[derive(Debug, Args)]
 pub(crate) struct ScenariosOptions {
     /// Print one JSON array
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Played, each with the result and why:
-  healthy      without its faults (and premises, where the task asks for an improvement) the objectives are met
-  premise      with its premise the target is missed at first
-  noop         whoever does nothing does not pass, unless nothing is wrong
-  witness      a list of actions passes: yours, or those that ship
-  wrong-move   plausible wrong actions do not pass: those that ship
-
-Exit codes: 0 all is well, 1 a check failed, 2 mistakes in the file.")]
-pub(crate) struct CheckOptions {
-    /// The scenario file, or a shipped scenario
-    pub(crate) file: String,
-    /// Only read the file; do not play the scenario
-    #[arg(long, conflicts_with_all = ["witness", "seed"])]
-    pub(crate) no_play: bool,
-    /// A list of actions that should pass; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub(crate) witness: Vec<String>,
-    /// Seed of all chance
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }

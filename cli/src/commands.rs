@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod faults;
 mod figures;
+pub(crate) mod generate;
 pub(crate) mod lab;
 pub(crate) mod load;
 pub(crate) mod run;
@@ -15,7 +16,17 @@ use datasets::scenarios::Loaded;
 use sim::diagnostic::Source;
 use sim::scenario::Script;
 
+use crate::arguments::Threads;
 use crate::output::{self, Failed};
+
+impl Threads {
+    /// As many threads as were asked for.
+    fn pool(&self) -> Result<rayon::ThreadPool, Failed> {
+        let threads = self.threads.map_or(0, usize::from);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.map_err(|why| Failed::Run(anyhow::Error::new(why).context("cannot start the threads")))
+    }
+}
 
 /// Reads a list of actions from a file.
 pub(crate) fn load_script(file: &str) -> Result<Script, Failed> {

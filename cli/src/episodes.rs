@@ -16,7 +16,6 @@ use sim::scenario::{Scenario, Script};
 use sim::score::{self, EpisodeScore, Judge};
 use sim::world::Twin;
 
-use crate::arguments::Threads;
 use crate::commands;
 use crate::output::{self, Failed};
 
@@ -33,6 +32,11 @@ pub(crate) enum Model {
 }
 
 impl Model {
+    /// The floor.
+    pub(crate) fn noop() -> Self {
+        Self::BuiltIn("noop")
+    }
+
     /// Reads what was typed after `--model`.
     pub(crate) fn parse(text: &str) -> Result<Self, Failed> {
         if let Some(name) = BUILT_IN.into_iter().find(|name| *name == text) {
@@ -146,17 +150,6 @@ impl Plan<'_> {
             policy: self.model_name.to_owned(),
         })
     }
-}
-
-/// The threads on which episodes are played.
-///
-/// # Errors
-/// They cannot be started.
-pub(crate) fn pool(threads: &Threads) -> Result<rayon::ThreadPool, Failed> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.threads.map_or(0, usize::from))
-        .build()
-        .map_err(|e| Failed::Run(anyhow::Error::new(e).context("cannot start the threads")))
 }
 
 /// FNV-1a, 64 bits: names a content, guards against nothing.

@@ -4,6 +4,7 @@
 //! or invalid input.
 
 mod arguments;
+mod checks;
 mod commands;
 mod episodes;
 mod output;
@@ -32,6 +33,7 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Run(options) => commands::run::run(&options),
         Command::Compare(options) => commands::compare::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
+        Command::Scenario { command: ScenarioCommand::Generate(options) } => commands::generate::run(&options),
         Command::Scenario { command: ScenarioCommand::Schema } => commands::check::schema(),
         Command::Lab { command } => commands::lab::run(&command),
     }

@@ -2,7 +2,7 @@
 
 use sim::diagnostic::Source;
 
-/// Path below `datasets` with `/` between its parts, and text; in the order of paths within `apps`, `scenarios` and `scripts`.
+/// Path below `datasets` with `/` between its parts, and text; in the order of paths within each of its folders.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// The shipped files below a folder such as `apps/sock-shop`, with paths relative to it.

@@ -294,8 +294,8 @@ mod tests {
                 assert!(witnesses < entry.scripts.len(), "{}: no wrong move", entry.name);
             }
         }
-        // A scenario of the suite that is not in the catalogue would not be held against the twin.
-        for name in scenarios::shipped().iter().filter(|name| name.starts_with("faults/")) {
+        // A scenario written by hand that is not in the catalogue would not be held against the twin.
+        for name in scenarios::sample(0).iter().filter(|name| name.starts_with("faults/")) {
             assert!(entries.iter().any(|entry| entry.name == *name), "{name} is not in the catalogue");
         }
     }

@@ -5,3 +5,4 @@ pub mod comparisons;
 pub mod embedded;
 pub mod faults;
 pub mod scenarios;
+pub mod suite;

@@ -2,19 +2,22 @@
 //!
 //! A scenario's name is its path: `acv/low/pod-failure` lies in `scenarios/acv/low/pod-failure.yaml`. Beside it lie
 //! fixed lists of actions, in `scripts/acv/low/pod-failure/`: every `witness….yaml` passes the scenario,
-//! every other one is a plausible wrong move that does not.
+//! every other one is a plausible wrong move that does not. Those below `faults/KIND/` are made of templates
+//! ([`crate::suite`]), those directly in `faults/` and in `acv` are written by hand.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sim::app::App;
+use sim::chance::Key;
 use sim::diagnostic::{Diagnostic, Diagnostics, Source, nearest};
 use sim::input::Located;
 use sim::scenario::{AppChoice, AppFailure, AppWords, Scenario, Script};
 
 use crate::apps::{self, AppFiles};
 use crate::embedded;
+use crate::suite::Origin;
 
 /// A scenario, checked against its application.
 #[derive(Clone, Debug)]
@@ -48,6 +51,17 @@ impl ShippedScript {
 /// The names of the shipped scenarios, in order.
 pub fn shipped() -> Vec<String> {
     embedded::below("scenarios").filter_map(|file| Some(file.path.strip_suffix(".yaml")?.to_owned())).collect()
+}
+
+/// The shipped scenarios that are played where there is no time for all: those written by hand, and so many of those made
+/// of templates, chosen by key.
+pub fn sample(made: usize) -> Vec<String> {
+    let origin = |name: &String| find(name).ok().and_then(|file| Origin::of(&file.text));
+    let (mut of_templates, mut names): (Vec<_>, Vec<_>) =
+        shipped().into_iter().partition(|name| origin(name).is_some());
+    of_templates.sort_by_cached_key(|name| Key::root(1).with_str(name).draw().bits());
+    names.extend(of_templates.into_iter().take(made));
+    names
 }
 
 /// The text of a shipped scenario, or of a file.
@@ -117,8 +131,31 @@ fn application(choice: &AppChoice) -> Result<(App, AppWords, Vec<Diagnostic>), A
 pub fn scripts(scenario: &str) -> Result<Vec<ShippedScript>, Diagnostics> {
     embedded::below(&format!("scripts/{scenario}"))
         .filter_map(|file| Some((file.path.strip_suffix(".yaml")?.to_owned(), file)))
+        // Those of `faults/bad-tag` lie beside the folders of what was made of the template `bad-tag`.
+        .filter(|(name, _)| !name.contains('/'))
         .map(|(name, file)| Ok(ShippedScript { name, script: Script::load(&file)?.value }))
         .collect()
+}
+
+/// The lists of actions in a folder on disk, in the order of their names; none if there is no such folder.
+///
+/// # Errors
+/// A file that cannot be read, or every mistake in them.
+pub fn scripts_in(folder: &Path) -> Result<Vec<ShippedScript>, Diagnostics> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    let load = |file: &PathBuf| -> Result<ShippedScript, Diagnostics> {
+        let path = file.to_string_lossy().into_owned();
+        let text = fs::read_to_string(file).map_err(|why| {
+            let mistake = Diagnostic::error(&path, 0, "", format!("the list of actions cannot be read: {why}"));
+            Diagnostics(vec![mistake.help("make it readable, or move it away")])
+        })?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(ShippedScript { name, script: Script::load(&Source { path, text })?.value })
+    };
+    files.iter().map(load).collect()
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub use task::{Alert, Answer, Check, Heartbeat, Level, Quantity, Task, Trigger};
 pub use words::{AppFailure, AppWords, ComponentWords};
 
 use crate::diagnostic::{Diagnostics, Source};
+use crate::environment::Goal;
 use crate::fault::{Fault, RootCause};
 use crate::input::{self, Located};
 use crate::slo::Slos;
@@ -71,8 +72,9 @@ pub struct Scenario {
     /// What goes wrong, in any order.
     #[serde(default)]
     pub faults: Vec<Fault>,
-    /// Root causes that a diagnosis may name; an empty list: naming none is right. Default: each fault's component and
-    /// kind, so that it must be written where a fault is in no component.
+    /// Root causes that a diagnosis may name; an empty list says that nothing is wrong when the agent is asked, whatever
+    /// was before, and naming none is right. Default: each fault's component and kind, so that it must be written where a
+    /// fault is in no component.
     #[serde(default)]
     pub root_causes: Option<Vec<RootCause>>,
     /// What the agent is asked.
@@ -152,6 +154,13 @@ impl Scenario {
                 .filter_map(|fault| Some(RootCause { component: component_of(fault)?, kinds: vec![fault.kind()?] }))
                 .collect()
         })
+    }
+
+    /// Whether nothing is wrong when the agent is asked, so that there is nothing to do but to say so: its task only looks
+    /// or maintains, and no root cause is accepted.
+    pub fn is_decoy(&self) -> bool {
+        let only_looks = matches!(self.task.goal, Goal::Maintain | Goal::CheckHealth | Goal::CheckPerformance);
+        only_looks && self.root_causes.as_ref().map_or(self.faults.is_empty(), Vec::is_empty)
     }
 
     /// When the first fault is injected.

@@ -102,7 +102,7 @@ async fn best_plan<W: Environment + Stage>(
 }
 
 /// When the look ahead ends.
-pub(super) fn horizon(hold: SimDuration, now: SimTime) -> SimTime {
+pub(super) fn ahead_until(hold: SimDuration, now: SimTime) -> SimTime {
     now + AHEAD + hold
 }
 

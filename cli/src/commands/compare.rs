@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use sim::score::EpisodeScore;
 
 use crate::arguments::{Ceiling, CompareOptions};
-use crate::episodes::{self, Model, Outcome, Plan};
+use crate::episodes::{Model, Outcome, Plan};
 use crate::output::{self, Failed};
 use crate::progress;
 use results::Results;
@@ -86,7 +86,7 @@ fn play(
     scenarios: &[Loaded],
     contenders: &[(String, Model)],
 ) -> Result<Vec<Option<EpisodeScore>>, Failed> {
-    let pool = episodes::pool(&options.threads)?;
+    let pool = options.threads.pool()?;
     let plans: Vec<Plan<'_>> = scenarios
         .iter()
         .flat_map(|loaded| {

@@ -11,7 +11,7 @@ use sim::score::{self, EpisodeScore, LevelRates, Summary, Terms, Trials, mitigat
 use sim::slo::ClauseName;
 
 use crate::arguments::RunOptions;
-use crate::episodes::{self, Model, Outcome, Plan};
+use crate::episodes::{Model, Outcome, Plan};
 use crate::output::{self, Failed};
 use crate::progress;
 
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
 
 /// Plays the trials in parallel, each in a world of its own; the result is in the order of seeds.
 fn play_all(plan: &Plan<'_>, options: &RunOptions) -> Result<Vec<Outcome>, Failed> {
-    let pool = episodes::pool(&options.threads)?;
+    let pool = options.threads.pool()?;
     let bar = progress::bar(options.trials.into(), "episodes");
     let seeds: Vec<u64> = (0..options.trials).map(|n| options.seed.wrapping_add(n.into())).collect();
     let outcomes = pool.install(|| {

@@ -24,10 +24,11 @@ fn of(report: &Value, check: &str) -> Vec<bool> {
 
 #[test]
 fn a_shipped_scenario_passes_its_checks() {
-    let report = json(&["scenario", "check", "acv/low/pod-failure", "--json"]);
+    let reports = json(&["scenario", "check", "acv/low/pod-failure", "--json"]);
+    let report = &reports[0];
     assert_eq!(report["ok"], true, "{report:#}");
-    assert_eq!((of(&report, "healthy"), of(&report, "noop")), (vec![true], vec![true]));
-    assert!(!of(&report, "witness").is_empty() && !of(&report, "wrong-move").is_empty());
+    assert_eq!((of(report, "healthy"), of(report, "noop")), (vec![true], vec![true]));
+    assert!(!of(report, "witness").is_empty() && !of(report, "wrong-move").is_empty());
 }
 
 #[test]
@@ -53,9 +54,32 @@ fn a_scenario_whose_objectives_cannot_be_met_fails() {
         changed("slos: {components: [catalogue]}", "slos: {components: [catalogue], latency: {below: 1us}}");
     let output = sockpit(&["scenario", "check", &path, "--json"]);
     assert_eq!(output.status.code(), Some(1));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&report["ok"], of(&report, "healthy")), (&Value::Bool(false), vec![false]));
+    let reports: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = &reports[0];
+    assert_eq!((&report["ok"], of(report, "healthy")), (&Value::Bool(false), vec![false]));
     assert!(report["checks"][0]["found"].as_str().unwrap().contains("latency of catalogue: "), "{report:#}");
+}
+
+/// Of several only what failed is said, and how many are right.
+#[test]
+fn several_are_checked_at_once() {
+    let (_folder, path) =
+        changed("slos: {components: [catalogue]}", "slos: {components: [catalogue], latency: {below: 1us}}");
+    let output = sockpit(&["scenario", "check", "acv/low/check-health", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("FAILED  healthy") && !said.contains("ok      "), "{said}");
+    assert!(said.ends_with("1 of 2 scenarios are right (6 checks played); 1 have a witness\n"), "{said}");
+}
+
+#[test]
+fn a_suite_is_checked_by_its_name() {
+    let reports = json(&["scenario", "check", "--suite", "faults", "--no-play", "--json"]);
+    assert!(reports.as_array().unwrap().len() >= 200);
+    let said = failure(&["scenario", "check", "--suite", "fault"]);
+    assert!(said.contains("these do: acv, faults"), "{said}");
+    let said = failure(&["scenario", "check", "--suite", "faults", "--witness", "mine.yaml"]);
+    assert!(said.contains("there are several scenarios"), "{said}");
 }
 
 #[test]

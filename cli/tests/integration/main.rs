@@ -5,6 +5,7 @@
 mod check;
 mod compare;
 mod faults;
+mod generate;
 mod lab_compare;
 mod load;
 mod messages;

@@ -5,7 +5,9 @@ use super::{failure, json, stdout};
 #[test]
 fn help_says_what_there_is_and_how_it_ends() {
     insta::assert_snapshot!("help", stdout(&["--help"]));
-    for command in [&["simulate"][..], &["load"], &["run"], &["scenarios"], &["scenario", "check"]] {
+    for command in
+        [&["simulate"][..], &["load"], &["run"], &["scenarios"], &["scenario", "check"], &["scenario", "generate"]]
+    {
         let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
         insta::assert_snapshot!(format!("help_{}", command.join("_")), stdout(&arguments));
     }

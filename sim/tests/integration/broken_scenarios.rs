@@ -163,6 +163,21 @@ fn a_cause_that_the_faults_do_not_tell_is_written_down() {
 }
 
 /// Each row changes the good scenario in one place (or a few), and the snapshot holds all that is said of it.
+/// `root_causes: []` says that nothing is wrong when the agent is asked: naming no cause answers L4, and nothing is to mend.
+#[test]
+fn a_decoy_says_that_there_is_no_cause() {
+    let task = |levels: &str| {
+        let text = GOOD.replacen("task:", "root_causes: []\ntask:", 1).replacen("[L2, L3, L4, L5]", levels, 1);
+        let source = Source { path: "s.yaml".into(), text };
+        Scenario::load(&source, &[], |_| Ok(words())).map(|scenario| scenario.value)
+    };
+    assert!(task("[L3, L4]").is_ok_and(|scenario| scenario.is_decoy()));
+    let refused = task("[L3, L5]").unwrap_err().to_string();
+    assert!(refused.contains("task.levels: L4 and L5 need a cause to find and mend"), "{refused}");
+    let good = Source { path: "s.yaml".into(), text: GOOD.into() };
+    assert!(!Scenario::load(&good, &[], |_| Ok(words())).unwrap().value.is_decoy());
+}
+
 #[test]
 fn broken_scenarios_are_answered_with_line_and_cure() {
     let table: &[(&str, &[(&str, &str)])] = &[

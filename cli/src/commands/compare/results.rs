@@ -2,8 +2,7 @@
 
 use datasets::scenarios::Loaded;
 use sim::chance::Key;
-use sim::environment::Goal;
-use sim::scenario::{Level, Scenario};
+use sim::scenario::Level;
 use sim::score::statistics::{Mean, MedianTime, Rate, Waited, bootstrap_stratified, kaplan_meier_median, wilson};
 use sim::score::{self, EpisodeScore, Summary, Trials};
 
@@ -38,7 +37,7 @@ impl Results {
             let scenario = &loaded.scenario.value;
             let causes = scenario.accepted_root_causes(|fault| loaded.words.component_of(fault));
             let kind = causes.first().and_then(|cause| cause.kinds.first());
-            let is_decoy = causes.is_empty() && only_looks(scenario);
+            let is_decoy = scenario.is_decoy();
             let asks_for_cause = scenario.task.levels.contains(&Level::L4);
             let group = match kind {
                 Some(kind) if asks_for_cause => kind.name().to_owned(),
@@ -164,9 +163,4 @@ impl Results {
 fn bootstrap(strata: &[Vec<f64>], key: Key) -> Option<Mean> {
     let strata: Vec<&[f64]> = strata.iter().map(Vec::as_slice).collect();
     bootstrap_stratified(&strata, key)
-}
-
-/// Whether the task is only to look and, if something is wrong, to put it right.
-fn only_looks(scenario: &Scenario) -> bool {
-    matches!(scenario.task.goal, Goal::Maintain | Goal::CheckHealth | Goal::CheckPerformance)
 }

@@ -22,14 +22,15 @@ impl Checker<'_> {
         if (asks(Level::L1) || asks(Level::L2)) && task.checks().is_empty() {
             self.refuse("task.checks", "L1 and L2 need something to check", "add a check, or a goal that has one");
         }
-        if (asks(Level::L4) || asks(Level::L5))
-            && self.file().faults.is_empty()
-            && self.file().start.premises.is_empty()
-        {
+        let file = self.file();
+        let is_as_ever = file.faults.is_empty() && file.start.premises.is_empty();
+        // Where the file says that there is no cause, naming none is an answer to L4, and there is nothing to mend.
+        let has_none = file.root_causes.as_ref().is_some_and(Vec::is_empty);
+        if asks(Level::L4) && is_as_ever && !has_none || asks(Level::L5) && (is_as_ever || has_none) {
             self.refuse(
                 "task.levels",
                 "L4 and L5 need a cause to find and mend",
-                "add a fault or a premise, or leave the levels out",
+                "add a fault or a premise, or leave the levels out; with `root_causes: []` L4 asks to name none",
             );
         }
         match &task.trigger {
