@@ -50,7 +50,9 @@ impl Terms {
     /// Each term so many times.
     #[must_use]
     fn times(mut self, factor: f64) -> Self {
-        self.violations.values_mut().for_each(|points| *points *= factor);
+        for points in self.violations.values_mut() {
+            *points *= factor;
+        }
         self.resources *= factor;
         self.actions *= factor;
         self.harm *= factor;

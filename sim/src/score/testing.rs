@@ -160,7 +160,7 @@ impl Log {
     }
 
     pub(super) fn writes(self, second: u64, step: u32, write: Write) -> Self {
-        self.decides(second, step, write).is_answered(second, step)
+        self.decides(second, step, write).answered(second, step)
     }
 
     pub(super) fn decides(self, second: u64, step: u32, write: Write) -> Self {
@@ -168,7 +168,7 @@ impl Log {
         self.at(second, EpisodeEvent::Decision { agent, step, action: Action::Write(write), think_ns: 0 })
     }
 
-    pub(super) fn is_answered(self, second: u64, step: u32) -> Self {
+    pub(super) fn answered(self, second: u64, step: u32) -> Self {
         let agent = "catalogue".to_owned();
         self.at(second, EpisodeEvent::Answer { agent, step, rejected: false, text: String::new() })
     }

@@ -265,7 +265,7 @@ fn a_branch_has_the_horizon_of_its_world() {
 /// Decided at 100 s, carried out when the thinking is over, which is when the next step is decided.
 #[test]
 fn a_write_is_the_price_of_the_step_that_decided_on_it() {
-    let log = Log::of(120, healthy).decides(100, 1, restart()).decides(110, 2, restart()).is_answered(110, 1);
+    let log = Log::of(120, healthy).decides(100, 1, restart()).decides(110, 2, restart()).answered(110, 1);
     let actions: Vec<(Option<u32>, f64)> = log.score().reward.iter().map(|r| (r.step, r.terms.actions)).collect();
     assert_eq!(actions, [(None, 0.0), (Some(1), -5.0), (Some(2), 0.0), (None, 0.0)]);
 }

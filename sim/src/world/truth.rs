@@ -215,7 +215,9 @@ mod tests {
 
     fn all(pods: &[Used]) -> Used {
         let mut sum = Used::default();
-        pods.iter().for_each(|pod| sum.add(pod));
+        for pod in pods {
+            sum.add(pod);
+        }
         sum
     }
 
