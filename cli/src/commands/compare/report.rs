@@ -45,10 +45,12 @@ fn contenders(results: &Results) -> Table {
 }
 
 fn rate(results: &Results, contender: usize, level: Level) -> String {
-    results.level(contender, level).map_or(String::new(), |rate| {
-        let percent = |share: f64| format!("{:.0}", share * 100.0);
-        format!("{} ({} to {})", percent(rate.mean), percent(rate.low), percent(rate.high))
-    })
+    let Some(rate) = results.level(contender, level) else { return String::new() };
+    let percent = |share: f64| format!("{:.0}", share * 100.0);
+    match (rate.low, rate.high) {
+        (Some(low), Some(high)) => format!("{} ({} to {})", percent(rate.mean), percent(low), percent(high)),
+        _ => percent(rate.mean),
+    }
 }
 
 fn median(time: &MedianTime) -> String {
