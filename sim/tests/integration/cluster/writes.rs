@@ -179,6 +179,12 @@ fn a_describe_says_what_kubectl_says() {
         command: [],
         args: [],
         env: [],
+        labels: [
+            "name=web",
+        ],
+        ports: [
+            80,
+        ],
         probes: [
             "Readiness: http-get http://:80/health delay=2s timeout=1s period=3s #success=1 #failure=3",
         ],
