@@ -2,3 +2,4 @@
 mod scripts;
 mod signatures;
 mod sock_shop;
+mod suite;

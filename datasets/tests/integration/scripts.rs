@@ -1,4 +1,4 @@
-//! Every shipped scenario, played: whoever does nothing fails it, every witness passes it, no wrong move does.
+//! Shipped scenarios, played: whoever does nothing fails it, every witness passes it, no wrong move does.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,21 +7,27 @@ use std::task::{Context, Poll, Waker};
 use agents::episode::{Forks, Log, Setup, play};
 use agents::policy::{AutonomicAgent, Noop, Policy, TaskView, script};
 use datasets::scenarios::{self, Loaded};
-use sim::environment::Goal;
 use sim::fault::FaultKind;
 use sim::scenario::Level;
 use sim::score::{EpisodeScore, Judge, score};
 use sim::world::Twin;
 
 const SEEDS: [u64; 2] = [1, 2];
+/// How many of the scenarios that are made of templates; `sockpit scenario check --suite faults` plays all.
+const MADE: usize = 10;
 
 #[test]
 fn shipped_scenarios_are_passed_by_their_witnesses_only() {
-    for name in scenarios::shipped() {
+    for name in scenarios::sample(MADE) {
         let loaded = scenarios::load(&name, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         for seed in SEEDS {
             let idle = played(&loaded, &mut Noop, seed);
-            assert_eq!(passes(&loaded, &idle), is_decoy(&loaded), "{name} by noop, seed {seed}: {:?}", idle.levels);
+            assert_eq!(
+                passes(&loaded, &idle),
+                loaded.scenario.value.is_decoy(),
+                "{name} by noop, seed {seed}: {:?}",
+                idle.levels
+            );
             for shipped in scenarios::scripts(&name).unwrap_or_else(|mistakes| panic!("{mistakes}")) {
                 let score = played(&loaded, &mut script(shipped.script.clone()), seed);
                 let right = passes(&loaded, &score) == shipped.is_witness();
@@ -36,12 +42,6 @@ fn passes(loaded: &Loaded, score: &EpisodeScore) -> bool {
     let levels = &loaded.scenario.value.task.levels;
     let highest = levels.iter().max().copied().unwrap_or(Level::L1);
     score.levels.get(highest).is_some_and(|outcome| outcome.passed)
-}
-
-/// Whether there is nothing to do but to say so.
-fn is_decoy(loaded: &Loaded) -> bool {
-    let scenario = &loaded.scenario.value;
-    scenario.faults.is_empty() && matches!(scenario.task.goal, Goal::CheckHealth | Goal::CheckPerformance)
 }
 
 fn played(loaded: &Loaded, policy: &mut dyn Policy<AutonomicAgent>, seed: u64) -> EpisodeScore {
