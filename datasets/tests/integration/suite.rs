@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use datasets::embedded;
+use datasets::faults::NOT_IN_SOCK_SHOP;
 use datasets::scenarios::{self, Loaded, ShippedScript};
 use datasets::suite::{Origin, Suite};
 use sim::fault::FaultKind;
@@ -56,9 +57,8 @@ fn the_suite_has_enough_of_everything() {
         elsewhere += usize::from(!causes.is_empty() && causes.iter().all(|c| c.component != scenario.task.agent));
         kinds.extend(causes.into_iter().flat_map(|cause| cause.kinds));
     }
-    // Upstream's databases keep little: no data of Sock Shop lies on a disk whose slowness anybody would feel.
     let missing: Vec<&FaultKind> =
-        FaultKind::ALL.iter().filter(|kind| **kind != FaultKind::SlowDisk && !kinds.contains(kind)).collect();
+        FaultKind::ALL.iter().filter(|kind| !NOT_IN_SOCK_SHOP.contains(kind) && !kinds.contains(kind)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     is_share(elsewhere, suite.len(), 8);
 }

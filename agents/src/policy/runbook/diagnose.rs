@@ -142,8 +142,8 @@ const SLOW: f64 = 0.1;
 
 impl Case<'_> {
     /// A finding in the component itself.
-    fn here(&self, kind: FaultKind, remedy: Remedy) -> Option<Finding> {
-        Some(Finding { component: self.seen.component.clone(), kind: kind.name(), remedy })
+    fn here(&self, kind: FaultKind, remedy: Remedy) -> Finding {
+        Finding { component: self.seen.component.clone(), kind: kind.name(), remedy }
     }
 
     fn is_violated(&self, clause: ClauseName) -> bool {

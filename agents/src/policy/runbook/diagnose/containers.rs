@@ -22,7 +22,7 @@ pub(super) fn disk_is_full(case: &Case<'_>) -> Option<Finding> {
     let said = logs.rev().any(|line| line.contains("No space left on device"));
     // SIGABRT: MongoDB aborts when it cannot write.
     let aborted = case.seen.ended("exit code 134");
-    (said || aborted).then(|| case.here(FaultKind::DiskFull, Remedy::Wait))?
+    (said || aborted).then(|| case.here(FaultKind::DiskFull, Remedy::Wait))
 }
 
 /// The last change of the template, if it was made lately: what it changed, and what that makes of it.
@@ -56,7 +56,7 @@ pub(super) fn changed_and_broken(case: &Case<'_>) -> Option<Finding> {
     } else {
         return None;
     };
-    case.here(kind, Remedy::Rollback)
+    Some(case.here(kind, Remedy::Rollback))
 }
 
 /// The kernel killed it for its memory.
@@ -65,12 +65,12 @@ pub(super) fn out_of_memory(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     if grew_steadily(&case.closer.memory) {
-        return case.here(FaultKind::MemoryLeak, Remedy::RaiseMemory);
+        return Some(case.here(FaultKind::MemoryLeak, Remedy::RaiseMemory));
     }
     if restarts(case.seen) > 1 {
-        return case.here(FaultKind::TooSmallLimit, Remedy::RaiseMemory);
+        return Some(case.here(FaultKind::TooSmallLimit, Remedy::RaiseMemory));
     }
-    case.here(FaultKind::MemoryStress, Remedy::Wait)
+    Some(case.here(FaultKind::MemoryStress, Remedy::Wait))
 }
 
 /// Nobody reaches it, probes neither, though it has CPU to answer.
@@ -87,7 +87,7 @@ pub(super) fn cut_off(case: &Case<'_>) -> Option<Finding> {
     }
     let pods = Case::names(case.unready());
     let remedy = if pods.is_empty() { Remedy::ReplacePods } else { Remedy::DeletePods(pods) };
-    case.here(FaultKind::NetworkPartition, remedy)
+    Some(case.here(FaultKind::NetworkPartition, remedy))
 }
 
 /// Somebody killed the process, and the kubelet started another one.
@@ -95,7 +95,7 @@ pub(super) fn was_killed(case: &Case<'_>) -> Option<Finding> {
     let by_kubelet = case.seen.happened(JUST_NOW, "Killing", "");
     let lately = case.seen.happened(JUST_NOW, "Started", "");
     (case.seen.ended("exit code 137") && lately && !by_kubelet)
-        .then(|| case.here(FaultKind::ContainerKill, Remedy::Wait))?
+        .then(|| case.here(FaultKind::ContainerKill, Remedy::Wait))
 }
 
 /// A pod was deleted without a rollout, and its successor starts.
@@ -103,7 +103,7 @@ pub(super) fn pod_was_deleted(case: &Case<'_>) -> Option<Finding> {
     let deleted = case.seen.happened(JUST_NOW, "Killing", "Stopping container");
     let rolled = case.seen.happened(JUST_NOW, "ScalingReplicaSet", "");
     let replaced = case.seen.pods().any(|pod| pod.age <= JUST_NOW);
-    (deleted && replaced && !rolled && case.earlier == 0).then(|| case.here(FaultKind::PodKill, Remedy::Wait))?
+    (deleted && replaced && !rolled && case.earlier == 0).then(|| case.here(FaultKind::PodKill, Remedy::Wait))
 }
 
 fn restarts(seen: &Survey) -> u32 {

@@ -26,9 +26,9 @@ pub(super) fn memory_fills_up(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     if grew_steadily(&case.closer.memory) {
-        return case.here(FaultKind::MemoryLeak, Remedy::RaiseMemory);
+        return Some(case.here(FaultKind::MemoryLeak, Remedy::RaiseMemory));
     }
-    case.here(FaultKind::MemoryStress, Remedy::ReplacePods)
+    Some(case.here(FaultKind::MemoryStress, Remedy::ReplacePods))
 }
 
 /// The machine on which it runs has no CPU left for it, though its own quota has.
@@ -44,7 +44,7 @@ pub(super) fn crowded_machine(case: &Case<'_>) -> Option<Finding> {
         used.is_some_and(|used| own < 0.5 * used.cores())
     };
     let there = case.seen.pods().any(|pod| pod.node.as_deref().is_some_and(|node| is_crowded(node) && is_guest(node)));
-    (there && !is_throttled(case)).then(|| case.here(FaultKind::NoisyNeighbour, Remedy::RequestCpu))?
+    (there && !is_throttled(case)).then(|| case.here(FaultKind::NoisyNeighbour, Remedy::RequestCpu))
 }
 
 /// A caller asks for the same thing again and again: it has more work than those behind its callers make.
@@ -81,7 +81,7 @@ pub(super) fn too_much_load(case: &Case<'_>) -> Option<Finding> {
     }
     let kind =
         if rose_at_once(&case.closer.rate, AT_ONCE) { FaultKind::TrafficBurst } else { FaultKind::RisingTraffic };
-    case.here(kind, Remedy::ScaleOut)
+    Some(case.here(kind, Remedy::ScaleOut))
 }
 
 /// It uses up its CPU, with no more work than usual.
@@ -93,15 +93,15 @@ pub(super) fn too_little_cpu(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     if scanned(&case.closer.log).is_some_and(|documents| documents > MANY_DOCUMENTS) {
-        return case.here(FaultKind::DatabaseAgeing, Remedy::ReplacePods);
+        return Some(case.here(FaultKind::DatabaseAgeing, Remedy::ReplacePods));
     }
     let grew = per_request > GREW;
     let is_database = case.seen.now(Panel::Rate).is_none() && !case.seen.around.called_by.is_empty();
     match (grew, is_database) {
         // It serves queries, whose cost is in its data and indices more often than somewhere beside it.
-        (true, true) => case.here(FaultKind::SlowDatabase, Remedy::RaiseCpu),
-        (true, false) => case.here(FaultKind::CpuStress, Remedy::ReplacePods),
-        (false, _) => case.here(FaultKind::TooSmallLimit, Remedy::RaiseCpu),
+        (true, true) => Some(case.here(FaultKind::SlowDatabase, Remedy::RaiseCpu)),
+        (true, false) => Some(case.here(FaultKind::CpuStress, Remedy::ReplacePods)),
+        (false, _) => Some(case.here(FaultKind::TooSmallLimit, Remedy::RaiseCpu)),
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) fn connections_break_off(case: &Case<'_>) -> Option<Finding> {
     let says_so = |line: &&String| ["hang up", "reset", "EOF"].iter().any(|words| line.contains(words));
     let complaints = case.closer.callers_log.iter().filter(says_so).count();
     let own_errors = case.seen.now(Panel::Errors).unwrap_or(0.0);
-    (complaints > 0 || own_errors < 0.005).then(|| case.here(FaultKind::HttpAbort, Remedy::ReplacePods))?
+    (complaints > 0 || own_errors < 0.005).then(|| case.here(FaultKind::HttpAbort, Remedy::ReplacePods))
 }
 
 /// Callers wait for answers that it gave long ago.
@@ -123,7 +123,7 @@ pub(super) fn answers_are_held(case: &Case<'_>) -> Option<Finding> {
     let callers = case.seen.around.called_by.iter().filter_map(|caller| numbers.growth(Panel::P99, caller));
     let slowed = callers.max_by(f64::total_cmp).is_some_and(|growth| growth > SLOWED);
     (case.is_violated(ClauseName::Latency) && slowed && own < SLOWED)
-        .then(|| case.here(FaultKind::HttpDelay, Remedy::ReplacePods))?
+        .then(|| case.here(FaultKind::HttpDelay, Remedy::ReplacePods))
 }
 
 /// It answers late, and nothing in it is busy.
@@ -142,7 +142,7 @@ pub(super) fn network_is_slow(case: &Case<'_>) -> Option<Finding> {
         // All are late. Nothing that is measured here tells a long way from a narrow one; the former is commoner.
         FaultKind::NetworkDelay
     };
-    case.here(kind, Remedy::ReplacePods)
+    Some(case.here(kind, Remedy::ReplacePods))
 }
 
 fn is_throttled(case: &Case<'_>) -> bool {
@@ -159,7 +159,7 @@ fn cpu_per_request_growth(case: &Case<'_>) -> Option<f64> {
 /// More documents than a query with an index looks at.
 const MANY_DOCUMENTS: u64 = 10_000;
 
-/// The most documents that a query scanned, as MongoDB's log of slow queries says.
+/// The most documents that a query scanned, as `MongoDB`'s log of slow queries says.
 fn scanned(log: &[String]) -> Option<u64> {
     let documents = |line: &String| {
         let (_, after) = line.split_once("docsExamined")?;
