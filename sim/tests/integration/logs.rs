@@ -45,7 +45,7 @@ fn inject(twin: &mut Twin, seconds: u64) {
 fn log_of_new_pod(twin: &mut Twin, component: &str, previous: bool) -> Result<Vec<String>, String> {
     let query = Query::ListPods { component: Some(component.into()) };
     let Ok(Observation::Pods(pods)) = ready(twin.observe(&query)) else { panic!("there are pods") };
-    let pod = pods.into_iter().min_by_key(|pod| pod.age).unwrap().name;
+    let pod = pods.into_iter().min_by_key(|pod| pod.age).expect("the component has a pod").name;
     logs(twin, &pod, previous, 50)
 }
 
@@ -130,7 +130,7 @@ fn shop_with(configured: &str, settings: &[Setting<'_>], absent: &[&str]) -> (Sm
 /// That what a service of the shop has written has a line with all of these words.
 fn check_shop(configured: &str, settings: &[Setting<'_>], absent: &[&str], of: &str, words: &[&str]) {
     let (world, started) = shop_with(configured, settings, absent);
-    let ix = world.traffic.programs().service(of).unwrap();
+    let ix = world.traffic.programs().service(of).expect("the profile has it");
     let log = world.log(started[ix.index()]);
     let found = log.iter().any(|line| words.iter().all(|word| line.contains(word)));
     assert!(found, "{configured} {settings:?} {absent:?}: {of} has written\n{}", log.join("\n"));
