@@ -37,6 +37,18 @@ enum Active {
     Together(Vec<Self>),
 }
 
+impl Active {
+    /// Another one is over: what this one would put back must not hold anything of it.
+    fn forget(&mut self, over: &Self) {
+        match (self, over) {
+            (Self::Object(own), Self::Object(over)) => own.forget(over),
+            (Self::Together(all), over) => all.iter_mut().for_each(|own| own.forget(over)),
+            (own, Self::Together(all)) => all.iter().for_each(|over| own.forget(over)),
+            _ => {}
+        }
+    }
+}
+
 /// The faults of a scenario, by their number in it.
 #[derive(Clone, Debug)]
 pub(super) struct Faults {
@@ -72,6 +84,7 @@ impl Faults {
     /// Ends fault number `index`, as far as what it hit still exists.
     pub(super) fn recover(&mut self, now: SimTime, index: usize, parts: &mut Parts, queue: &mut Queue<Event>) {
         if let Some(active) = self.active[index].take() {
+            self.active.iter_mut().flatten().for_each(|other| other.forget(&active));
             end(now, active, parts, queue);
         }
         parts.deliver_notices(now, queue);

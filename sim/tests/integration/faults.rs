@@ -189,6 +189,26 @@ fn the_end_of_a_fault_takes_back_no_more_than_its_own() {
     assert_eq!(describe(&mut twin, "web").deployment.image, "bookshop/web:1.1");
 }
 
+/// Of two faults on one field the later one began with what the earlier had written: that must not come back with its end.
+#[test]
+fn faults_on_the_same_field_may_overlap() {
+    let number = |kind: FaultKind| FAULTS.iter().position(|(other, _)| *other == kind).unwrap();
+    let (bad_tag, fake_image) = (number(FaultKind::BadTag), number(FaultKind::FakeImage));
+    let mut twin = twin();
+    run(&mut twin, 40);
+    let image = |twin: &mut Twin| describe(twin, "web").deployment.image;
+    let right = image(&mut twin);
+    for index in [bad_tag, fake_image] {
+        ready(twin.inject(index)).unwrap();
+        run(&mut twin, 20);
+    }
+    let fake = image(&mut twin);
+    ready(twin.recover(bad_tag)).unwrap();
+    assert_eq!(image(&mut twin), fake, "the other one goes on");
+    ready(twin.recover(fake_image)).unwrap();
+    assert_eq!(image(&mut twin), right);
+}
+
 /// What is gone has nothing to be taken back, and the world goes on.
 #[test]
 fn a_fault_ends_though_its_object_is_gone() {

@@ -63,6 +63,18 @@ fn main_container(object: &Object) -> &str {
     }
 }
 
+impl Changed {
+    /// Forgets another change that is over: what was changed on top of it must not bring it back in the end.
+    pub(super) fn forget(&mut self, over: &Self) {
+        let (Self::Patched(own), Self::Patched(over)) = (self, over) else { return };
+        for seen in [&mut own.before, &mut own.after] {
+            if let Some(without) = restored(&over.before, &over.after, seen) {
+                *seen = without;
+            }
+        }
+    }
+}
+
 /// Takes the change back. An object that is gone has nothing to be taken back.
 pub(super) fn restore(now: SimTime, changed: Changed, parts: &mut Parts, queue: &mut Queue<Event>) {
     let Parts { traffic, cluster, .. } = parts;
@@ -79,17 +91,26 @@ pub(super) fn restore(now: SimTime, changed: Changed, parts: &mut Parts, queue: 
         Object::Service(service) => ("Service", &service.meta.name),
     };
     let Ok(current) = cluster.object(kind, name) else { return };
-    let restored = match (before, after, current) {
-        (Object::Deployment(before), Object::Deployment(after), Object::Deployment(now)) => {
-            Object::Deployment(restored_deployment(&before, &after, now))
-        }
-        (Object::Service(before), Object::Service(after), Object::Service(now)) => {
-            Object::Service(restored_service(&before, &after, now))
-        }
-        _ => return,
-    };
+    let Some(restored) = restored(&before, &after, &current) else { return };
     // It exists: this was asked a moment ago.
     drop(cluster.replace(now, restored, queue, traffic));
+}
+
+/// The object without the change; none if it is not the one that was changed.
+fn restored(before: &Object, after: &Object, now: &Object) -> Option<Object> {
+    match (before, after, now) {
+        (Object::Deployment(before), Object::Deployment(after), Object::Deployment(now))
+            if before.meta.name == now.meta.name =>
+        {
+            Some(Object::Deployment(restored_deployment(before, after, now.clone())))
+        }
+        (Object::Service(before), Object::Service(after), Object::Service(now))
+            if before.meta.name == now.meta.name =>
+        {
+            Some(Object::Service(restored_service(before, after, now.clone())))
+        }
+        _ => None,
+    }
 }
 
 /// Gives fields that are as the change left them the value from before it.
