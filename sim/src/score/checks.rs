@@ -5,7 +5,7 @@ use super::{Judge, Reading};
 use crate::environment::Description;
 use crate::episode::{ComponentTruth, Truth};
 use crate::scenario::{Answer, Check, Quantity};
-use crate::slo::{self, ClauseState};
+use crate::slo::{self, ClauseName, ClauseState};
 use crate::time::SimTime;
 
 /// All checks of the task.
@@ -56,7 +56,10 @@ fn one(judge: &Judge<'_>, reading: &Reading<'_>, check: &Check) -> Outcome {
                 "autoscaler of {component}: {} to {} replicas at {} %, {available} available",
                 scaler.min_replicas, scaler.max_replicas, scaler.target_percent
             );
-            outcome(right, found)
+            match users_unserved(judge, reading) {
+                Some(clause) => outcome(false, format!("{found}, but `{clause}` is not green")),
+                None => outcome(right, found),
+            }
         }),
         Check::P99Below { component, bound } => p99_below(judge, reading, component, bound.as_secs_f64()),
         Check::CpuBelow { component, share } => cpu_below(judge, reading, component, *share),
@@ -109,6 +112,16 @@ fn hold<'r, 'a>(judge: &Judge<'_>, reading: &'r Reading<'a>) -> &'r [&'a Truth] 
     let Some(last) = reading.truths.last() else { return &[] };
     let from = last.to - judge.scenario.hold;
     &reading.truths[reading.truths.partition_point(|truth| truth.to <= from)..]
+}
+
+/// The guard of what users get that was violated in the hold time: an object counts only if it does not stand beside an
+/// outage. Replicas that are starting, as an autoscaler's may be, are none.
+fn users_unserved(judge: &Judge<'_>, reading: &Reading<'_>) -> Option<&'static str> {
+    let first = reading.truths.len() - hold(judge, reading).len();
+    (first + 1..=reading.truths.len())
+        .flat_map(|upto| slo::evaluate(&judge.scenario.slos, &reading.truths[..upto], reading.fault_free_per_s))
+        .find(|r| matches!(r.clause, ClauseName::Success | ClauseName::Throughput) && r.state.is_violated())
+        .map(|r| r.clause.name())
 }
 
 /// A better figure counts only if no guard was violated for it: neither zero replicas nor fast 500s improve a service.
