@@ -44,7 +44,7 @@ pub(super) async fn foresee<W: Environment + Stage>(
     let truth = slo::judge(&played.judge.scenario.slos, played.truths, played.fault_free_per_s(), now);
     let healthy = truth.is_some_and(|judgement| !judgement.unhealthy);
     if healthy || !acts {
-        return Ok(Some(script(vec![declaration(played, healthy), report(played, healthy, healthy)])));
+        return Ok(Some(Script::of(vec![declaration(played, healthy), report(played, healthy, healthy)])));
     }
     let standing = look(world, &task.component).await?;
     let best = best_plan(played, world, now, &plans(&task.component, &standing)).await?;
@@ -54,7 +54,7 @@ pub(super) async fn foresee<W: Environment + Stage>(
     let wait = until.since(now).min(patience(played, task, now));
     steps.push(step(wait, Action::Declare(said(played, best.outcome.green))));
     steps.push(report(played, best.outcome.green, false));
-    Ok(Some(script(steps)))
+    Ok(Some(Script::of(steps)))
 }
 
 /// How long it may wait for the result: until the next evaluation is due or, at the end, until the budget is.
@@ -226,13 +226,4 @@ fn report<W>(played: &Played<'_, W>, healthy: bool, was_healthy: bool) -> Script
 
 fn step(after: SimDuration, action: Action) -> ScriptStep {
     ScriptStep { after, action }
-}
-
-fn script(steps: Vec<ScriptStep>) -> Script {
-    Script {
-        api_version: sim::scenario::Scenario::API_VERSION.to_owned(),
-        kind: "Script".to_owned(),
-        description: String::new(),
-        steps,
-    }
 }

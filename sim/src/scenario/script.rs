@@ -39,6 +39,16 @@ pub struct ScriptStep {
 }
 
 impl Script {
+    /// The script of these steps.
+    pub fn of(steps: Vec<ScriptStep>) -> Self {
+        Self {
+            api_version: super::Scenario::API_VERSION.to_owned(),
+            kind: "Script".to_owned(),
+            description: String::new(),
+            steps,
+        }
+    }
+
     /// Reads a script.
     ///
     /// # Errors

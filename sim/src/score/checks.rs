@@ -5,7 +5,7 @@ use super::{Judge, Reading};
 use crate::environment::Description;
 use crate::episode::{ComponentTruth, Truth};
 use crate::scenario::{Answer, Check, Quantity};
-use crate::slo::{self, ClauseName, ClauseState};
+use crate::slo::{self, ClauseName, ClauseResult, ClauseState};
 use crate::time::SimTime;
 
 /// All checks of the task.
@@ -117,20 +117,27 @@ fn hold<'r, 'a>(judge: &Judge<'_>, reading: &'r Reading<'a>) -> &'r [&'a Truth] 
 /// The guard of what users get that was violated in the hold time: an object counts only if it does not stand beside an
 /// outage. Replicas that are starting, as an autoscaler's may be, are none.
 fn users_unserved(judge: &Judge<'_>, reading: &Reading<'_>) -> Option<&'static str> {
-    let first = reading.truths.len() - hold(judge, reading).len();
-    (first + 1..=reading.truths.len())
-        .flat_map(|upto| slo::evaluate(&judge.scenario.slos, &reading.truths[..upto], reading.fault_free_per_s))
-        .find(|r| matches!(r.clause, ClauseName::Success | ClauseName::Throughput) && r.state.is_violated())
-        .map(|r| r.clause.name())
+    first_in_hold(judge, reading, |r| {
+        matches!(r.clause, ClauseName::Success | ClauseName::Throughput) && r.state.is_violated()
+    })
 }
 
 /// A better figure counts only if no guard was violated for it: neither zero replicas nor fast 500s improve a service.
 fn guard_broken(judge: &Judge<'_>, reading: &Reading<'_>) -> Option<&'static str> {
+    first_in_hold(judge, reading, |r| r.clause.is_guard() && (r.state.is_violated() || r.state == ClauseState::NoData))
+}
+
+/// The first clause of the hold time that stands so.
+fn first_in_hold(
+    judge: &Judge<'_>,
+    reading: &Reading<'_>,
+    stands: impl Fn(&ClauseResult) -> bool,
+) -> Option<&'static str> {
     let first = reading.truths.len() - hold(judge, reading).len();
     (first + 1..=reading.truths.len())
         .flat_map(|upto| slo::evaluate(&judge.scenario.slos, &reading.truths[..upto], reading.fault_free_per_s))
-        .find(|r| r.clause.is_guard() && (r.state.is_violated() || r.state == ClauseState::NoData))
-        .map(|r| r.clause.name())
+        .find(stands)
+        .map(|result| result.clause.name())
 }
 
 fn of<'t>(truth: &'t Truth, component: &str) -> Option<&'t ComponentTruth> {

@@ -17,7 +17,7 @@ use sim::fault::FaultKind;
 use sim::slo::ClauseName;
 
 use super::numbers::Panel;
-use super::survey::{CloserLook, Survey};
+use super::survey::{CloserLook, MANY_ERRORS, Survey};
 use containers::THROTTLED;
 
 /// What is wrong, where, and what is to be done about it.
@@ -120,7 +120,7 @@ pub(super) fn suspect<'a>(case: &Case<'a>) -> Option<&'a str> {
             && numbers.now(Panel::P99, callee).is_some_and(|p99| p99 > SLOW);
         let is_watched = numbers.usual(Panel::Rate, callee).is_some();
         let down = is_watched && numbers.now(Panel::Up, callee).is_none_or(|up| up < 1.0);
-        let failing = numbers.now(Panel::Errors, callee).is_some_and(|share| share > 0.01);
+        let failing = numbers.now(Panel::Errors, callee).is_some_and(|share| share > MANY_ERRORS);
         throttled || slow || down || failing || case.closer.log.iter().any(named)
     };
     case.seen.around.calls.iter().find(is_bad).map(String::as_str)

@@ -16,11 +16,11 @@ const COURSE: SimDuration = SimDuration::from_secs(300);
 /// The same for memory: what a process took when it started is none of it.
 const COURSE_OF_MEMORY: SimDuration = SimDuration::from_secs(180);
 /// Between two values of such a course: the scrape interval.
-pub(super) const STEP: SimDuration = SimDuration::from_secs(15);
+const STEP: SimDuration = SimDuration::from_secs(15);
 /// Lines of a log that are read.
 const TAIL: u32 = 30;
 /// An error share that breaks the guard on success.
-const MANY_ERRORS: f64 = 0.01;
+pub(super) const MANY_ERRORS: f64 = 0.01;
 /// A rate below this share of the usual one is more than chance.
 const FEW_REQUESTS: f64 = 0.8;
 /// Users who met an outage may hang in their kernels' pauses for a minute after it.

@@ -6,11 +6,10 @@ use sim::slo::ClauseName;
 use super::containers::THROTTLED;
 use super::{Case, Finding, Remedy, SLOWED};
 use crate::policy::runbook::numbers::Panel;
+use crate::policy::runbook::survey::MANY_ERRORS;
 
 /// Growth that is more than noise of a minute's samples.
 const GREW: f64 = 1.25;
-/// A share of errors that is no accident.
-const FAILING: f64 = 0.01;
 /// A machine is crowded when this share of its CPU is used.
 const CROWDED: f64 = 0.85;
 /// A rise of which this share came within [`AT_ONCE`] came at once.
@@ -61,7 +60,7 @@ pub(super) fn retried(case: &Case<'_>) -> Option<Finding> {
         own.zip(callers.max_by(f64::total_cmp)).is_some_and(|(own, theirs)| own > GREW && own > SLOWED * theirs);
     // Who gets more to do without anybody's retries has callers that are well.
     let callers_suffer = case.seen.around.called_by.iter().any(|caller| {
-        numbers.now(Panel::Errors, caller).is_some_and(|share| share > FAILING)
+        numbers.now(Panel::Errors, caller).is_some_and(|share| share > MANY_ERRORS)
             || numbers.growth(Panel::P99, caller).is_some_and(|growth| growth > SLOWED)
     });
     if !(is_throttled(case) && (tries > 2 || (multiplied && callers_suffer))) {
