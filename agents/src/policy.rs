@@ -17,11 +17,14 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 use sim::app::App;
-use sim::environment::{Action, Component, Goal, Observation};
+use sim::environment::{Action, Assignment, Component, Conclusion, Declaration, Dependencies, Goal, Observation};
+use sim::episode::MisstepKind;
 use sim::fault::FaultKind;
 use sim::scenario::Scenario;
 use sim::slo::Slos;
 use sim::time::{SimDuration, SimTime};
+
+use crate::model::Usage;
 
 pub use heuristics::{autoscale_only, restart_whatever_looks_bad};
 pub use noop::Noop;
@@ -78,24 +81,55 @@ pub struct Percept<H> {
     pub heard: H,
 }
 
-/// One step, decided.
+/// What came of being asked for a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision<A> {
-    /// What to do.
-    pub action: A,
-    /// Tokens that the decision took, where a model made it.
-    pub tokens: Option<Tokens>,
+    /// What is done.
+    pub decided: Decided<A>,
+    /// What it took to decide.
+    pub cost: Cost,
+}
+
+/// What is done with a step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decided<A> {
+    /// An action.
+    Act(A),
+    /// Nothing that could be done. It costs the step, and the policy hears the text as what its step was refused for.
+    Misstep(Misstep),
+    /// Nothing, now or later: the episode is void. The text says why.
+    Lost(String),
+}
+
+/// A step that was no action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misstep {
+    /// What went wrong.
+    pub kind: MisstepKind,
+    /// What its maker is told, so that the next step can be better.
+    pub text: String,
+}
+
+/// What a decision took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// A step that no model made.
+    Rule,
+    /// A step that is one call of a model.
+    Model(Usage),
+    /// No step: it was decided together with the step before (a parallel tool call, the next line of a script).
+    Continued,
 }
 
 impl<A> Decision<A> {
     /// A decision that no model made.
     pub fn without_model(action: A) -> Self {
-        Self { action, tokens: None }
+        Self { decided: Decided::Act(action), cost: Cost::Rule }
     }
 }
 
 /// Tokens of one model call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Read.
     pub input: u64,
@@ -171,40 +205,65 @@ pub enum Reply {
 /// What a group manager hears.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ManagerHeard {
-    /// A task from the maintainer, or an issue that an agent could not solve.
-    Task {
-        /// Who sent it.
-        from: String,
+    /// A task from the maintainer, or to do again (heartbeat).
+    Task(Box<GroupTaskView>),
+    /// An issue that an agent could not solve. It comes like a task, when no other is going on.
+    Issue {
+        /// Whose agent raised it.
+        from: Component,
         /// In words.
         text: String,
-        /// Typed.
-        goal: Goal,
     },
-    /// All answers of a round.
-    Answers(Vec<(Component, String)>),
+    /// All answers of a round, in the order in which the work was given out.
+    Answers(Vec<GroupAnswer>),
+    /// Who calls whom.
+    Graph(Vec<Dependencies>),
+    /// The request was refused, and why.
+    Rejected(String),
 }
 
-/// What a group manager can do.
+/// A group's task as its manager gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupTaskView {
+    /// The components whose agents it may give work to, in the order of the scenario.
+    pub components: Vec<Component>,
+    /// The task in words.
+    pub text: String,
+    /// The same, typed.
+    pub goal: Goal,
+    /// The objectives that the world should meet.
+    pub objectives: Slos,
+    /// The words for kinds of cause in declarations and reports.
+    pub kinds: Vec<String>,
+    /// Which evaluation this is, from 1.
+    pub evaluation: u32,
+}
+
+/// The answer of one agent of the group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupAnswer {
+    /// Whose agent.
+    pub component: Component,
+    /// The goal that it had.
+    pub goal: Goal,
+    /// Its report, or why there is none.
+    pub outcome: Result<Conclusion, String>,
+}
+
+/// What a group manager can do. There is no variant that touches the environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ManagerAction {
-    /// Give tasks to several agents at once and wait for all their answers.
+    /// Give tasks to several agents at once and wait for all their answers: one round.
     Delegate(Vec<Assignment>),
     /// Look at who calls whom.
     ReadGraph,
+    /// Say what one now believes; it stamps the time of detection.
+    Declare(Declaration),
+    /// Let time pass.
+    Wait(SimDuration),
     /// End the task with a report.
-    Conclude(sim::environment::Conclusion),
-}
-
-/// One delegated task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Assignment {
-    /// Whose agent gets it.
-    pub component: Component,
-    /// In words.
-    pub text: String,
-    /// Typed.
-    pub goal: Goal,
+    Conclude(Conclusion),
 }
 
 /// Declares a policy's budget of patience: how long it waits for a change to show in the metrics.

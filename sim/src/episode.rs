@@ -141,6 +141,28 @@ pub enum EpisodeEvent {
     },
 }
 
+/// What went wrong with a step that was no action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MisstepKind {
+    /// The answer was empty, or called no tool where one was needed.
+    NoAction,
+    /// Arguments or a command line that cannot be read.
+    Unreadable,
+    /// A tool that does not exist.
+    UnknownTool,
+    /// Arguments that do not fit the tool.
+    BadArguments,
+    /// Longer than what is read of an answer.
+    TooLong,
+    /// The same step as the steps before, without end.
+    Repeated,
+    /// A script that failed or reached a limit.
+    Script,
+    /// The model gave no answer in time, or its server failed.
+    ModelFailed,
+}
+
 /// Why an episode ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Rejected;
+use super::{Goal, Rejected};
 use crate::time::SimDuration;
 use crate::units::{Bytes, Millicores};
 
@@ -24,8 +24,27 @@ pub enum Action {
     Wait(SimDuration),
     /// Say what one now believes; it changes nothing in the world and stamps the time of detection.
     Declare(Declaration),
+    /// Ask the agent of another component to do something, and wait for its report (mechanism *peers*).
+    Ask(Assignment),
+    /// Hand the task up to the group manager, and wait for its conclusion (mechanism *managed*).
+    Raise {
+        /// What could not be solved, in words.
+        text: String,
+    },
     /// End the task with a report.
     Report(Conclusion),
+}
+
+/// One task that an agent gives to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assignment {
+    /// Whose agent gets it.
+    pub component: Component,
+    /// In words.
+    pub text: String,
+    /// Typed.
+    pub goal: Goal,
 }
 
 /// A look at the world.

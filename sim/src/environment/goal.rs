@@ -46,6 +46,11 @@ pub enum Goal {
         /// The bound.
         below: SimDuration,
     },
+    /// Bring the sum of the P99 latencies of a group's components below a bound. Only a group manager gets it.
+    ReduceTotalLatency {
+        /// The bound.
+        below: SimDuration,
+    },
     /// Bring the average CPU below a share of the limit.
     ReduceCpu {
         /// The share, 0 to 1.
