@@ -18,6 +18,7 @@
 
 pub mod episode;
 pub mod executor;
+pub mod mechanism;
 pub mod model;
 pub mod policy;
 pub mod render;
