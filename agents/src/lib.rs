@@ -20,6 +20,7 @@
 pub mod episode;
 pub mod executor;
 pub mod message;
+pub mod mechanism;
 pub mod model;
 pub mod policy;
 pub mod queue;
