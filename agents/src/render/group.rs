@@ -2,7 +2,20 @@
 
 use sim::environment::Conclusion;
 
-use crate::policy::GroupAnswer;
+use super::dependencies_text;
+use crate::policy::{GroupAnswer, ManagerHeard};
+
+/// What a manager hears as the answer to a step.
+pub fn heard(heard: &ManagerHeard) -> String {
+    match heard {
+        ManagerHeard::Task(task) => task.text.clone(),
+        ManagerHeard::Issue { from, text, .. } => format!("The agent of {from} raises an issue: {text}"),
+        ManagerHeard::Answers(answers) => answers.iter().map(answer).collect::<Vec<_>>().join("\n"),
+        ManagerHeard::Graph(graph) => graph.iter().map(dependencies_text).collect::<Vec<_>>().join("\n"),
+        ManagerHeard::Noted => "ok".into(),
+        ManagerHeard::Rejected(why) => format!("error: {why}"),
+    }
+}
 
 /// The answer of one agent.
 pub fn answer(answer: &GroupAnswer) -> String {
