@@ -17,7 +17,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 use sim::app::App;
-use sim::environment::{Action, Assignment, Component, Conclusion, Declaration, Dependencies, Goal, Observation};
+use sim::environment::{Action, Assignment, Component, Conclusion, Dependencies, Goal, ManagerAction, Observation};
 use sim::episode::MisstepKind;
 use sim::fault::FaultKind;
 use sim::scenario::Scenario;
@@ -25,7 +25,6 @@ use sim::slo::Slos;
 use sim::time::{SimDuration, SimTime};
 
 use crate::model::Usage;
-
 pub use heuristics::{autoscale_only, restart_whatever_looks_bad};
 pub use noop::Noop;
 pub use random::Random;
@@ -198,6 +197,8 @@ pub enum Reply {
     Done(String),
     /// Time has passed, a declaration was noted.
     Noted,
+    /// What came of a question to a peer, or of an issue that the manager took.
+    Answered(Box<GroupAnswer>),
     /// The request was refused, and why.
     Rejected(String),
 }
@@ -213,11 +214,15 @@ pub enum ManagerHeard {
         from: Component,
         /// In words.
         text: String,
+        /// The group, with the goal to maintain it.
+        group: Box<GroupTaskView>,
     },
     /// All answers of a round, in the order in which the work was given out.
     Answers(Vec<GroupAnswer>),
     /// Who calls whom.
     Graph(Vec<Dependencies>),
+    /// Time has passed, a declaration was noted.
+    Noted,
     /// The request was refused, and why.
     Rejected(String),
 }
@@ -239,31 +244,15 @@ pub struct GroupTaskView {
     pub evaluation: u32,
 }
 
-/// The answer of one agent of the group.
+/// The answer of one agent to another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupAnswer {
-    /// Whose agent.
+    /// Whose agent it is, or `manager`.
     pub component: Component,
     /// The goal that it had.
     pub goal: Goal,
     /// Its report, or why there is none.
     pub outcome: Result<Conclusion, String>,
-}
-
-/// What a group manager can do. There is no variant that touches the environment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ManagerAction {
-    /// Give tasks to several agents at once and wait for all their answers: one round.
-    Delegate(Vec<Assignment>),
-    /// Look at who calls whom.
-    ReadGraph,
-    /// Say what one now believes; it stamps the time of detection.
-    Declare(Declaration),
-    /// Let time pass.
-    Wait(SimDuration),
-    /// End the task with a report.
-    Conclude(Conclusion),
 }
 
 /// Declares a policy's budget of patience: how long it waits for a change to show in the metrics.

@@ -33,7 +33,7 @@ pub use cluster::{Cgroup, Cluster, Node, SynRetries};
 pub use pricing::{Budget, Prices, Thinking, TokenRates};
 pub use script::{Script, ScriptStep};
 pub use start::{Premise, PremiseStrategy, StartState};
-pub use task::{Alert, Answer, Check, Heartbeat, Level, Quantity, Task, Trigger};
+pub use task::{AcceptedDelegation, Alert, Answer, Check, Heartbeat, Level, Quantity, Task, Trigger};
 pub use words::{AppFailure, AppWords, ComponentWords};
 
 use crate::diagnostic::{Diagnostics, Source};

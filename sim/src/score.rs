@@ -15,6 +15,7 @@
 mod checks;
 mod conduct;
 mod credit;
+mod delegation;
 mod levels;
 mod reading;
 mod reward;
