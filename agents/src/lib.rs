@@ -21,6 +21,8 @@ pub mod executor;
 pub mod mechanism;
 pub mod model;
 pub mod policy;
+pub mod prompts;
 pub mod render;
 mod service;
+pub mod strategy;
 pub mod tools;

@@ -1,9 +1,10 @@
 //! How the agents of a group work together.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Who gives out the work, and to whom an agent turns that cannot go on alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
     /// The task goes straight to one agent, and nobody helps it.

@@ -2,7 +2,26 @@
 
 use sim::environment::Conclusion;
 
-use crate::policy::GroupAnswer;
+use super::{MAX_ANSWER, cut, dependencies_text};
+use crate::policy::{GroupAnswer, ManagerHeard};
+
+/// What a group manager hears, as it reads it. A task and an issue are told by its prompt.
+pub fn heard(heard: &ManagerHeard) -> String {
+    match heard {
+        ManagerHeard::Task(task) => task.text.clone(),
+        ManagerHeard::Issue { text, .. } => text.clone(),
+        ManagerHeard::Answers(answers) => {
+            // Each gets its part, so that a long one does not hide those that follow.
+            let room = MAX_ANSWER / answers.len().max(1);
+            answers.iter().map(|each| cut(answer(each), room)).collect::<Vec<_>>().join("\n")
+        }
+        ManagerHeard::Graph(graph) => {
+            cut(graph.iter().map(dependencies_text).collect::<Vec<_>>().join("\n"), MAX_ANSWER)
+        }
+        ManagerHeard::Noted => "ok".into(),
+        ManagerHeard::Rejected(why) => format!("error: {why}"),
+    }
+}
 
 /// The answer of one agent.
 pub fn answer(answer: &GroupAnswer) -> String {
