@@ -11,6 +11,7 @@
 //! - [`tools`]: the closed set of tool calls, with schemas from the types;
 //! - [`executor`]: carries actions out, confined to the agent's own component;
 //! - [`render`]: the only place where observations become text;
+//! - [`message`], [`queue`]: what the agents send each other, and how it arrives;
 //! - [`episode`]: the conductor: time, faults, evaluations, branches, the log.
 //!
 //! Invariants: this crate knows no cluster client and no file format of recordings; it reads no
@@ -18,10 +19,15 @@
 
 pub mod episode;
 pub mod executor;
+pub mod message;
 pub mod mechanism;
 pub mod model;
 pub mod policy;
+<<<<<<< HEAD
 pub mod prompts;
+=======
+pub mod queue;
+>>>>>>> main
 pub mod render;
 mod service;
 pub mod strategy;

@@ -6,6 +6,7 @@
 
 pub mod chat;
 mod desk;
+pub mod group;
 mod heuristics;
 mod noop;
 mod random;
@@ -66,6 +67,39 @@ pub trait Policy<R: Role> {
 
     /// Decides on the next step, having heard `percept`.
     fn decide<'a>(&'a mut self, percept: &'a Percept<R::Heard>) -> Deciding<'a, R::Action>;
+
+    /// Whether the next decision is already part of the last step ([`Cost::Continued`]), and needs none of its own.
+    fn continues(&self) -> bool {
+        false
+    }
+}
+
+impl<R: Role, P: Policy<R> + ?Sized> Policy<R> for Box<P> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn decide<'a>(&'a mut self, percept: &'a Percept<R::Heard>) -> Deciding<'a, R::Action> {
+        (**self).decide(percept)
+    }
+
+    fn continues(&self) -> bool {
+        (**self).continues()
+    }
+}
+
+impl<R: Role, P: Policy<R> + ?Sized> Policy<R> for &mut P {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn decide<'a>(&'a mut self, percept: &'a Percept<R::Heard>) -> Deciding<'a, R::Action> {
+        (**self).decide(percept)
+    }
+
+    fn continues(&self) -> bool {
+        (**self).continues()
+    }
 }
 
 /// A decision in the making. The built-in policies are ready at once; a model answers later.
@@ -234,6 +268,8 @@ pub enum ManagerHeard {
 pub struct GroupTaskView {
     /// The components whose agents it may give work to, in the order of the scenario.
     pub components: Vec<Component>,
+    /// Those whose figures the goal is about.
+    pub about: Vec<Component>,
     /// The task in words.
     pub text: String,
     /// The same, typed.
@@ -244,6 +280,28 @@ pub struct GroupTaskView {
     pub kinds: Vec<String>,
     /// Which evaluation this is, from 1.
     pub evaluation: u32,
+}
+
+impl GroupTaskView {
+    /// The task of a scenario as its manager gets it; without a group in it, `others` are the agents that there are.
+    pub fn of(scenario: &Scenario, others: &[Component]) -> Self {
+        let task = &scenario.task;
+        let mut components = task.members().to_vec();
+        if task.group.is_empty() {
+            components.extend(others.iter().filter(|other| **other != task.agent).cloned());
+        }
+        // Where the checks name components, the goal is about these.
+        let checked: Vec<Component> = task.checked();
+        Self {
+            about: if checked.is_empty() { task.members().to_vec() } else { checked },
+            components,
+            text: task.text.clone(),
+            goal: task.goal.clone(),
+            objectives: scenario.slos.clone(),
+            kinds: FaultKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
+            evaluation: 0,
+        }
+    }
 }
 
 /// The answer of one agent to another.

@@ -204,6 +204,7 @@ fn plan(loaded: &Loaded, model: Model) -> Plan<'_> {
         scenario: Arc::new(loaded.scenario.value.clone()),
         model,
         model_name: "check",
+        mechanism: None,
         credit: 0,
         record: None,
     }

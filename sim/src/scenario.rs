@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use check::Checker;
 pub use cluster::{Cgroup, Cluster, Node, SynRetries};
 pub use pricing::{Budget, Prices, Thinking, TokenRates};
-pub use script::{Script, ScriptStep};
+pub use script::{ManagerStep, Script, ScriptStep};
 pub use start::{Premise, PremiseStrategy, StartState};
 pub use task::{AcceptedDelegation, Alert, Answer, Check, Heartbeat, Level, Quantity, Task, Trigger};
 pub use words::{AppFailure, AppWords, ComponentWords};

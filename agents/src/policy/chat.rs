@@ -161,6 +161,10 @@ impl<R: Seat> Policy<R> for Chat<R> {
     fn decide<'a>(&'a mut self, percept: &'a Percept<R::Heard>) -> Deciding<'a, R::Action> {
         Box::pin(self.step(percept))
     }
+
+    fn continues(&self) -> bool {
+        self.script.is_some() || matches!(self.awaiting, Awaiting::Script(_)) || !self.queue.is_empty()
+    }
 }
 
 impl<R: Seat> Chat<R> {
@@ -191,11 +195,6 @@ impl<R: Seat> Chat<R> {
     #[must_use]
     pub fn with_critic(self, critic: Arc<dyn ChatModel>) -> Self {
         Self { critic: Some(critic), ..self }
-    }
-
-    /// Whether the next decision goes on with what was decided before, without asking the model.
-    pub fn goes_on(&self) -> bool {
-        self.script.is_some() || matches!(self.awaiting, Awaiting::Script(_)) || !self.queue.is_empty()
     }
 
     async fn step(&mut self, percept: &Percept<R::Heard>) -> Decision<R::Action> {

@@ -61,6 +61,7 @@ fn task(evaluation: u32, objectives: &Slos) -> TaskView {
 fn group(evaluation: u32, objectives: &Slos) -> GroupTaskView {
     GroupTaskView {
         components: objectives.components.clone(),
+        about: objectives.components.clone(),
         text: "text".to_owned(),
         goal: Goal::ReportP99,
         objectives: objectives.clone(),

@@ -5,15 +5,15 @@ use sim::environment::Conclusion;
 use super::{MAX_ANSWER, cut, dependencies_text};
 use crate::policy::{GroupAnswer, ManagerHeard};
 
-/// What a group manager hears, as it reads it. A task and an issue are told by its prompt.
+/// What a manager hears as the answer to a step.
 pub fn heard(heard: &ManagerHeard) -> String {
     match heard {
         ManagerHeard::Task(task) => task.text.clone(),
-        ManagerHeard::Issue { text, .. } => text.clone(),
+        ManagerHeard::Issue { from, text, .. } => format!("The agent of {from} raises an issue: {text}"),
         ManagerHeard::Answers(answers) => {
-            // Each gets its part, so that a long one does not hide those that follow.
-            let room = MAX_ANSWER / answers.len().max(1);
-            answers.iter().map(|each| cut(answer(each), room)).collect::<Vec<_>>().join("\n")
+            // Each gets its share, so that a long one does not hide those that follow.
+            let share = MAX_ANSWER / answers.len().max(1);
+            answers.iter().map(|each| cut(answer(each), share)).collect::<Vec<_>>().join("\n")
         }
         ManagerHeard::Graph(graph) => {
             cut(graph.iter().map(dependencies_text).collect::<Vec<_>>().join("\n"), MAX_ANSWER)

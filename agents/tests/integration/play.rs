@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use agents::episode::{self, Forks, Log, Setup};
-use agents::policy::{AutonomicAgent, Policy, TaskView, script};
+use agents::episode::{self, Cast, Forks, Log, Setup};
+use agents::policy::{AutonomicAgent, Policy, script};
 use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::Source;
 use sim::environment::{Environment, Stage, ready};
@@ -33,17 +33,17 @@ impl Episode {
     pub(crate) fn play_in<W: Environment + Stage>(
         loaded: &Loaded,
         seed: u64,
-        mut player: Player,
+        player: Player,
         world: impl FnOnce(Twin) -> W,
         forks: Option<Forks<W>>,
     ) -> (Self, W) {
         let scenario = Arc::new(loaded.scenario.value.clone());
         let distance = |a: &str, b: &str| loaded.app.distance(a, b);
         let judge = Judge::new(&scenario, &loaded.words, &distance);
-        let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0, oracle: false };
+        let setup = Setup::new(&judge, &loaded.app, None);
         let mut world = world(Twin::new(&loaded.app, &scenario, seed));
         let mut log = Log::new(None);
-        ready(episode::play(&mut world, &setup, player.as_mut(), forks, &mut log)).expect("the twin is always there");
+        ready(episode::play(&mut world, &setup, Cast::solo(player), forks, &mut log)).expect("the twin is always there");
         let score = score::score(&judge, log.entries());
         (Self { entries: log.into_entries(), score }, world)
     }
@@ -106,5 +106,5 @@ pub(crate) fn steps(steps: &str) -> Player {
 
 /// A player of a script.
 pub(crate) fn player_of(steps: Script) -> Player {
-    Box::new(script(steps))
+    Box::new(script(steps.steps))
 }

@@ -96,6 +96,7 @@ fn play(
                 scenario: Arc::clone(&scenario),
                 model: model.clone(),
                 model_name: name,
+                mechanism: options.mechanism,
                 credit: 0,
                 record: None,
             })

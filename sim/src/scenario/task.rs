@@ -254,6 +254,24 @@ impl Task {
         if self.group.is_empty() { std::slice::from_ref(&self.agent) } else { &self.group }
     }
 
+    /// The components whose figures a check is about, in order.
+    pub fn checked(&self) -> Vec<Component> {
+        let mut components: Vec<Component> = Vec::new();
+        for check in self.checks() {
+            let more = match check {
+                Check::P99Below { component, .. } | Check::CpuBelow { component, .. } => vec![component],
+                Check::P99SumBelow { components, .. } => components,
+                _ => Vec::new(),
+            };
+            for component in more {
+                if !components.contains(&component) {
+                    components.push(component);
+                }
+            }
+        }
+        components
+    }
+
     /// The components whose objects are recorded for the checks: the agent's own, then those that a check names.
     pub fn described(&self) -> Vec<Component> {
         let mut components = vec![self.agent.clone()];
