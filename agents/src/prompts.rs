@@ -185,7 +185,7 @@ impl Prompts {
     /// # Errors
     /// The template cannot be rendered.
     pub fn agent_task(&self, task: &TaskView, memory: Option<&str>) -> Result<String, PromptError> {
-        self.render("agent/task.j2", &view::Task::of(&task.text, &task.goal, task.evaluation, memory))
+        self.render("agent/task.j2", &view::Task::of_agent(task, memory))
     }
 
     /// What a group manager is told once.
@@ -201,7 +201,7 @@ impl Prompts {
     /// # Errors
     /// The template cannot be rendered.
     pub fn manager_task(&self, group: &GroupTaskView, memory: Option<&str>) -> Result<String, PromptError> {
-        self.render("manager/task.j2", &view::Task::of(&group.text, &group.goal, group.evaluation, memory))
+        self.render("manager/task.j2", &view::Task::of_manager(group, memory))
     }
 
     /// What a group manager is told when the agent of `from` raises an issue.

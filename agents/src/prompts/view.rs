@@ -50,6 +50,8 @@ pub(super) struct Task<'a> {
     ordinal: String,
     values: &'static [ReportedValue],
     memory: Option<&'a str>,
+    /// The components whose figures it is about; only a manager's task has any.
+    about: &'a [String],
 }
 
 /// `manager/issue.j2`.
@@ -129,9 +131,17 @@ impl<'a> AgentCritic<'a> {
 }
 
 impl<'a> Task<'a> {
-    pub(super) fn of(text: &'a str, goal: &Goal, evaluation: u32, memory: Option<&'a str>) -> Self {
+    pub(super) fn of_agent(task: &'a TaskView, memory: Option<&'a str>) -> Self {
+        Self::of(&task.text, &task.goal, task.evaluation, memory, &[])
+    }
+
+    pub(super) fn of_manager(task: &'a GroupTaskView, memory: Option<&'a str>) -> Self {
+        Self::of(&task.text, &task.goal, task.evaluation, memory, &task.about)
+    }
+
+    fn of(text: &'a str, goal: &Goal, evaluation: u32, memory: Option<&'a str>, about: &'a [String]) -> Self {
         let goal_text = serde_json::to_string(goal).unwrap_or_default();
-        Self { text, goal: goal_text, evaluation, ordinal: ordinal(evaluation), values: values(goal), memory }
+        Self { text, goal: goal_text, evaluation, ordinal: ordinal(evaluation), values: values(goal), memory, about }
     }
 }
 
