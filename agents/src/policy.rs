@@ -4,6 +4,7 @@
 //! and decides on one step. There is one port per [`Role`]: an autonomic agent acts on its
 //! component, a group manager only delegates, and the types keep the two apart.
 
+pub mod chat;
 mod desk;
 pub mod group;
 mod heuristics;
@@ -26,6 +27,7 @@ use sim::slo::Slos;
 use sim::time::{SimDuration, SimTime};
 
 use crate::model::Usage;
+pub use chat::Chat;
 pub use heuristics::{autoscale_only, restart_whatever_looks_bad};
 pub use noop::Noop;
 pub use random::Random;

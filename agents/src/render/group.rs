@@ -2,7 +2,7 @@
 
 use sim::environment::Conclusion;
 
-use super::dependencies_text;
+use super::{MAX_ANSWER, cut, dependencies_text};
 use crate::policy::{GroupAnswer, ManagerHeard};
 
 /// What a manager hears as the answer to a step.
@@ -10,8 +10,14 @@ pub fn heard(heard: &ManagerHeard) -> String {
     match heard {
         ManagerHeard::Task(task) => task.text.clone(),
         ManagerHeard::Issue { from, text, .. } => format!("The agent of {from} raises an issue: {text}"),
-        ManagerHeard::Answers(answers) => answers.iter().map(answer).collect::<Vec<_>>().join("\n"),
-        ManagerHeard::Graph(graph) => graph.iter().map(dependencies_text).collect::<Vec<_>>().join("\n"),
+        ManagerHeard::Answers(answers) => {
+            // Each gets its share, so that a long one does not hide those that follow.
+            let share = MAX_ANSWER / answers.len().max(1);
+            answers.iter().map(|each| cut(answer(each), share)).collect::<Vec<_>>().join("\n")
+        }
+        ManagerHeard::Graph(graph) => {
+            cut(graph.iter().map(dependencies_text).collect::<Vec<_>>().join("\n"), MAX_ANSWER)
+        }
         ManagerHeard::Noted => "ok".into(),
         ManagerHeard::Rejected(why) => format!("error: {why}"),
     }
