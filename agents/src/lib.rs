@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - [`policy`]: the port behind which models and rules sit, one per role, and the built-in rules;
-//! - [`tools`]: the closed set of tool calls, with schemas from the types;
+//! - [`tools`]: the closed set of actions as tools, in three forms, with schemas from the types;
+//! - [`mechanism`]: how the agents of a group work together;
 //! - [`executor`]: carries actions out, confined to the agent's own component;
 //! - [`render`]: the only place where observations become text;
 //! - [`episode`]: the conductor: time, faults, evaluations, branches, the log.
