@@ -6,6 +6,7 @@ mod determinism;
 mod endings;
 mod executor;
 mod leaks;
+mod models;
 mod passes;
 mod play;
 mod victories;
