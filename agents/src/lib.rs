@@ -8,9 +8,11 @@
 //! ```
 //!
 //! - [`policy`]: the port behind which models and rules sit, one per role, and the built-in rules;
+//! - [`policy::Chat`]: a chat model as a policy, told what [`prompts`] say; [`strategy`]: who plays, and how, as a file;
 //! - [`tools`]: the closed set of tool calls, with schemas from the types;
 //! - [`executor`]: carries actions out, confined to the agent's own component;
 //! - [`render`]: the only place where observations become text;
+//! - [`message`], [`queue`]: what the agents send each other, and how it arrives;
 //! - [`episode`]: the conductor: time, faults, evaluations, branches, the log.
 //!
 //! Invariants: this crate knows no cluster client and no file format of recordings; it reads no
@@ -19,8 +21,13 @@
 
 pub mod episode;
 pub mod executor;
+pub mod message;
+pub mod mechanism;
 pub mod model;
 pub mod policy;
+pub mod prompts;
+pub mod queue;
 pub mod render;
 mod service;
+pub mod strategy;
 pub mod tools;
