@@ -109,19 +109,18 @@ pub(super) fn arguments(value: Option<&Value>) -> String {
     }
 }
 
-/// The calls with ids that count through the conversation.
+/// The calls with ids that count through the conversation. They go on from the highest one, since who leads the
+/// conversation may have left out its beginning.
 fn numbered(calls: Vec<Call>, request: &ChatRequest) -> Vec<ToolCall> {
-    let before: usize = request
-        .messages
-        .iter()
-        .map(|message| match message {
-            Message::Assistant { calls, .. } => calls.len(),
-            _ => 0,
-        })
-        .sum();
-    let numbered = calls.into_iter().take(MOST_CALLS).enumerate().map(|(i, (name, mut arguments))| {
+    let earlier = request.messages.iter().flat_map(|message| match message {
+        Message::Assistant { calls, .. } => calls.as_slice(),
+        _ => &[],
+    });
+    let numbers = earlier.filter_map(|call| call.id.strip_prefix("call_")?.parse::<usize>().ok());
+    let highest = numbers.max().unwrap_or_default();
+    let numbered = (highest + 1..).zip(calls.into_iter().take(MOST_CALLS)).map(|(number, (name, mut arguments))| {
         cut(&mut arguments);
-        ToolCall { id: format!("call_{}", before + i + 1), name, arguments }
+        ToolCall { id: format!("call_{number}"), name, arguments }
     });
     numbered.collect()
 }

@@ -32,7 +32,7 @@ pub(super) fn body(config: &ModelConfig, adapted: &Adapted, request: &ChatReques
         set(Parameter::Seed, "seed", json!(seed));
     }
     let has_tools = !request.tools.is_empty();
-    let messages = match config.tool_calling {
+    let messages: Vec<Value> = match config.tool_calling {
         ToolCalling::Native => {
             if has_tools {
                 set(Parameter::ParallelToolCalls, "parallel_tool_calls", json!(config.parallel_calls));

@@ -22,7 +22,7 @@ impl ChatModel for Counting {
     }
 
     fn complete<'a>(&'a self, _: &'a ChatRequest) -> Completing<'a> {
-        Box::pin(async {
+        Box::pin(async move {
             let n = {
                 let mut n = self.0.lock().unwrap();
                 *n += 1;

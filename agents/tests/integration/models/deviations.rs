@@ -81,21 +81,21 @@ async fn a_message_is_read_as_it_is_meant() {
 }
 
 #[tokio::test]
-async fn ids_count_through_the_conversation() {
+async fn ids_go_on_from_the_highest_of_the_conversation() {
     let old = |id: &str| ToolCall { id: id.into(), name: "wait".into(), arguments: "{}".into() };
     let request = ChatRequest {
         messages: vec![
             user("Go."),
-            Message::Assistant { text: String::new(), calls: vec![old("call_1"), old("call_2")] },
-            Message::Tool { call: "call_1".into(), text: "ok".into() },
-            Message::Tool { call: "call_2".into(), text: "ok".into() },
+            Message::Assistant { text: String::new(), calls: vec![old("call_7"), old("call_8")] },
+            Message::Tool { call: "call_7".into(), text: "ok".into() },
+            Message::Tool { call: "call_8".into(), text: "ok".into() },
         ],
         tools: some_tools(),
     };
     let same = json!({"id": "same", "function": {"name": "wait", "arguments": "{}"}});
     let missing = json!({"function": {"name": "scale", "arguments": "{}"}});
     let completion = read(&answer(&json!({"tool_calls": [same, same, missing]})), &request).await;
-    assert_eq!(written(&completion.calls), ["call_3 wait {}", "call_4 wait {}", "call_5 scale {}"]);
+    assert_eq!(written(&completion.calls), ["call_9 wait {}", "call_10 wait {}", "call_11 scale {}"]);
 }
 
 #[tokio::test]
