@@ -76,10 +76,11 @@ impl Failed {
         }
     }
 
-    /// An error that came with status 200, if the answer is one.
+    /// An error that came with status 200, if the answer is one: in the place of the choices, or of a choice's message.
     pub(super) fn in_answer(answer: &Value, sent: &Value, config: &ModelConfig) -> Option<Self> {
-        answer.get("error").filter(|error| !error.is_null())?;
-        let error = ServerError::of(answer);
+        let place = answer.get("choices").and_then(|choices| choices.get(0)).unwrap_or(answer);
+        place.get("error").filter(|error| !error.is_null())?;
+        let error = ServerError::of(place);
         let status = error.code.parse::<u16>().ok().filter(|code| (400..600).contains(code)).unwrap_or(500);
         Some(Self::of_status(status, None, &error, sent, config))
     }

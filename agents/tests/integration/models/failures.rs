@@ -47,6 +47,8 @@ async fn a_failure_that_stays_is_told() {
     check(hidden(json!(429)), "busy", "429: Overloaded", 3).await;
     check(hidden(json!("server_error")), "unreachable", "500: Overloaded", 3).await;
     check(hidden(json!(401)), "refused", "Overloaded", 1).await;
+    let choice = json!({"choices": [{"error": {"message": "Provider down", "code": 502}, "message": {"content": ""}}]});
+    check(Reply::json(200, &choice), "unreachable", "502: Provider down", 3).await;
     // Not tried again.
     check(error(401, "Wrong key"), "refused", "401: Wrong key (the server wants a key", 1).await;
     check(error(403, "Not you"), "refused", "Not you", 1).await;
