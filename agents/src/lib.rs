@@ -18,7 +18,8 @@
 //! - [`episode`]: the conductor: time, faults, evaluations, branches, the log.
 //!
 //! Invariants: this crate knows no cluster client and no file format of recordings; it reads no
-//! clock; what it plays depends only on the scenario, the seed and the policy's answers.
+//! clock but to time calls of models ([`model::clock`]); what it plays depends only on the scenario,
+//! the seed and the policy's answers.
 
 pub mod episode;
 pub mod executor;

@@ -8,6 +8,7 @@ mod executor;
 mod hierarchy;
 mod kubectl;
 mod leaks;
+mod models;
 mod passes;
 mod play;
 mod programs;
