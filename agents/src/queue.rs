@@ -25,6 +25,8 @@
 
 mod in_process;
 mod ledger;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 
 use std::fmt;
 use std::future::Future;
