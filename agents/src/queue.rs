@@ -225,10 +225,10 @@ impl fmt::Display for DeadLetterReason {
             Self::Unwritable { why } => write!(f, "it cannot travel: {why}"),
             Self::NobodyTookIt { deliveries: 0 } => f.write_str("nobody took it before its deadline"),
             Self::NobodyTookIt { deliveries } => {
-                write!(f, "nobody took it again before its deadline, after {deliveries} deliveries")
+                write!(f, "nobody took it again before its deadline; deliveries: {deliveries}")
             }
             Self::DeliveredTooOften { deliveries, last } => {
-                write!(f, "delivered {deliveries} times and never acknowledged, the last time because {last}")
+                write!(f, "never acknowledged; deliveries: {deliveries}; the last one: {last}")
             }
             Self::Rejected { why } => write!(f, "its receiver refused it: {why}"),
             Self::EpisodeOver { deliveries: 0 } => f.write_str("nobody took it before the episode was over"),

@@ -301,6 +301,12 @@ impl Ledger {
         }
     }
 
+    /// What waits for an address, as far as the ledger knows.
+    pub(super) fn waiting(&self, of: &Address) -> Vec<u64> {
+        let waits = |account: &Account| account.state == State::Queued && account.envelope.to == *of;
+        self.accounts.iter().filter(|(_, account)| waits(account)).map(|(id, _)| *id).collect()
+    }
+
     /// Takes note that the broker no longer has an envelope that waited there.
     pub(super) fn lose(&mut self, id: u64) {
         self.account(id).state = State::Elsewhere;

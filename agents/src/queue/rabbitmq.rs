@@ -30,6 +30,7 @@ mod letter;
 mod link;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use sim::environment::Unavailable;
 use sim::time::SimTime;
@@ -44,6 +45,10 @@ use crate::message::{Address, Envelope};
 pub use link::Broker;
 use link::{Claim, Fetched, Link, Names};
 
+/// How often to look for what the broker has yet to put back after a connection was lost, and how long to wait between.
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// A message queue on a broker.
 pub struct RabbitMq {
     ledger: Ledger,
@@ -52,6 +57,8 @@ pub struct RabbitMq {
     claims: BTreeMap<u64, Claim>,
     /// What has come out of the broker in search of something else, and is next.
     fetched: BTreeMap<Address, VecDeque<Fetched>>,
+    /// What is done with, but may come out of the broker once more.
+    owed: BTreeSet<u64>,
     /// The ids that have been seen among the broker's dead letters.
     seen_dead: BTreeSet<u64>,
     unreadable: Vec<Unreadable>,
@@ -86,6 +93,7 @@ impl RabbitMq {
             link,
             claims: BTreeMap::new(),
             fetched: BTreeMap::new(),
+            owed: BTreeSet::new(),
             seen_dead: BTreeSet::new(),
             unreadable: Vec::new(),
         })
@@ -149,7 +157,7 @@ impl RabbitMq {
             }
             _ => {
                 self.ledger.duplicate(id, now);
-                self.link.acknowledge(&claim).await;
+                self.end(id, Some(claim)).await;
                 None
             }
         }
@@ -169,7 +177,37 @@ impl RabbitMq {
             self.link.bury(&letter::properties_of_dead(envelope, reason), &body).await?;
         }
         if let Some(claim) = self.claims.remove(&id) {
-            self.link.acknowledge(&claim).await;
+            self.end(id, Some(claim)).await;
+        }
+        Ok(())
+    }
+
+    /// Ends a message at the broker, or takes note that it will come out once more.
+    async fn end(&mut self, id: u64, claim: Option<Claim>) {
+        let ended = match claim {
+            Some(claim) => self.link.acknowledge(&claim).await,
+            None => false,
+        };
+        if ended {
+            self.owed.remove(&id);
+        } else {
+            self.owed.insert(id);
+        }
+    }
+
+    /// Whether something is out over a connection that is lost, or not yet put back from there.
+    fn is_owed_something(&self) -> bool {
+        !self.owed.is_empty() || self.claims.values().any(|claim| !self.link.is_alive(claim))
+    }
+
+    /// Takes everything out of the broker that there is.
+    async fn take_all(&mut self, now: SimTime) -> Result<(), Unavailable> {
+        for of in self.ledger.addresses().clone() {
+            while let Some(fetched) = self.next(&of).await? {
+                if let Some(read) = self.read(&of, fetched).await? {
+                    self.take(read, now).await;
+                }
+            }
         }
         Ok(())
     }
@@ -267,23 +305,30 @@ impl MessageQueue for RabbitMq {
         if !self.ledger.addresses().contains(of) || self.ledger.is_busy(of) {
             return Ok(None);
         }
-        while let Some(fetched) = self.next(of).await? {
-            let Some(read) = self.read(of, fetched).await? else { continue };
-            let Some(id) = self.take(read, now).await else { continue };
-            match self.ledger.refusal(id, now) {
-                Some(reason) => self.give_up(id, now, reason).await?,
-                None => return Ok(Some(self.ledger.deliver(id, now))),
+        for _ in 0..TRIES {
+            while let Some(fetched) = self.next(of).await? {
+                let Some(read) = self.read(of, fetched).await? else { continue };
+                let Some(id) = self.take(read, now).await else { continue };
+                match self.ledger.refusal(id, now) {
+                    Some(reason) => self.give_up(id, now, reason).await?,
+                    None => return Ok(Some(self.ledger.deliver(id, now))),
+                }
             }
+            if !self.link.was_lost() || self.ledger.waiting(of).is_empty() {
+                return Ok(None);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
+        self.ledger.waiting(of).into_iter().for_each(|id| self.ledger.lose(id));
         Ok(None)
     }
 
     async fn acknowledge(&mut self, tag: DeliveryTag, now: SimTime) -> Result<Acknowledgement, Unavailable> {
         let acknowledgement = self.ledger.acknowledge(tag, now);
-        if acknowledgement == Acknowledgement::First
-            && let Some(claim) = self.claims.remove(&self.ledger.id(tag))
-        {
-            self.link.acknowledge(&claim).await;
+        if acknowledgement == Acknowledgement::First {
+            let id = self.ledger.id(tag);
+            let claim = self.claims.remove(&id);
+            self.end(id, claim).await;
         }
         Ok(acknowledgement)
     }
@@ -331,12 +376,12 @@ impl MessageQueue for RabbitMq {
     }
 
     async fn purge(&mut self, now: SimTime) -> Result<Vec<DeadLetter>, Unavailable> {
-        for of in self.ledger.addresses().clone() {
-            while let Some(fetched) = self.next(&of).await? {
-                if let Some(read) = self.read(&of, fetched).await? {
-                    self.take(read, now).await;
-                }
+        for _ in 0..TRIES {
+            self.take_all(now).await?;
+            if !self.is_owed_something() {
+                break;
             }
+            tokio::time::sleep(PAUSE).await;
         }
         self.look_at_dead_letters(now).await?;
         for id in self.ledger.open_ids() {

@@ -6,6 +6,8 @@ mod determinism;
 mod endings;
 mod executor;
 mod leaks;
+mod message;
 mod passes;
 mod play;
+mod queue;
 mod victories;

@@ -4,6 +4,7 @@
 //! that nothing is done twice ([`super`]).
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::time::Duration;
 
 use lapin::options::{
@@ -207,27 +208,30 @@ impl Link {
         self.open.is_some() && claim.connection == self.connections && claim.acker.usable()
     }
 
-    /// Ends a message. If the connection is lost meanwhile, the broker delivers it once more, and the caller drops it.
-    pub(super) async fn acknowledge(&mut self, claim: &Claim) {
-        if self.is_alive(claim) {
-            let settled = tokio::time::timeout(self.broker.patience, claim.acker.ack(BasicAckOptions::default())).await;
-            self.note(matches!(settled, Ok(Ok(true))));
-        }
+    /// Ends a message. Returns whether that was sent; if the connection is lost meanwhile the broker may deliver the
+    /// message once more all the same.
+    pub(super) async fn acknowledge(&mut self, claim: &Claim) -> bool {
+        let settling = claim.acker.ack(BasicAckOptions::default());
+        self.is_alive(claim) && self.settle(settling).await
     }
 
     /// Puts a message back where it was. If the connection is lost meanwhile, the broker does that by itself.
-    pub(super) async fn give_back(&mut self, claim: &Claim) {
-        if self.is_alive(claim) {
-            let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-            let settled = tokio::time::timeout(self.broker.patience, claim.acker.nack(options)).await;
-            self.note(matches!(settled, Ok(Ok(true))));
-        }
+    pub(super) async fn give_back(&mut self, claim: &Claim) -> bool {
+        let settling = claim.acker.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() });
+        self.is_alive(claim) && self.settle(settling).await
     }
 
-    fn note(&mut self, works: bool) {
-        if !works {
+    async fn settle(&mut self, settling: impl Future<Output = lapin::Result<bool>>) -> bool {
+        let settled = matches!(tokio::time::timeout(self.broker.patience, settling).await, Ok(Ok(true)));
+        if !settled {
             self.open = None;
         }
+        settled
+    }
+
+    /// Whether a connection has been lost: the broker may need a moment to put back what was out.
+    pub(super) const fn was_lost(&self) -> bool {
+        self.connections > 1
     }
 
     /// Removes the exchanges and queues and all that is in them.
