@@ -8,6 +8,7 @@
 //! ```
 //!
 //! - [`policy`]: the port behind which models and rules sit, one per role, and the built-in rules;
+//! - [`policy::Chat`]: a chat model as a policy, told what [`prompts`] say; [`strategy`]: who plays, and how, as a file;
 //! - [`tools`]: the closed set of tool calls, with schemas from the types;
 //! - [`executor`]: carries actions out, confined to the agent's own component;
 //! - [`render`]: the only place where observations become text;
@@ -20,9 +21,12 @@
 pub mod episode;
 pub mod executor;
 pub mod message;
+pub mod mechanism;
 pub mod model;
 pub mod policy;
+pub mod prompts;
 pub mod queue;
 pub mod render;
 mod service;
+pub mod strategy;
 pub mod tools;

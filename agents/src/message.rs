@@ -31,6 +31,16 @@ pub enum Address {
     Agent(Component),
 }
 
+impl Address {
+    /// The component of an agent.
+    pub const fn component(&self) -> Option<&Component> {
+        match self {
+            Self::Agent(component) => Some(component),
+            Self::Maintainer | Self::Manager => None,
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,7 +4,9 @@
 //! and decides on one step. There is one port per [`Role`]: an autonomic agent acts on its
 //! component, a group manager only delegates, and the types keep the two apart.
 
+pub mod chat;
 mod desk;
+pub mod group;
 mod heuristics;
 mod noop;
 mod random;
@@ -17,7 +19,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 use sim::app::App;
-use sim::environment::{Action, Assignment, Component, Conclusion, Declaration, Dependencies, Goal, Observation};
+use sim::environment::{Action, Assignment, Component, Conclusion, Dependencies, Goal, ManagerAction, Observation};
 use sim::episode::MisstepKind;
 use sim::fault::FaultKind;
 use sim::scenario::Scenario;
@@ -25,7 +27,7 @@ use sim::slo::Slos;
 use sim::time::{SimDuration, SimTime};
 
 use crate::model::Usage;
-
+pub use chat::Chat;
 pub use heuristics::{autoscale_only, restart_whatever_looks_bad};
 pub use noop::Noop;
 pub use random::Random;
@@ -65,6 +67,39 @@ pub trait Policy<R: Role> {
 
     /// Decides on the next step, having heard `percept`.
     fn decide<'a>(&'a mut self, percept: &'a Percept<R::Heard>) -> Deciding<'a, R::Action>;
+
+    /// Whether the next decision is already part of the last step ([`Cost::Continued`]), and needs none of its own.
+    fn continues(&self) -> bool {
+        false
+    }
+}
+
+impl<R: Role, P: Policy<R> + ?Sized> Policy<R> for Box<P> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn decide<'a>(&'a mut self, percept: &'a Percept<R::Heard>) -> Deciding<'a, R::Action> {
+        (**self).decide(percept)
+    }
+
+    fn continues(&self) -> bool {
+        (**self).continues()
+    }
+}
+
+impl<R: Role, P: Policy<R> + ?Sized> Policy<R> for &mut P {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn decide<'a>(&'a mut self, percept: &'a Percept<R::Heard>) -> Deciding<'a, R::Action> {
+        (**self).decide(percept)
+    }
+
+    fn continues(&self) -> bool {
+        (**self).continues()
+    }
 }
 
 /// A decision in the making. The built-in policies are ready at once; a model answers later.
@@ -198,6 +233,8 @@ pub enum Reply {
     Done(String),
     /// Time has passed, a declaration was noted.
     Noted,
+    /// What came of a question to a peer, or of an issue that the manager took.
+    Answered(Box<GroupAnswer>),
     /// The request was refused, and why.
     Rejected(String),
 }
@@ -213,11 +250,15 @@ pub enum ManagerHeard {
         from: Component,
         /// In words.
         text: String,
+        /// The group, with the goal to maintain it.
+        group: Box<GroupTaskView>,
     },
     /// All answers of a round, in the order in which the work was given out.
     Answers(Vec<GroupAnswer>),
     /// Who calls whom.
     Graph(Vec<Dependencies>),
+    /// Time has passed, a declaration was noted.
+    Noted,
     /// The request was refused, and why.
     Rejected(String),
 }
@@ -227,6 +268,8 @@ pub enum ManagerHeard {
 pub struct GroupTaskView {
     /// The components whose agents it may give work to, in the order of the scenario.
     pub components: Vec<Component>,
+    /// Those whose figures the goal is about.
+    pub about: Vec<Component>,
     /// The task in words.
     pub text: String,
     /// The same, typed.
@@ -239,31 +282,37 @@ pub struct GroupTaskView {
     pub evaluation: u32,
 }
 
-/// The answer of one agent of the group.
+impl GroupTaskView {
+    /// The task of a scenario as its manager gets it; without a group in it, `others` are the agents that there are.
+    pub fn of(scenario: &Scenario, others: &[Component]) -> Self {
+        let task = &scenario.task;
+        let mut components = task.members().to_vec();
+        if task.group.is_empty() {
+            components.extend(others.iter().filter(|other| **other != task.agent).cloned());
+        }
+        // Where the checks name components, the goal is about these.
+        let checked: Vec<Component> = task.checked();
+        Self {
+            about: if checked.is_empty() { task.members().to_vec() } else { checked },
+            components,
+            text: task.text.clone(),
+            goal: task.goal.clone(),
+            objectives: scenario.slos.clone(),
+            kinds: FaultKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
+            evaluation: 0,
+        }
+    }
+}
+
+/// The answer of one agent to another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupAnswer {
-    /// Whose agent.
+    /// Whose agent it is, or `manager`.
     pub component: Component,
     /// The goal that it had.
     pub goal: Goal,
     /// Its report, or why there is none.
     pub outcome: Result<Conclusion, String>,
-}
-
-/// What a group manager can do. There is no variant that touches the environment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ManagerAction {
-    /// Give tasks to several agents at once and wait for all their answers: one round.
-    Delegate(Vec<Assignment>),
-    /// Look at who calls whom.
-    ReadGraph,
-    /// Say what one now believes; it stamps the time of detection.
-    Declare(Declaration),
-    /// Let time pass.
-    Wait(SimDuration),
-    /// End the task with a report.
-    Conclude(Conclusion),
 }
 
 /// Declares a policy's budget of patience: how long it waits for a change to show in the metrics.

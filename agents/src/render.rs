@@ -4,6 +4,7 @@
 //! answers are cut to a size limit, and the cut says how much is missing.
 
 mod describe;
+pub mod group;
 mod table;
 
 use serde_json::Value;
@@ -23,6 +24,7 @@ pub fn reply(reply: &Reply, now: SimTime) -> String {
         Reply::Seen(observation) => cut(observation_text(observation, now), MAX_ANSWER),
         Reply::Done(text) => text.clone(),
         Reply::Noted => "ok".into(),
+        Reply::Answered(answer) => cut(group::answer(answer), MAX_ANSWER),
         Reply::Rejected(why) => format!("error: {why}"),
     }
 }

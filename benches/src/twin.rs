@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use agents::episode::{Forks, Log, Setup, play as play_episode};
-use agents::policy::{TaskView, runbook};
+use agents::episode::{Cast, Forks, Log, Setup, play as play_episode};
+use agents::policy::runbook;
 use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::Source;
 use sim::environment::{Environment, Query, Stage, ready};
@@ -76,12 +76,10 @@ pub fn play(loaded: &Loaded, seed: u64) -> EpisodeScore {
     let app = Arc::clone(&loaded.app);
     let distance = |a: &str, b: &str| app.distance(a, b);
     let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let task = TaskView::of(&scenario, &app);
-    let setup = Setup { judge: &judge, task, credit: 0, oracle: false };
+    let setup = Setup::new(&judge, &app, None);
     let mut world = Twin::new(&app, &scenario, seed);
     let mut log = Log::new(None);
     let forks = Some(Forks::<Twin>::of_world());
-    let mut policy = runbook();
-    ready(play_episode(&mut world, &setup, &mut policy, forks, &mut log)).expect("the twin is always there");
+    ready(play_episode(&mut world, &setup, Cast::solo(runbook()), forks, &mut log)).expect("the twin is always there");
     score::score(&judge, log.entries())
 }

@@ -5,6 +5,7 @@ mod scenario;
 
 use std::path::PathBuf;
 
+use agents::mechanism::Mechanism;
 use clap::{Args, Parser, Subcommand};
 pub(crate) use compare::{Ceiling, CompareOptions};
 use sim::time::{SimDuration, parse_duration};
@@ -376,6 +377,9 @@ pub(crate) struct RunOptions {
     /// Who plays: noop, random, restart, hpa, runbook, oracle, or script:FILE
     #[arg(long, value_name = "POLICY", default_value = "runbook")]
     pub(crate) model: String,
+    /// How the agents work together: solo, managed or peers [default: managed for a group's task, else solo]
+    #[arg(long, value_name = "MECHANISM", value_parser = mechanism)]
+    pub(crate) mechanism: Option<Mechanism>,
     /// How many episodes, each with the next seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) trials: u32,
@@ -396,6 +400,12 @@ pub(crate) struct RunOptions {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A working mechanism by its name.
+fn mechanism(text: &str) -> Result<Mechanism, String> {
+    let names = Mechanism::ALL.map(Mechanism::name).join(", ");
+    Mechanism::ALL.into_iter().find(|mechanism| mechanism.name() == text).ok_or(format!("write one of {names}"))
 }
 
 /// A number above zero.

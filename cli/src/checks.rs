@@ -77,7 +77,7 @@ pub(crate) fn play(loaded: &Loaded, scripts: &[Candidate], seed: u64) -> anyhow:
 }
 
 fn asks_for_improvement(scenario: &Scenario) -> bool {
-    matches!(scenario.task.goal, Goal::ReduceLatency { .. } | Goal::ReduceCpu { .. })
+    matches!(scenario.task.goal, Goal::ReduceLatency { .. } | Goal::ReduceTotalLatency { .. } | Goal::ReduceCpu { .. })
 }
 
 /// The world without what goes wrong in it meets its own objectives through the hold time.
@@ -204,6 +204,7 @@ fn plan(loaded: &Loaded, model: Model) -> Plan<'_> {
         scenario: Arc::new(loaded.scenario.value.clone()),
         model,
         model_name: "check",
+        mechanism: None,
         credit: 0,
         record: None,
     }

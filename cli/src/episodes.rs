@@ -5,11 +5,13 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agents::episode::{self, Forks, Log, Setup, Sink};
-use agents::policy::{self, AutonomicAgent, Policy, TaskView};
+use agents::episode::{self, Cast, Forks, Log, Setup, Sink};
+use agents::mechanism::Mechanism;
+use agents::policy::{self, AutonomicAgent, Policy};
 use anyhow::{Context, anyhow};
 use datasets::scenarios::Loaded;
 use sim::diagnostic::nearest;
+use sim::chance::Key;
 use sim::environment::Unavailable;
 use sim::episode::{Entry, Header, SCHEMA_VERSION};
 use sim::scenario::{Scenario, Script};
@@ -55,17 +57,34 @@ impl Model {
         matches!(self, Self::BuiltIn("oracle"))
     }
 
-    fn policy(&self, seed: u64) -> Box<dyn Policy<AutonomicAgent>> {
-        match self {
-            Self::BuiltIn("noop") => Box::new(policy::Noop),
-            Self::BuiltIn("random") => Box::new(policy::Random::new(seed)),
-            Self::BuiltIn("restart") => Box::new(policy::restart_whatever_looks_bad()),
-            Self::BuiltIn("hpa") => Box::new(policy::autoscale_only()),
-            // Where the oracle has nothing to choose it does as the runbook does.
-            Self::BuiltIn(_) => Box::new(policy::runbook()),
-            Self::Script(script) => Box::new(policy::script((**script).clone())),
+    /// Both roles, played by it.
+    fn cast(&self, seed: u64) -> Cast<'_> {
+        let name = match self {
+            Self::Script(script) => return Cast::of_script(script),
+            Self::BuiltIn(name) => *name,
+        };
+        let cast = Cast::of_agents(move |component| -> Box<dyn Policy<AutonomicAgent>> {
+            match name {
+                "noop" => Box::new(policy::Noop),
+                "random" => Box::new(policy::Random::new(of_agent(seed, component))),
+                "restart" => Box::new(policy::restart_whatever_looks_bad()),
+                "hpa" => Box::new(policy::autoscale_only()),
+                // Where the oracle has nothing to choose it does as the runbook does.
+                _ => Box::new(policy::runbook()),
+            }
+        });
+        match name {
+            "noop" => cast.under(policy::Noop),
+            "random" => cast.under(policy::Random::new(seed)),
+            "restart" | "hpa" => cast.under(policy::group::pass_on(name)),
+            _ => cast.under(policy::group::runbook()),
         }
     }
+}
+
+/// Another seed for each agent of an episode.
+fn of_agent(seed: u64, component: &str) -> u64 {
+    Key::root(seed).with_str(component).draw().below(u64::MAX)
 }
 
 /// What all episodes of a run have in common.
@@ -76,6 +95,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) model: Model,
     /// As typed.
     pub(crate) model_name: &'a str,
+    /// How its agents work together; as the scenario says if it is not given.
+    pub(crate) mechanism: Option<Mechanism>,
     /// Futures per decision.
     pub(crate) credit: u32,
     /// Where logs and scores go.
@@ -126,16 +147,14 @@ impl Plan<'_> {
         let distance = |a: &str, b: &str| app.distance(a, b);
         let judge = Judge::new(&scenario.value, words, &distance);
         let setup = Setup {
-            judge: &judge,
-            task: TaskView::of(&scenario.value, app),
             credit: self.credit,
             oracle: self.model.looks_ahead(),
+            ..Setup::new(&judge, app, self.mechanism)
         };
         let mut twin = Twin::new(app, &self.scenario, seed);
-        let mut policy = self.model.policy(seed);
         let mut log = Log::new(Some(sink));
         let forks = Some(Forks::<Twin>::of_world());
-        let played = block_on(episode::play(&mut twin, &setup, policy.as_mut(), forks, &mut log))?;
+        let played = block_on(episode::play(&mut twin, &setup, self.model.cast(seed), forks, &mut log))?;
         let entries = log.into_entries();
         Ok(played.map(|()| entries))
     }

@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 pub use action::{
-    Action, AppliedObject, Assignment, AutoscalerSpec, Component, Conclusion, Declaration, DeletableKind, LogQuery, MetricQuery,
+    Action, AppliedObject, Assignment, AutoscalerSpec, Component, Conclusion, Declaration, DeletableKind, LogQuery, ManagerAction, MetricQuery,
     Query, ResourceChange, Write,
 };
 pub use applied::Applied;

@@ -7,7 +7,9 @@
 //!
 //! - 1: the first;
 //! - 2: the judge tells what another program answered, which pods have no limit, and whose limits are too large. A log of
-//!   version 1 says nothing of that, and is scored as if there were none.
+//!   version 1 says nothing of that, and is scored as if there were none;
+//! - 3: a hierarchy plays: messages, decisions of a manager, missteps, and the work of each round. Earlier logs have one
+//!   agent, each of whose decisions was a step.
 
 mod read;
 
@@ -15,11 +17,13 @@ use serde::{Deserialize, Serialize};
 
 pub use read::{LogError, Recording, read};
 
-use crate::environment::{Action, Component, Conclusion, Declaration, Description, Write};
+use crate::environment::{
+    Action, Assignment, Component, Conclusion, Declaration, Description, ManagerAction, Write,
+};
 use crate::time::SimTime;
 
 /// Version of the log's format.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// First line of a log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +79,40 @@ pub enum EpisodeEvent {
         action: Action,
         /// Time charged for thinking.
         think_ns: u64,
+        /// Whether it was decided together with the step before: one step may hold several tool calls or run a script.
+        #[serde(default, skip_serializing_if = "is_false")]
+        continued: bool,
     },
+    /// The group manager decided on a step.
+    ManagerDecision {
+        /// Number of the step in this episode, from 1.
+        step: u32,
+        /// What it does.
+        action: ManagerAction,
+        /// Time charged for thinking.
+        think_ns: u64,
+        /// Whether it was decided together with the step before.
+        #[serde(default, skip_serializing_if = "is_false")]
+        continued: bool,
+    },
+    /// A step came to nothing: it holds no action that could be carried out.
+    Misstep {
+        /// The agent, or `manager`.
+        agent: String,
+        /// Number of the step.
+        step: u32,
+        /// What went wrong.
+        what: MisstepKind,
+        /// What its maker was told.
+        text: String,
+        /// Time charged for thinking.
+        think_ns: u64,
+        /// Whether it was decided together with the step before.
+        #[serde(default, skip_serializing_if = "is_false")]
+        continued: bool,
+    },
+    /// Something happened to a message between agents.
+    Message(MessageEvent),
     /// What the world answered to a step, as a digest and length of the text that the agent read.
     Answer {
         /// The agent.
@@ -108,6 +145,9 @@ pub enum EpisodeEvent {
         round: u32,
         /// Who got work.
         receivers: Vec<String>,
+        /// The work; not told by logs before version 3.
+        #[serde(default)]
+        assignments: Vec<Assignment>,
     },
     /// What a component's objects looked like: recorded when the first evaluation begins and at the end.
     State {
@@ -138,6 +178,75 @@ pub enum EpisodeEvent {
     Ended {
         /// Why.
         reason: EndReason,
+    },
+}
+
+/// The name of the group manager in logs.
+pub const MANAGER: &str = "manager";
+
+/// For fields that are left out where they say nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// One thing that happened to a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageEvent {
+    /// Number of the message in this episode, from 1.
+    pub message: u64,
+    /// What it is.
+    pub of: MessageKind,
+    /// Who sent it: `maintainer`, `manager`, or a component's agent.
+    pub from: String,
+    /// Who gets it.
+    pub to: String,
+    /// The task or issue to which it belongs.
+    pub correlation: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub state: MessageState,
+}
+
+/// The three kinds of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// Somebody shall do something.
+    Task,
+    /// Somebody could not solve something.
+    Issue,
+    /// What came of a task or an issue.
+    Response,
+}
+
+/// What can happen to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum MessageState {
+    /// It was sent.
+    Published {
+        /// In words.
+        text: String,
+    },
+    /// Its receiver got it.
+    Delivered {
+        /// For the how manieth time, from 1.
+        attempt: u32,
+    },
+    /// Its receiver is done with it.
+    Acknowledged,
+    /// It is in the queue again.
+    Redelivered {
+        /// Why.
+        reason: String,
+    },
+    /// It came again though its receiver was done with it, and was dropped.
+    Duplicate,
+    /// It was taken out of its queue for good, unhandled.
+    DeadLettered {
+        /// Why.
+        reason: String,
     },
 }
 
@@ -178,8 +287,11 @@ pub enum EndReason {
 /// A branch that was played beside the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
-    /// The step whose action is left out; none for the branch in which the agent did nothing.
+    /// The step whose action is left out; none, and no task either, for the branch in which nothing was done.
     pub without_step: Option<u32>,
+    /// The manager's task whose every change is left out: a delegation. Its number is that of its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_task: Option<u64>,
     /// The future under which it was played, from 0.
     pub future: u32,
     /// Return of the world as played under that future.

@@ -31,9 +31,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use check::Checker;
 pub use cluster::{Cgroup, Cluster, Node, SynRetries};
 pub use pricing::{Budget, Prices, Thinking, TokenRates};
-pub use script::{Script, ScriptStep};
+pub use script::{ManagerStep, Script, ScriptStep};
 pub use start::{Premise, PremiseStrategy, StartState};
-pub use task::{Alert, Answer, Check, Heartbeat, Level, Quantity, Task, Trigger};
+pub use task::{AcceptedDelegation, Alert, Answer, Check, Heartbeat, Level, Quantity, Task, Trigger};
 pub use words::{AppFailure, AppWords, ComponentWords};
 
 use crate::diagnostic::{Diagnostics, Source};

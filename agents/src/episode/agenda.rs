@@ -1,8 +1,11 @@
 //! What is due when: the order in which an episode unfolds.
 
-use sim::environment::{MetricQuery, Query};
+use std::collections::BTreeMap;
+
 use sim::scenario::{Alert, Heartbeat, Scenario, Trigger};
 use sim::time::{SimDuration, SimTime};
+
+use super::seat::Who;
 
 /// How often Prometheus evaluates alerting rules (`evaluation_interval` of the shipped app).
 const ALERT_EVERY: SimDuration = SimDuration::from_secs(15);
@@ -18,10 +21,10 @@ pub(super) enum Due {
     Judge,
     /// The alert's expression is looked at.
     LookAtAlert,
-    /// The agent gets its task.
+    /// Whoever is to do it gets the task.
     Evaluation,
-    /// The agent's thinking or waiting is over.
-    Agent,
+    /// Somebody's thinking or waiting is over.
+    Turn(Who),
 }
 
 /// An alert that has not fired yet.
@@ -44,8 +47,9 @@ pub(super) struct Agenda {
     heartbeat: Heartbeat,
     begun: u32,
     alert: Option<AlertWatch>,
-    agent: Option<SimTime>,
-    /// When the agent may not begin anything any more.
+    /// When whose thinking or waiting is over.
+    turns: BTreeMap<Who, SimTime>,
+    /// When an agent may not begin anything any more.
     deadline: SimTime,
     end: SimTime,
 }
@@ -80,7 +84,7 @@ impl Agenda {
             heartbeat,
             begun: 0,
             alert,
-            agent: None,
+            turns: BTreeMap::new(),
             deadline,
             // Until the last evaluation ends, the end is what the budget allows at most.
             end: scenario.horizon(),
@@ -101,12 +105,13 @@ impl Agenda {
 
     /// The earliest thing that is due; none at the end of the episode.
     pub(super) fn peek(&self) -> Option<(SimTime, Due)> {
+        let turn = self.turns.iter().map(|(who, at)| (*at, Due::Turn(*who))).min();
         let candidates = [
             self.faults.last().copied(),
             Some((self.next_judge, Due::Judge)),
             self.alert.as_ref().map(|alert| (alert.next_look, Due::LookAtAlert)),
             self.next_evaluation.map(|at| (at, Due::Evaluation)),
-            self.agent.map(|at| (at, Due::Agent)),
+            turn,
         ];
         candidates.into_iter().flatten().min().filter(|(at, _)| *at <= self.end)
     }
@@ -129,19 +134,24 @@ impl Agenda {
                 self.alert = None;
                 self.begun += 1;
             }
-            Due::Agent => self.agent = None,
+            Due::Turn(who) => self.no_turn(who),
         }
         Some((at, due))
     }
 
-    /// The agent goes on then.
-    pub(super) fn agent_at(&mut self, at: SimTime) {
-        self.agent = Some(at);
+    /// Somebody goes on then.
+    pub(super) fn turn_at(&mut self, who: Who, at: SimTime) {
+        self.turns.insert(who, at);
+    }
+
+    /// Somebody has nothing to go on with.
+    pub(super) fn no_turn(&mut self, who: Who) {
+        self.turns.remove(&who);
     }
 
     /// An evaluation is over: the next one follows its clock, or the hold time begins.
     pub(super) fn evaluation_ended(&mut self, now: SimTime, scenario: &Scenario) {
-        self.agent = None;
+        self.turns.clear();
         if self.begun < self.heartbeat.times && now <= self.deadline {
             let planned = self.first_evaluation + self.heartbeat.every * u64::from(self.begun);
             self.next_evaluation = Some(planned.max(now));
@@ -157,9 +167,8 @@ impl Agenda {
     }
 
     /// What is asked to find out whether the alert fires.
-    pub(super) fn alert_query(&self) -> Option<Query> {
-        let promql = self.alert.as_ref()?.rule.promql.clone();
-        Some(Query::Metrics(MetricQuery { promql, range: None, step: None }))
+    pub(super) fn alert_expression(&self) -> Option<String> {
+        self.alert.as_ref().map(|alert| alert.rule.promql.clone())
     }
 
     /// Whether the expression had a result at this look; once it has had one for as long as the rule

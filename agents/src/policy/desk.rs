@@ -12,25 +12,80 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
-use sim::environment::{Action, Conclusion, Declaration, MetricQuery, Observation, Query, Write};
+use sim::environment::{
+    Action, Assignment, Component, Conclusion, Declaration, Goal, ManagerAction, MetricQuery, Observation, Query, Write,
+};
 use sim::time::{SimDuration, SimTime};
 
-use super::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy, Reply, TaskView};
+use super::{
+    AutonomicAgent, Deciding, Decision, GroupAnswer, GroupManager, GroupTaskView, Heard, ManagerHeard, Percept, Policy,
+    Reply, Role, TaskView,
+};
+
+/// A role whose tasks begin with one thing heard and end with a report.
+pub(crate) trait Employed: Role<Heard: Clone> {
+    /// What a task says.
+    type Task;
+    /// The task, if what was heard is one.
+    fn task(heard: &Self::Heard) -> Option<Self::Task>;
+    /// The step that ends a task.
+    fn report(conclusion: Conclusion) -> Self::Action;
+}
+
+impl Employed for AutonomicAgent {
+    type Task = TaskView;
+
+    fn task(heard: &Heard) -> Option<TaskView> {
+        match heard {
+            Heard::Task(task) => Some((**task).clone()),
+            Heard::Answer(_) => None,
+        }
+    }
+
+    fn report(conclusion: Conclusion) -> Action {
+        Action::Report(conclusion)
+    }
+}
+
+impl Employed for GroupManager {
+    type Task = GroupTaskView;
+
+    fn task(heard: &ManagerHeard) -> Option<GroupTaskView> {
+        match heard {
+            ManagerHeard::Task(task) | ManagerHeard::Issue { group: task, .. } => Some((**task).clone()),
+            _ => None,
+        }
+    }
+
+    fn report(conclusion: Conclusion) -> ManagerAction {
+        ManagerAction::Conclude(conclusion)
+    }
+}
 
 /// What lies between a procedure and the one who runs it.
-#[derive(Default)]
-struct Slot {
+struct Slot<R: Role> {
     now: SimTime,
     steps_left: u32,
-    action: Option<Action>,
-    reply: Option<Reply>,
+    action: Option<R::Action>,
+    heard: Option<R::Heard>,
 }
 
 /// Where a procedure asks for steps.
-#[derive(Clone)]
-pub(crate) struct Desk(Rc<RefCell<Slot>>);
+pub(crate) struct Desk<R: Role = AutonomicAgent>(Rc<RefCell<Slot<R>>>);
 
-impl Desk {
+impl<R: Role> Clone for Desk<R> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<R: Role> Default for Desk<R> {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(Slot { now: SimTime::ZERO, steps_left: 0, action: None, heard: None })))
+    }
+}
+
+impl<R: Role> Desk<R> {
     /// The world's clock.
     pub(crate) fn now(&self) -> SimTime {
         self.0.borrow().now
@@ -41,14 +96,49 @@ impl Desk {
         self.0.borrow().steps_left
     }
 
-    /// Takes one step and waits for its answer.
-    pub(crate) async fn take(&self, action: Action) -> Reply {
+    /// Takes one step and waits for what is heard then.
+    async fn step(&self, action: R::Action) -> R::Heard {
         self.0.borrow_mut().action = Some(action);
-        poll_fn(|_| match self.0.borrow_mut().reply.take() {
-            Some(reply) => Poll::Ready(reply),
+        poll_fn(|_| match self.0.borrow_mut().heard.take() {
+            Some(heard) => Poll::Ready(heard),
             None => Poll::Pending,
         })
         .await
+    }
+}
+
+impl Desk<GroupManager> {
+    /// One round: the answers to it, or none if the round was refused.
+    pub(crate) async fn delegate(&self, work: Vec<Assignment>) -> Vec<GroupAnswer> {
+        match self.step(ManagerAction::Delegate(work)).await {
+            ManagerHeard::Answers(answers) => answers,
+            _ => Vec::new(),
+        }
+    }
+
+    /// One round in which everybody gets the same.
+    pub(crate) async fn give_all(&self, to: &[Component], text: &str, goal: &Goal) -> Vec<GroupAnswer> {
+        let work = |component: &Component| Assignment {
+            component: component.clone(),
+            text: text.to_owned(),
+            goal: goal.clone(),
+        };
+        self.delegate(to.iter().map(work).collect()).await
+    }
+
+    /// Takes a step whose answer says nothing.
+    pub(crate) async fn put(&self, action: ManagerAction) {
+        self.step(action).await;
+    }
+}
+
+impl Desk<AutonomicAgent> {
+    /// Takes one step and waits for its answer.
+    pub(crate) async fn take(&self, action: Action) -> Reply {
+        match self.step(action).await {
+            Heard::Answer(reply) => reply,
+            Heard::Task(_) => unreachable!("a new task begins a new procedure"),
+        }
     }
 
     /// Looks; a refused look is seen as nothing.
@@ -101,44 +191,43 @@ impl Desk {
 }
 
 /// A policy made of a procedure per task.
-pub(crate) struct Procedure<F> {
+pub(crate) struct Procedure<R: Role, F> {
     name: &'static str,
     start: F,
-    desk: Desk,
+    desk: Desk<R>,
     running: Option<Pin<Box<dyn Future<Output = Conclusion>>>>,
 }
 
-impl<F, P> Procedure<F>
+impl<R, F, P> Procedure<R, F>
 where
-    F: FnMut(Desk, TaskView) -> P,
+    R: Employed,
+    F: FnMut(Desk<R>, R::Task) -> P,
     P: Future<Output = Conclusion> + 'static,
 {
     /// `start` begins the procedure for a task; what it returns is the report.
     pub(crate) fn new(name: &'static str, start: F) -> Self {
-        Self { name, start, desk: Desk(Rc::default()), running: None }
+        Self { name, start, desk: Desk::default(), running: None }
     }
 
-    fn step(&mut self, percept: &Percept<Heard>) -> Action {
+    fn step(&mut self, percept: &Percept<R::Heard>) -> R::Action {
         {
             let mut slot = self.desk.0.borrow_mut();
             slot.now = percept.now;
             slot.steps_left = percept.steps_left;
             slot.action = None;
-            slot.reply = None;
+            slot.heard = None;
         }
-        match &percept.heard {
-            Heard::Task(task) => {
-                self.running = Some(Box::pin((self.start)(self.desk.clone(), (**task).clone())));
-            }
-            Heard::Answer(reply) => self.desk.0.borrow_mut().reply = Some(reply.clone()),
+        match R::task(&percept.heard) {
+            Some(task) => self.running = Some(Box::pin((self.start)(self.desk.clone(), task))),
+            None => self.desk.0.borrow_mut().heard = Some(percept.heard.clone()),
         }
         let Some(procedure) = &mut self.running else {
-            return Action::Report(Conclusion::default());
+            return R::report(Conclusion::default());
         };
         match procedure.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(conclusion) => {
                 self.running = None;
-                Action::Report(conclusion)
+                R::report(conclusion)
             }
             Poll::Pending => self
                 .desk
@@ -151,16 +240,18 @@ where
     }
 }
 
-impl<F, P> Policy<AutonomicAgent> for Procedure<F>
+impl<R, F, P> Policy<R> for Procedure<R, F>
 where
-    F: FnMut(Desk, TaskView) -> P,
+    R: Employed,
+    R::Action: 'static,
+    F: FnMut(Desk<R>, R::Task) -> P,
     P: Future<Output = Conclusion> + 'static,
 {
     fn name(&self) -> &str {
         self.name
     }
 
-    fn decide<'a>(&'a mut self, percept: &'a Percept<Heard>) -> Deciding<'a, Action> {
+    fn decide<'a>(&'a mut self, percept: &'a Percept<R::Heard>) -> Deciding<'a, R::Action> {
         let action = self.step(percept);
         Box::pin(std::future::ready(Decision::without_model(action)))
     }

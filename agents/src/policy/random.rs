@@ -1,7 +1,7 @@
 //! Random writes on its own component: what luck alone achieves.
 
 use sim::chance::Key;
-use sim::environment::{Action, AutoscalerSpec, Conclusion, Declaration, ResourceChange, Write};
+use sim::environment::{Action, AutoscalerSpec, Component, Conclusion, Declaration, ResourceChange, Write};
 use sim::time::SimDuration;
 use sim::units::Millicores;
 
@@ -14,18 +14,20 @@ const STEPS: u64 = 4;
 #[derive(Debug)]
 pub struct Random {
     seed: u64,
-    taken: u64,
+    pub(super) taken: u64,
     task: Option<TaskView>,
+    /// As a manager: whose agents there are.
+    pub(super) group: Vec<Component>,
 }
 
 impl Random {
     /// Draws by `seed`; the same seed plays the same way.
     pub fn new(seed: u64) -> Self {
-        Self { seed, taken: 0, task: None }
+        Self { seed, taken: 0, task: None, group: Vec::new() }
     }
 
     /// A number below `n`, another one for each step and `purpose`.
-    fn pick(&self, purpose: u64, n: u64) -> u64 {
+    pub(super) fn pick(&self, purpose: u64, n: u64) -> u64 {
         Key::root(self.seed).with(self.taken).with(purpose).draw().below(n)
     }
 

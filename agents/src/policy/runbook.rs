@@ -59,7 +59,8 @@ async fn operate(desk: Desk, task: TaskView) -> Conclusion {
             let seen = look(&desk, &task).await;
             judged(&desk, &task, &seen).await
         }
-        Goal::ReduceLatency { below } => {
+        // A sum is for a manager to share out; alone, the component has all of it.
+        Goal::ReduceLatency { below } | Goal::ReduceTotalLatency { below } => {
             let mut task = task;
             task.objectives.latency.below = below;
             maintain(&desk, &task).await

@@ -4,22 +4,22 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use sim::environment::{Action, Conclusion, Observation, Query, Write};
-use sim::scenario::Script;
+use sim::scenario::ScriptStep;
 use sim::time::SimDuration;
 
 use super::desk::{Desk, Procedure};
 use super::{AutonomicAgent, Policy, TaskView};
 
-/// Plays the steps of a script: each evaluation goes on where the last one stopped, up to and
+/// Plays steps of a script: each evaluation goes on where the last one stopped, up to and
 /// including the next `report`; after the last step it repeats the last report.
-pub fn script(script: Script) -> impl Policy<AutonomicAgent> {
-    let script = Rc::new(script);
+pub fn script(steps: Vec<ScriptStep>) -> impl Policy<AutonomicAgent> {
+    let steps = Rc::new(steps);
     let position = Rc::new(Cell::new(0));
-    Procedure::new("script", move |desk, _: TaskView| evaluation(desk, Rc::clone(&script), Rc::clone(&position)))
+    Procedure::new("script", move |desk: Desk, _: TaskView| evaluation(desk, Rc::clone(&steps), Rc::clone(&position)))
 }
 
-async fn evaluation(desk: Desk, script: Rc<Script>, position: Rc<Cell<usize>>) -> Conclusion {
-    while let Some(step) = script.steps.get(position.get()) {
+async fn evaluation(desk: Desk, steps: Rc<Vec<ScriptStep>>, position: Rc<Cell<usize>>) -> Conclusion {
+    while let Some(step) = steps.get(position.get()) {
         position.set(position.get() + 1);
         if step.after > SimDuration::ZERO {
             desk.wait(step.after).await;
@@ -34,7 +34,7 @@ async fn evaluation(desk: Desk, script: Rc<Script>, position: Rc<Cell<usize>>) -
             }
         }
     }
-    let reports = script.steps.iter().rev().filter_map(|step| match &step.action {
+    let reports = steps.iter().rev().filter_map(|step| match &step.action {
         Action::Report(conclusion) => Some(conclusion.clone()),
         _ => None,
     });

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use agents::episode::{self, Log, Setup};
-use agents::policy::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy, TaskView};
+use agents::episode::{self, Cast, Log, Setup};
+use agents::policy::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy};
 use datasets::scenarios::{self, Loaded};
 use sim::environment::{Action, Environment, Failure, LogQuery, Observation, Query, Stage, Unavailable, Write, ready};
 use sim::episode::{EndReason, Entry, EpisodeEvent, Truth, WorldEvent};
@@ -216,16 +216,16 @@ fn play_mortal(fails: Call, calls_left: u32) -> (Result<(), Unavailable>, Vec<En
     let scenario = Arc::new(loaded.scenario.value.clone());
     let distance = |a: &str, b: &str| loaded.app.distance(a, b);
     let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup { judge: &judge, task: TaskView::of(&scenario, &loaded.app), credit: 0, oracle: false };
+    let setup = Setup::new(&judge, &loaded.app, None);
     let mut world = Mortal { twin: Twin::new(&loaded.app, &scenario, 1), fails, calls_left };
-    let mut player = steps(
+    let player = steps(
         "- action: {observe: {describe: {component: gremlins}}}\n\
          - action: {write: {scale: {component: carts, replicas: 0}}}\n\
          - action: {write: {restart: {component: catalogue}}}\n\
          - action: {report: {healthy: true}}\n",
     );
     let mut log = Log::new(None);
-    let played = ready(episode::play(&mut world, &setup, player.as_mut(), None, &mut log));
+    let played = ready(episode::play(&mut world, &setup, Cast::solo(player), None, &mut log));
     (played, log.into_entries())
 }
 

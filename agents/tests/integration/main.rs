@@ -5,6 +5,7 @@ mod conservation;
 mod determinism;
 mod endings;
 mod executor;
+mod hierarchy;
 mod leaks;
 mod message;
 mod passes;

@@ -1,8 +1,9 @@
 //! What can be typed after `sockpit compare`.
 
+use agents::mechanism::Mechanism;
 use clap::{Args, ValueEnum};
 
-use super::Threads;
+use super::{Threads, mechanism};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -24,6 +25,9 @@ pub(crate) struct CompareOptions {
     /// A contender: noop, random, restart, hpa, runbook, oracle, or script:FILE; may be repeated
     #[arg(long, value_name = "POLICY")]
     pub(crate) model: Vec<String>,
+    /// How the agents work together: solo, managed or peers [default: managed for a group's task, else solo]
+    #[arg(long, value_name = "MECHANISM", value_parser = mechanism)]
+    pub(crate) mechanism: Option<Mechanism>,
     /// Whether the ceiling is played
     #[arg(long, value_enum, default_value_t = Ceiling::Oracle)]
     pub(crate) ceiling: Ceiling,

@@ -4,6 +4,7 @@
 //! scenarios × contenders × seeds ──played in parallel──▶ Results ──▶ tables (text, Markdown) or JSON
 //! ```
 
+mod paper;
 mod report;
 mod results;
 
@@ -96,6 +97,7 @@ fn play(
                 scenario: Arc::clone(&scenario),
                 model: model.clone(),
                 model_name: name,
+                mechanism: options.mechanism,
                 credit: 0,
                 record: None,
             })

@@ -28,6 +28,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
         scenario: Arc::new(loaded.scenario.value.clone()),
         model: Model::parse(&options.model)?,
         model_name: &options.model,
+        mechanism: options.mechanism,
         credit: options.credit,
         record: options.record.clone(),
     };

@@ -4,10 +4,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use agents::episode::{Forks, Log, Setup, play};
-use agents::policy::{AutonomicAgent, Noop, Policy, TaskView, script};
+use agents::episode::{Cast, Forks, Log, Setup, play};
+use agents::policy::Noop;
 use datasets::scenarios::{self, Loaded};
-use sim::fault::FaultKind;
 use sim::scenario::Level;
 use sim::score::{EpisodeScore, Judge, score};
 use sim::world::Twin;
@@ -21,7 +20,7 @@ fn shipped_scenarios_are_passed_by_their_witnesses_only() {
     for name in scenarios::sample(MADE) {
         let loaded = scenarios::load(&name, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         for seed in SEEDS {
-            let idle = played(&loaded, &mut Noop, seed);
+            let idle = played(&loaded, Cast::of_agents(|_| Box::new(Noop)).under(Noop), seed);
             assert_eq!(
                 passes(&loaded, &idle),
                 loaded.scenario.value.is_decoy(),
@@ -29,7 +28,7 @@ fn shipped_scenarios_are_passed_by_their_witnesses_only() {
                 idle.levels
             );
             for shipped in scenarios::scripts(&name).unwrap_or_else(|mistakes| panic!("{mistakes}")) {
-                let score = played(&loaded, &mut script(shipped.script.clone()), seed);
+                let score = played(&loaded, Cast::of_script(&shipped.script), seed);
                 let right = passes(&loaded, &score) == shipped.is_witness();
                 assert!(right, "{name} by {}, seed {seed}: {:?}", shipped.name, score.levels);
             }
@@ -44,23 +43,14 @@ fn passes(loaded: &Loaded, score: &EpisodeScore) -> bool {
     score.levels.get(highest).is_some_and(|outcome| outcome.passed)
 }
 
-fn played(loaded: &Loaded, policy: &mut dyn Policy<AutonomicAgent>, seed: u64) -> EpisodeScore {
+fn played(loaded: &Loaded, cast: Cast<'_>, seed: u64) -> EpisodeScore {
     let scenario = Arc::new(loaded.scenario.value.clone());
     let distance = |a: &str, b: &str| loaded.app.distance(a, b);
     let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let task = TaskView {
-        component: scenario.task.agent.clone(),
-        text: scenario.task.text.clone(),
-        goal: scenario.task.goal.clone(),
-        objectives: scenario.slos.clone(),
-        kinds: FaultKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
-        dashboards: std::iter::empty::<(String, String)>().collect(),
-        evaluation: 0,
-    };
-    let setup = Setup { judge: &judge, task, credit: 0, oracle: false };
+    let setup = Setup::new(&judge, &loaded.app, None);
     let mut twin = Twin::new(&loaded.app, &scenario, seed);
     let mut log = Log::new(None);
-    ready(play(&mut twin, &setup, policy, Some(Forks::<Twin>::of_world()), &mut log))
+    ready(play(&mut twin, &setup, cast, Some(Forks::<Twin>::of_world()), &mut log))
         .unwrap_or_else(|failure| panic!("the twin does not fail: {failure}"));
     score(&judge, &log.into_entries())
 }

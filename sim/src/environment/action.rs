@@ -47,6 +47,22 @@ pub struct Assignment {
     pub goal: Goal,
 }
 
+/// What a group manager can do with one step. There is no variant that touches the environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagerAction {
+    /// Give tasks to several agents at once and wait for all their answers: one round.
+    Delegate(Vec<Assignment>),
+    /// Look at who calls whom.
+    ReadGraph,
+    /// Let time pass.
+    Wait(SimDuration),
+    /// Say what one now believes; it stamps the time of detection.
+    Declare(Declaration),
+    /// End the task with a report.
+    Conclude(Conclusion),
+}
+
 /// A look at the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -32,8 +32,16 @@ impl Level {
 pub struct Task {
     /// The levels that are scored.
     pub levels: Vec<Level>,
-    /// The agent that gets it: the component whose autonomic agent it is.
+    /// The component that it is about. Where there is no group, the autonomic agent of this component gets it.
     pub agent: Component,
+    /// The components whose agents a group manager may give work to. With it the task is the manager's, unless a strategy
+    /// says that it goes straight to an agent.
+    #[serde(default)]
+    pub group: Vec<Component>,
+    /// The delegations that are right, for the count of a manager's right ones. Default: to look, or the task's own
+    /// goal, for each component of the group ([`AcceptedDelegation`]).
+    #[serde(default)]
+    pub delegations: Option<Vec<AcceptedDelegation>>,
     /// What it reads.
     pub text: String,
     /// The same, typed.
@@ -46,6 +54,17 @@ pub struct Task {
     /// What must be so in the end (L1, L2), all of it. Default: what the goal says of the agent's component.
     #[serde(default)]
     pub checks: Option<Vec<Check>>,
+}
+
+/// Work that a manager may rightly give to an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedDelegation {
+    /// To whose agent.
+    pub component: Component,
+    /// With one of these goals. A bound is right if it is the same or tighter. One on latency is right only if all of its
+    /// round together are not above the bound of a task that is about the sum of latencies.
+    pub goals: Vec<Goal>,
 }
 
 /// What wakes the agent.
@@ -137,6 +156,13 @@ pub enum Check {
         #[serde(default = "most_replicas")]
         replicas_to: u32,
     },
+    /// The sum of the P99 of several components stays below a bound in every judged interval of the hold time.
+    P99SumBelow {
+        /// Of which components.
+        components: Vec<Component>,
+        /// The bound.
+        bound: SimDuration,
+    },
     /// P99 stays below a bound in every judged interval of the hold time.
     P99Below {
         /// Of which component.
@@ -167,7 +193,11 @@ impl Check {
             | Self::ImageTag { component, .. }
             | Self::Env { component, .. }
             | Self::Autoscaler { component, .. } => Some(component),
-            Self::P99Below { .. } | Self::CpuBelow { .. } | Self::HealthReported | Self::Reported(_) => None,
+            Self::P99Below { .. }
+            | Self::P99SumBelow { .. }
+            | Self::CpuBelow { .. }
+            | Self::HealthReported
+            | Self::Reported(_) => None,
         }
     }
 }
@@ -214,14 +244,38 @@ pub enum Quantity {
 }
 
 impl Task {
-    /// What must be so in the end: as the file says, or what the goal says of the agent's component.
+    /// What must be so in the end: as the file says, or what the goal says of the component that the task is about.
     pub fn checks(&self) -> Vec<Check> {
-        self.checks.clone().unwrap_or_else(|| checks_of(&self.goal, &self.agent))
+        self.checks.clone().unwrap_or_else(|| checks_of(&self.goal, self))
+    }
+
+    /// The components whose agents work at it: the group, or the one that it is about.
+    pub fn members(&self) -> &[Component] {
+        if self.group.is_empty() { std::slice::from_ref(&self.agent) } else { &self.group }
+    }
+
+    /// The components whose figures a check is about, in order.
+    pub fn checked(&self) -> Vec<Component> {
+        let mut components: Vec<Component> = Vec::new();
+        for check in self.checks() {
+            let more = match check {
+                Check::P99Below { component, .. } | Check::CpuBelow { component, .. } => vec![component],
+                Check::P99SumBelow { components, .. } => components,
+                _ => Vec::new(),
+            };
+            for component in more {
+                if !components.contains(&component) {
+                    components.push(component);
+                }
+            }
+        }
+        components
     }
 
     /// The components whose objects are recorded for the checks: the agent's own, then those that a check names.
     pub fn described(&self) -> Vec<Component> {
         let mut components = vec![self.agent.clone()];
+        components.extend(self.group.iter().filter(|member| **member != self.agent).cloned());
         for check in self.checks() {
             if let Some(component) = check.described()
                 && !components.contains(component)
@@ -244,9 +298,9 @@ impl Task {
     }
 }
 
-/// The checks that a goal means for a component.
-fn checks_of(goal: &Goal, component: &Component) -> Vec<Check> {
-    let component = component.clone();
+/// The checks that a goal means for the component that a task is about.
+fn checks_of(goal: &Goal, task: &Task) -> Vec<Check> {
+    let component = task.agent.clone();
     let check = match goal {
         Goal::CreateDeployment => Check::Created(component),
         Goal::SetEnv { name, value } => Check::Env { component, name: name.clone(), value: value.clone() },
@@ -263,6 +317,7 @@ fn checks_of(goal: &Goal, component: &Component) -> Vec<Check> {
             replicas_to: most_replicas(),
         },
         Goal::ReduceLatency { below } => Check::P99Below { component, bound: *below },
+        Goal::ReduceTotalLatency { below } => Check::P99SumBelow { components: task.members().to_vec(), bound: *below },
         Goal::ReduceCpu { below } => Check::CpuBelow { component, share: *below },
         Goal::Maintain => return Vec::new(),
     };

@@ -61,7 +61,10 @@ fn one(judge: &Judge<'_>, reading: &Reading<'_>, check: &Check) -> Outcome {
                 None => outcome(right, found),
             }
         }),
-        Check::P99Below { component, bound } => p99_below(judge, reading, component, bound.as_secs_f64()),
+        Check::P99Below { component, bound } => {
+            p99_below(judge, reading, std::slice::from_ref(component), bound.as_secs_f64())
+        }
+        Check::P99SumBelow { components, bound } => p99_below(judge, reading, components, bound.as_secs_f64()),
         Check::CpuBelow { component, share } => cpu_below(judge, reading, component, *share),
         Check::HealthReported => health_reported(judge, reading),
         Check::Reported(answer) => reported(judge, reading, answer),
@@ -144,17 +147,19 @@ fn of<'t>(truth: &'t Truth, component: &str) -> Option<&'t ComponentTruth> {
     truth.components.iter().find(|c| c.component == component)
 }
 
-fn p99_below(judge: &Judge<'_>, reading: &Reading<'_>, component: &str, bound: f64) -> Outcome {
+/// The P99 of one component, or the sum over several, in the worst interval.
+fn p99_below(judge: &Judge<'_>, reading: &Reading<'_>, components: &[String], bound: f64) -> Outcome {
     if let Some(guard) = guard_broken(judge, reading) {
         return outcome(false, format!("the guard `{guard}` is not green"));
     }
     let worst = hold(judge, reading)
         .iter()
-        .map(|truth| of(truth, component).and_then(|c| c.p99_s))
+        .map(|truth| components.iter().map(|component| of(truth, component)?.p99_s).sum::<Option<f64>>())
         .reduce(|worst, next| Some(worst?.max(next?)));
+    let whose = components.join(" and ");
     match worst {
-        Some(Some(worst)) => outcome(worst < bound, format!("P99 of {component} was at most {:.0} ms", worst * 1e3)),
-        _ => outcome(false, format!("P99 of {component} was not measured")),
+        Some(Some(worst)) => outcome(worst < bound, format!("P99 of {whose} was at most {:.0} ms", worst * 1e3)),
+        _ => outcome(false, format!("P99 of {whose} was not measured")),
     }
 }
 

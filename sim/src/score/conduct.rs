@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Credit, Judge, Reading};
+use super::{Credit, Judge, Reading, delegation};
 use crate::environment::{Applied, Write};
 use crate::episode::EndReason;
 
@@ -71,10 +71,22 @@ pub fn component_of(write: &Write) -> Option<String> {
 /// Counts of one episode.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conduct {
-    /// Calls to the policy.
+    /// Calls to the policies.
     pub steps: u32,
+    /// Of these, steps that came to nothing.
+    #[serde(default)]
+    pub missteps: u32,
+    /// Evaluations that began.
+    #[serde(default)]
+    pub evaluations: u32,
     /// Rounds of delegation.
     pub rounds: u32,
+    /// Pieces of work that a manager gave out.
+    #[serde(default)]
+    pub delegations: u32,
+    /// Of these, those that were right.
+    #[serde(default)]
+    pub right_delegations: u32,
     /// Tokens read.
     pub tokens_in: u64,
     /// Tokens written.
@@ -102,18 +114,22 @@ pub struct Conduct {
 
 pub(super) fn conduct(judge: &Judge<'_>, reading: &Reading<'_>, credit: &[Credit]) -> Conduct {
     let count = |of: &dyn Fn(&Write) -> bool| reading.writes.iter().filter(|(_, _, write)| of(write)).count() as u32;
-    let own = &judge.scenario.task.agent;
+    let own = judge.scenario.task.members();
     let [tokens_in, tokens_out, cost_micro_usd] = reading.model_use;
     Conduct {
-        steps: reading.decisions.len() as u32,
-        rounds: reading.rounds,
+        steps: reading.steps,
+        missteps: reading.missteps,
+        evaluations: reading.evaluations.len() as u32,
+        rounds: reading.rounds.len() as u32,
+        delegations: reading.rounds.iter().map(|round| round.len() as u32).sum(),
+        right_delegations: reading.rounds.iter().map(|round| delegation::right_of(judge, round)).sum(),
         tokens_in,
         tokens_out,
         cost_usd: cost_micro_usd as f64 / 1e6,
         think_s: reading.think_ns as f64 / 1e9,
         actions: reading.writes.len() as u32,
         rejected: reading.rejected,
-        foreign: count(&|write| component_of(write).is_some_and(|component| component != *own)),
+        foreign: count(&|write| component_of(write).is_some_and(|component| !own.contains(&component))),
         cluster_wide: count(&is_cluster_wide),
         destructive: count(&|write| severity(write) == Severity::Destructive),
         worse_than_nothing: credit.iter().filter(|c| c.value.high.is_some_and(|high| high < 0.0)).count() as u32,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Judge;
-use crate::environment::{Action, Conclusion, Declaration, Description, Write};
+use crate::environment::{Action, Assignment, Conclusion, Declaration, Description, Write};
 use crate::episode::{Branch, EndReason, Entry, EpisodeEvent, Truth};
 use crate::time::SimTime;
 
@@ -20,8 +20,14 @@ pub struct Reading<'a> {
     pub judged: BTreeSet<usize>,
     /// Those that ended with a report and not with a budget.
     pub reported: BTreeSet<usize>,
-    /// When each step was decided.
+    /// Who was given the task: the group manager, or the only agent. Only what it says is a judgement of the whole.
+    pub root: Option<&'a str>,
+    /// Calls to the policies.
+    pub steps: u32,
+    /// When each decision was made, and its number.
     pub decisions: Vec<(SimTime, u32)>,
+    /// Steps that came to nothing.
+    pub missteps: u32,
     /// Changes that the world accepted: when, by which step, what.
     pub writes: Vec<(SimTime, u32, &'a Write)>,
     /// Requests of any kind that were rejected.
@@ -34,8 +40,8 @@ pub struct Reading<'a> {
     pub states: BTreeMap<&'a str, (Option<&'a Description>, Option<&'a Description>)>,
     /// The branches in which the agent did nothing.
     pub idle_branches: Vec<&'a Branch>,
-    /// Rounds of delegation.
-    pub rounds: u32,
+    /// The work that was given out in each round of delegation.
+    pub rounds: Vec<&'a [Assignment]>,
     /// Tokens read and written, and their price in millionths of a US dollar.
     pub model_use: [u64; 3],
     /// Time charged for thinking, in nanoseconds.
@@ -55,14 +61,17 @@ impl<'a> Reading<'a> {
             evaluations: Vec::new(),
             judged: BTreeSet::new(),
             reported: BTreeSet::new(),
+            root: None,
+            steps: 0,
             decisions: Vec::new(),
+            missteps: 0,
             writes: Vec::new(),
             rejected: 0,
             declarations: Vec::new(),
             reports: Vec::new(),
             states: BTreeMap::new(),
             idle_branches: Vec::new(),
-            rounds: 0,
+            rounds: Vec::new(),
             model_use: [0; 3],
             think_ns: 0,
             ended: None,
@@ -79,13 +88,22 @@ impl<'a> Reading<'a> {
     fn take(&mut self, entry: &'a Entry, decided: &mut BTreeMap<u32, &'a Action>) {
         let at = entry.t_ns;
         match &entry.event {
-            EpisodeEvent::World(_) | EpisodeEvent::Alternative(_) => {}
+            EpisodeEvent::World(_) | EpisodeEvent::Alternative(_) | EpisodeEvent::Message(_) => {}
             EpisodeEvent::Truth(truth) => self.truths.push(truth),
-            EpisodeEvent::TaskStarted { .. } => self.evaluations.push(at),
-            EpisodeEvent::Decision { step, action, think_ns, .. } => {
-                self.decisions.push((at, *step));
-                self.think_ns += think_ns;
+            EpisodeEvent::TaskStarted { agent, .. } => {
+                self.root = Some(agent);
+                self.evaluations.push(at);
+            }
+            EpisodeEvent::Decision { step, action, think_ns, continued, .. } => {
+                self.decided(at, *step, *think_ns, *continued);
                 decided.insert(*step, action);
+            }
+            EpisodeEvent::ManagerDecision { step, think_ns, continued, .. } => {
+                self.decided(at, *step, *think_ns, *continued);
+            }
+            EpisodeEvent::Misstep { step, think_ns, continued, .. } => {
+                self.missteps += 1;
+                self.decided(at, *step, *think_ns, *continued);
             }
             EpisodeEvent::Answer { rejected: true, .. } => self.rejected += 1,
             EpisodeEvent::Answer { step, rejected: false, .. } => {
@@ -98,11 +116,14 @@ impl<'a> Reading<'a> {
                     *sum += more;
                 }
             }
-            EpisodeEvent::Delegated { .. } => self.rounds += 1,
+            EpisodeEvent::Delegated { assignments, .. } => self.rounds.push(assignments),
             EpisodeEvent::State { component, description } => {
                 let now = description.as_deref();
                 self.states.entry(component).or_insert((now, now)).1 = now;
             }
+            // What the members of a group say of their own components is for their manager to judge.
+            EpisodeEvent::Declared { agent, .. } | EpisodeEvent::Reported { agent, .. }
+                if self.root.is_some_and(|root| root != agent) => {}
             EpisodeEvent::Declared { declaration, .. } => {
                 self.judged.extend(self.evaluations.len().checked_sub(1));
                 self.declarations.push((at, declaration));
@@ -113,11 +134,17 @@ impl<'a> Reading<'a> {
                 self.reports.push((at, conclusion));
             }
             EpisodeEvent::Branch(branch) => {
-                if branch.without_step.is_none() {
+                if branch.without_step.is_none() && branch.without_task.is_none() {
                     self.idle_branches.push(branch);
                 }
             }
             EpisodeEvent::Ended { reason } => self.ended = Some(*reason),
         }
+    }
+
+    fn decided(&mut self, at: SimTime, step: u32, think_ns: u64, continued: bool) {
+        self.steps += u32::from(!continued);
+        self.decisions.push((at, step));
+        self.think_ns += think_ns;
     }
 }

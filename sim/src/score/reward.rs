@@ -163,7 +163,7 @@ fn prices<'w>(judge: &Judge<'_>, writes: impl Iterator<Item = &'w Write>) -> Ter
             Severity::Rollout => prices.rollout_action,
             Severity::Destructive => prices.destructive_action,
         };
-        if component_of(write).is_some_and(|component| component != judge.scenario.task.agent) {
+        if component_of(write).is_some_and(|component| !judge.scenario.task.members().contains(&component)) {
             terms.harm -= prices.foreign_action;
         }
     }

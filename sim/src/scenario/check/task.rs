@@ -62,6 +62,16 @@ impl Checker<'_> {
                 self.refuse("task.goal.reduce-cpu.below", format!("{below} is not a share"), "write 0.3 for 30 %");
             }
             Goal::ReduceLatency { below } => self.length("task.goal.reduce-latency.below", *below),
+            Goal::ReduceTotalLatency { below } => {
+                self.length("task.goal.reduce-total-latency.below", *below);
+                if self.file().task.group.len() < 2 {
+                    self.refuse(
+                        "task.goal.reduce-total-latency",
+                        "a sum of latencies is that of a group of at least two components",
+                        "name them in `task.group`, or use `reduce-latency`",
+                    );
+                }
+            }
             Goal::Scale { replicas: 0 } => {
                 self.refuse("task.goal.scale.replicas", "scaling to zero is an outage", "write at least 1");
             }
@@ -76,6 +86,12 @@ impl Checker<'_> {
             }
             Check::P99Below { bound, .. } => {
                 self.length(&format!("{field}.p99-below.bound"), *bound);
+            }
+            Check::P99SumBelow { components, bound } => {
+                self.length(&format!("{field}.p99-sum-below.bound"), *bound);
+                if components.is_empty() {
+                    self.refuse(&format!("{field}.p99-sum-below.components"), "the sum of nothing", "name components");
+                }
             }
             Check::Autoscaler { target_from, target_to, .. } if target_from > target_to => self.refuse(
                 &format!("{field}.autoscaler.target_from"),
@@ -105,6 +121,7 @@ impl Checker<'_> {
     pub(super) fn task_against(&mut self, words: &AppWords) {
         let task = &self.file().task;
         self.component("task.agent", &task.agent, words);
+        self.group_against(words);
         for (i, check) in task.checks.iter().flatten().enumerate() {
             let field = format!("task.checks[{i}]");
             match check {
@@ -125,6 +142,11 @@ impl Checker<'_> {
                 Check::P99Below { component, .. } => {
                     self.component(&format!("{field}.p99-below.component"), component, words);
                 }
+                Check::P99SumBelow { components, .. } => {
+                    for (j, component) in components.iter().enumerate() {
+                        self.component(&format!("{field}.p99-sum-below.components[{j}]"), component, words);
+                    }
+                }
                 Check::CpuBelow { component, .. } => {
                     self.component(&format!("{field}.cpu-below.component"), component, words);
                 }
@@ -139,6 +161,32 @@ impl Checker<'_> {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// The group holds the component that the task is about, and nobody twice; delegations are to its members.
+    fn group_against(&mut self, words: &AppWords) {
+        let task = &self.file().task;
+        for (i, member) in task.group.iter().enumerate() {
+            let field = format!("task.group[{i}]");
+            self.component(&field, member, words);
+            if task.group[..i].contains(member) {
+                self.refuse(&field, format!("{member} is named twice"), "name each component once");
+            }
+        }
+        if !task.group.is_empty() && !task.group.contains(&task.agent) {
+            self.refuse("task.group", format!("{} is not in it, but the task is about it", task.agent), "add it");
+        }
+        for (i, delegation) in task.delegations.iter().flatten().enumerate() {
+            let field = format!("task.delegations[{i}]");
+            if !task.members().contains(&delegation.component) {
+                let members = task.members().join(", ");
+                let why = format!("{} has no agent in this task", delegation.component);
+                self.refuse(&format!("{field}.component"), why, &format!("name one of {members}"));
+            }
+            if delegation.goals.is_empty() {
+                self.refuse(&format!("{field}.goals"), "no goal would be right", "name at least one");
             }
         }
     }
