@@ -83,7 +83,7 @@ pub trait MessageQueue {
     /// [`Self::drain_dead_letters`] would.
     fn purge(&mut self, now: SimTime) -> impl Future<Output = Result<Vec<DeadLetter>, Unavailable>>;
 
-    /// How often a copy of an envelope was dropped, or acknowledged once more.
+    /// How often a copy of an envelope was dropped, or one was acknowledged that had ended.
     fn duplicates(&self) -> u64;
 
     /// What happened since the last call, in order.
@@ -275,10 +275,8 @@ pub enum Occurrence {
         /// Why.
         reason: RedeliveryReason,
     },
-    /// A copy of it was dropped, or acknowledged once more.
+    /// A copy of it was dropped, or it was acknowledged when it had ended.
     Duplicate,
-    /// It was acknowledged when it had been given up.
-    AcknowledgedTooLate,
     /// It was given up.
     DeadLettered {
         /// Why.

@@ -126,7 +126,7 @@ impl Ledger {
                 Acknowledgement::Again
             }
             State::GivenUp => {
-                self.record(id, now, Occurrence::AcknowledgedTooLate);
+                self.duplicate(id, now);
                 Acknowledgement::TooLate
             }
             _ => {
@@ -173,7 +173,7 @@ impl Ledger {
         open.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Takes note that a copy of an envelope was dropped.
+    /// Takes note of something about an envelope that no longer counts: a copy, or a late acknowledgement.
     pub(super) fn duplicate(&mut self, id: u64, now: SimTime) {
         self.duplicates += 1;
         self.record(id, now, Occurrence::Duplicate);

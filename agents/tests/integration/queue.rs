@@ -48,7 +48,6 @@ fn in_short(event: &TraceEvent) -> String {
         Occurrence::Published => "published".to_owned(),
         Occurrence::Delivered { attempt } => format!("delivered {attempt}"),
         Occurrence::Acknowledged => "acknowledged".to_owned(),
-        Occurrence::AcknowledgedTooLate => "too late".to_owned(),
         Occurrence::Redelivered { reason: RedeliveryReason::TimedOut } => "timed out".to_owned(),
         Occurrence::Redelivered { reason } => format!("again: {reason}"),
         Occurrence::Duplicate => "duplicate".to_owned(),
@@ -347,7 +346,7 @@ fn what_nobody_can_or_will_take_is_a_dead_letter() {
         50 #4 published
         60 #3 delivered 1
         61 #3 dead: its receiver refused it: it makes no sense
-        62 #3 too late
+        62 #3 duplicate
         100 #2 dead: nobody took it before its deadline
         100 #4 delivered 1
         101 #1 duplicate
@@ -375,7 +374,7 @@ fn what_kills_its_receivers_is_a_dead_letter() {
         12 #1 again: its receiver gave it back: it crashed
         12 #1 delivered 3
         22 #1 dead: never acknowledged; deliveries: 3; the last one: it was not acknowledged in time
-        23 #1 too late
+        23 #1 duplicate
         ",
     );
 }
@@ -425,7 +424,7 @@ fn the_end_of_the_episode_tells_what_was_never_taken() {
         3 #1 dead: nobody took it before the episode was over
         3 #2 dead: nobody acknowledged it before the episode was over
         3 #4 dead: nobody took it before the episode was over
-        4 #2 too late
+        4 #2 duplicate
         ",
     );
 }

@@ -299,10 +299,6 @@ fn play_back(trace: &[TraceEvent]) -> Vec<Place> {
                 Place::Queued
             }
             Occurrence::Duplicate => place,
-            Occurrence::AcknowledgedTooLate => {
-                assert_eq!(place, Place::Dead, "{event:?}");
-                place
-            }
             Occurrence::DeadLettered { .. } => {
                 assert!(matches!(place, Place::Queued | Place::Held), "{event:?}");
                 Place::Dead
