@@ -53,7 +53,9 @@ impl InProcess {
             if overdue.is_empty() {
                 return;
             }
-            overdue.into_iter().for_each(|id| self.expire_one(id, now));
+            for id in overdue {
+                self.expire_one(id, now);
+            }
         }
     }
 

@@ -319,7 +319,9 @@ impl MessageQueue for RabbitMq {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        self.ledger.waiting(of).into_iter().for_each(|id| self.ledger.lose(id));
+        for id in self.ledger.waiting(of) {
+            self.ledger.lose(id);
+        }
         Ok(None)
     }
 

@@ -327,6 +327,24 @@ fn a_broker_that_stays_away_is_an_error_and_no_hang() {
 
 #[test]
 #[ignore = "needs RabbitMQ"]
+fn a_broker_that_refuses_is_an_error_at_once() {
+    run(async {
+        drop(connect("refused", port()).await);
+        let other = Settings { max_deliveries: 9, ..SETTINGS };
+        let stranger = uri(port()).replace("guest:guest", "guest:secret");
+        for (uri, settings) in [(stranger, SETTINGS), (uri(port()), other)] {
+            let connecting = RabbitMq::connect(Broker::new(uri, "refused"), addresses(), settings);
+            let refused =
+                tokio::time::timeout(Duration::from_secs(20), connecting).await.expect("it is refused at once");
+            let error = refused.err().expect("it is refused");
+            assert!(error.0.contains("could not connect") && !error.0.contains("secret"), "{error}");
+        }
+        nothing_is_left("refused").await;
+    });
+}
+
+#[test]
+#[ignore = "needs RabbitMQ"]
 fn what_cannot_be_read_is_a_dead_letter_with_its_reason() {
     run(async {
         let manager = Address::Manager;

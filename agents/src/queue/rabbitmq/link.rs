@@ -256,13 +256,13 @@ impl Link {
         let mut pause = self.broker.first_pause;
         for left in (0..=self.broker.retries).rev() {
             let patience = self.broker.patience;
-            let failure = match tokio::time::timeout(patience, self.once(&operation)).await {
+            let (failure, is_final) = match tokio::time::timeout(patience, self.once(&operation)).await {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no answer within {} s", patience.as_secs()),
+                Ok(Err(error)) => (error.to_string(), self.open.is_none() && is_refusal(&error)),
+                Err(_) => (format!("no answer within {} s", patience.as_secs()), false),
             };
             self.open = None;
-            if left == 0 {
+            if left == 0 || is_final {
                 return Err(Unavailable(format!("the message broker is lost, could not {what}: {failure}")));
             }
             tokio::time::sleep(pause).await;
@@ -282,6 +282,16 @@ impl Link {
         }
         let Open { channel, .. } = self.open.as_ref().expect("it has just been opened");
         operation(channel, &self.names).await
+    }
+}
+
+/// Whether the broker refused a connection, or queues that are not as they should be: it will again.
+fn is_refusal(error: &lapin::Error) -> bool {
+    const ACCESS_REFUSED: u16 = 403;
+    const PRECONDITION_FAILED: u16 = 406;
+    match error.kind() {
+        lapin::ErrorKind::ProtocolError(error) => matches!(error.get_id(), ACCESS_REFUSED | PRECONDITION_FAILED),
+        _ => false,
     }
 }
 

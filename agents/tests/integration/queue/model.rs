@@ -320,7 +320,9 @@ proptest! {
     #[test]
     fn the_queue_does_what_the_model_does(calls in proptest::collection::vec(call(), 1..120)) {
         let mut pair = Pair::new();
-        calls.iter().for_each(|call| pair.call(*call));
+        for call in calls {
+            pair.call(call);
+        }
         for of in addresses() {
             prop_assert!(first_deliveries(&pair.trace, &of).is_sorted());
         }
@@ -336,7 +338,9 @@ proptest! {
     fn the_same_calls_leave_the_same_trace(calls in proptest::collection::vec(call(), 1..60)) {
         let play = || {
             let mut pair = Pair::new();
-            calls.iter().for_each(|call| pair.call(*call));
+            for call in calls {
+            pair.call(call);
+        }
             serde_json::to_string(&pair.trace)
         };
         prop_assert_eq!(play().expect("a trace can be written"), play().expect("a trace can be written"));
