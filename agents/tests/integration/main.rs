@@ -12,4 +12,6 @@ mod models;
 mod passes;
 mod play;
 mod programs;
+mod message;
+mod queue;
 mod victories;
