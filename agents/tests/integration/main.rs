@@ -1,11 +1,15 @@
 //! Whole episodes, played as users play them: shipped scenarios, every built-in policy, the judge.
 //! One integration binary; one file per promise.
 
+mod chat;
 mod conservation;
 mod determinism;
 mod endings;
 mod executor;
 mod leaks;
+mod misbehaviour;
 mod passes;
 mod play;
+mod prompts;
+mod puppet;
 mod victories;
