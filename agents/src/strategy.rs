@@ -295,20 +295,18 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_found_at_once() {
-        insta::assert_snapshot!(load(
-            "mechanism: manged\ntool_form: bash\nagent: {modell: x}\nmanager: gpt\nmemory: maybe\nbudgets: {steps: -1}\ncritc: {}\n"
-        )
-        .unwrap_err(), @"");
+        let form = "mechanism: manged\ntool_form: bash\nagent: {modell: x}\nmanager: gpt\nmemory: maybe\n\
+                    budgets: {steps: -1}\ncritc: {}\n";
+        insta::assert_snapshot!("mistakes_of_form", load(form).unwrap_err());
     }
 
     #[test]
     fn mistakes_of_meaning_are_found_at_once() {
-        insta::assert_snapshot!(load(
-            "mechanism: peers\nagent: {model: '', prompts: ' '}\nmanager: {model: x}\nbudgets: {steps: 0, tokens: 5}\n"
-        )
-        .unwrap_err(), @"");
+        let meaning = "mechanism: peers\nagent: {model: '', prompts: ' '}\nmanager: {model: x}\n\
+                       budgets: {steps: 0, tokens: 5}\n";
         let source = Source { path: "s.yaml".into(), text: "apiVersion: v1\nkind: Script\n".into() };
-        insta::assert_snapshot!(Strategy::load(&source).unwrap_err(), @"");
+        let heading = Strategy::load(&source).unwrap_err();
+        insta::assert_snapshot!("mistakes_of_meaning", format!("{}\n\n{heading}", load(meaning).unwrap_err()));
     }
 
     #[test]

@@ -95,6 +95,12 @@ impl Default for ChatLimits {
 /// The most characters of a conversation that a critic reads.
 const TRANSCRIPT: usize = 24_000;
 
+/// The most characters of the name of a tool: no server knows longer ones.
+const LONGEST_NAME: usize = 64;
+
+/// The most characters of what is said about a call that makes nothing.
+const LONGEST_REASON: usize = 1_500;
+
 /// A chat model that plays in the role `R`.
 pub struct Chat<R: Seat> {
     model: Arc<dyn ChatModel>,
@@ -282,6 +288,10 @@ impl<R: Seat> Chat<R> {
 
     /// What a tool call makes.
     fn read(&self, call: &Call) -> Result<Parsed<R>, Misstep> {
+        if call.name.len() > LONGEST_NAME {
+            let text = format!("there is no tool whose name has {} characters", call.name.len());
+            return Err(Misstep { kind: MisstepKind::UnknownTool, text });
+        }
         let arguments = call.arguments()?;
         if self.repetition.has(call) >= self.settings.limits.repetitions {
             let text = format!(
@@ -292,8 +302,10 @@ impl<R: Seat> Chat<R> {
             );
             return Err(Misstep { kind: MisstepKind::Repeated, text });
         }
-        R::parse(self.settings.form, &call.name, arguments)
-            .map_err(|error| Misstep { kind: kind_of(&error), text: error.to_string() })
+        R::parse(self.settings.form, &call.name, arguments).map_err(|error| {
+            let text = conversation::head(&error.to_string(), LONGEST_REASON);
+            Misstep { kind: kind_of(&error), text }
+        })
     }
 
     /// Proposes an action that a tool call makes.

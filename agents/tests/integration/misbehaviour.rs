@@ -229,7 +229,6 @@ fn a_manager_that_misbehaves_ends_scored_too() {
     let assign = |component: &str, goal: serde_json::Value| {
         call("assign_tasks", &json!({"tasks": [{"component": component, "text": "Do it.", "goal": goal}]}))
     };
-    let sum = json!({"reduce-total-latency": {"below": "400ms"}});
     let table: Vec<(&str, Answer, &[MisstepKind], EndReason)> = vec![
         ("words only", Ok(words("Everybody should look at it.")), &[MisstepKind::NoAction], EndReason::StepBudget),
         ("an agent's tool", Ok(call("scale", &json!({"component": "catalogue", "replicas": 3}))), &[MisstepKind::UnknownTool], EndReason::StepBudget),
@@ -237,7 +236,6 @@ fn a_manager_that_misbehaves_ends_scored_too() {
         ("no such goal", Ok(assign("catalogue", json!("be-fast"))), &[MisstepKind::BadArguments], EndReason::StepBudget),
         ("nobody", Ok(call("assign_tasks", &json!({"tasks": []}))), &[MisstepKind::Repeated], EndReason::StepBudget),
         ("a success that is none", Ok(call("conclude", &json!({"healthy": true, "mitigated": true}))), &[], EndReason::Completed),
-        ("a group's goal for one", Ok(assign("catalogue", sum)), &[], EndReason::TimeBudget),
     ];
     let loaded = shipped("acv/high/reduce-total-latency");
     for (name, answer, kinds, ended) in table {
@@ -245,12 +243,7 @@ fn a_manager_that_misbehaves_ends_scored_too() {
         let cast = Cast::of_agents(|_| Box::new(runbook())).under(chat::<GroupManager>(&model, ToolForm::Typed));
         let (played, entries) = play(&loaded, cast);
         assert_eq!(played, Ok(()), "{name}");
-        if name == "a group's goal for one" {
-            // Whatever comes of it, it is within the budget.
-            assert!(matches!(reason(&entries), EndReason::TimeBudget | EndReason::StepBudget), "{name}");
-        } else {
-            assert_eq!((reason(&entries), missteps(&entries)), (ended, kinds.iter().copied().collect()), "{name}");
-        }
+        assert_eq!((reason(&entries), missteps(&entries)), (ended, kinds.iter().copied().collect()), "{name}");
         for request in model.asked() {
             assert_eq!(broken(&request.messages), None, "{name}");
         }
