@@ -9,7 +9,8 @@
 //!
 //! - [`policy`]: the port behind which models and rules sit, one per role, and the built-in rules;
 //! - [`policy::Chat`]: a chat model as a policy, told what [`prompts`] say; [`strategy`]: who plays, and how, as a file;
-//! - [`tools`]: the closed set of tool calls, with schemas from the types;
+//! - [`tools`]: the closed set of actions as tools, in three forms, with schemas from the types;
+//! - [`mechanism`]: how the agents of a group work together;
 //! - [`executor`]: carries actions out, confined to the agent's own component;
 //! - [`render`]: the only place where observations become text;
 //! - [`message`], [`queue`]: what the agents send each other, and how it arrives;
@@ -20,8 +21,8 @@
 
 pub mod episode;
 pub mod executor;
-pub mod message;
 pub mod mechanism;
+pub mod message;
 pub mod model;
 pub mod policy;
 pub mod prompts;

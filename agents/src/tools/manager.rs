@@ -60,3 +60,49 @@ tools! {
         mitigated: a.mitigated,
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use sim::environment::Goal;
+
+    use super::*;
+
+    #[test]
+    fn a_call_makes_its_action() {
+        let tasks = json!({"tasks": [
+            {"component": "carts", "text": "Reduce your latency.", "goal": {"reduce-latency": {"below": "200ms"}}},
+            {"component": "orders", "text": "Are you well?", "goal": "check-health"},
+        ]});
+        let Ok(ManagerAction::Delegate(given)) = parse("assign_tasks", &tasks) else { panic!("{tasks}") };
+        assert_eq!(given[0].goal, Goal::ReduceLatency { below: SimDuration::from_millis(200) });
+        assert_eq!((given[1].component.as_str(), &given[1].goal), ("orders", &Goal::CheckHealth));
+        assert_eq!(parse("read_graph", &json!({})), Ok(ManagerAction::ReadGraph));
+        assert_eq!(parse("wait", &json!({"duration": "1m"})), Ok(ManagerAction::Wait(SimDuration::from_secs(60))));
+        let concluded = parse("conclude", &json!({"healthy": true}));
+        assert_eq!(concluded, Ok(ManagerAction::Conclude(Conclusion { healthy: true, ..Conclusion::default() })));
+    }
+
+    #[test]
+    fn a_bad_call_says_what_is_wrong() {
+        let check = |name: &str, arguments: Value, part: &str| {
+            let message = parse(name, &arguments).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        };
+        check("scale", json!({}), "the tools are: assign_tasks, read_graph, declare, wait, conclude");
+        check("assign_tasks", json!({"tasks": [{"component": "carts"}]}), "missing field `text`");
+        check(
+            "assign_tasks",
+            json!({"tasks": [{"component": "carts", "text": "", "goal": "win"}]}),
+            "unknown variant `win`",
+        );
+    }
+
+    #[test]
+    fn schemas_refer_to_nothing_and_have_no_alternatives_that_exclude_each_other() {
+        for tool in all().into_iter().chain(crate::tools::typed::all()) {
+            let text = tool.parameters.to_string();
+            assert!(!text.contains("$ref") && !text.contains("oneOf"), "{}: {text}", tool.name);
+        }
+    }
+}
