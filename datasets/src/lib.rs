@@ -4,5 +4,6 @@ pub mod apps;
 pub mod comparisons;
 pub mod embedded;
 pub mod faults;
+pub mod published;
 pub mod scenarios;
 pub mod suite;

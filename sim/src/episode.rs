@@ -287,8 +287,11 @@ pub enum EndReason {
 /// A branch that was played beside the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
-    /// The step whose action is left out; none for the branch in which the agent did nothing.
+    /// The step whose action is left out; none, and no task either, for the branch in which nothing was done.
     pub without_step: Option<u32>,
+    /// The manager's task whose every change is left out: a delegation. Its number is that of its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_task: Option<u64>,
     /// The future under which it was played, from 0.
     pub future: u32,
     /// Return of the world as played under that future.

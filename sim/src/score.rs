@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use conduct::{Conduct, Severity, component_of, is_cluster_wide, severity};
-pub use credit::{Better, Credit, Regret, menu};
+pub use credit::{Better, Credit, DelegationCredit, Regret, menu};
 pub use levels::{Judged, LevelScores, Localization, Outcome};
 pub use reading::Reading;
 pub use reward::{IntervalReward, Terms, return_of};
@@ -127,6 +127,9 @@ pub struct EpisodeScore {
     pub total: Terms,
     /// What each decision changed; empty without branches.
     pub credit: Vec<Credit>,
+    /// What each delegation of a manager changed, of those that changed anything; empty without branches.
+    #[serde(default)]
+    pub delegation_credit: Vec<DelegationCredit>,
     /// What each decision fell short of the best alternative, doing nothing included; empty without alternatives.
     pub regret: Vec<Regret>,
     /// What it took and what it risked.
@@ -146,6 +149,7 @@ pub fn score(judge: &Judge<'_>, entries: &[Entry]) -> EpisodeScore {
         total: reward.iter().fold(Terms::default(), |sum, interval| sum.plus(&interval.terms)),
         conduct: conduct::conduct(judge, &reading, &credit),
         regret: credit::regret(entries, &credit),
+        delegation_credit: credit::of_delegations(entries),
         reward,
         credit,
     }

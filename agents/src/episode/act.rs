@@ -68,9 +68,11 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             _ => None,
         };
         let reply = Executor::new(component).execute(self.world, action).await?;
-        let step = self.agents[index].job.as_ref().map_or(0, |job| job.step);
+        let job = self.agents[index].job.as_ref();
+        let step = job.map_or(0, |job| job.step);
+        let task = job.filter(|job| job.from == Address::Manager).map(|job| job.message);
         if let (Some((world, write)), Reply::Done(_)) = (before, &reply) {
-            self.snapshots.push(Snapshot { step, at: now, write, world });
+            self.snapshots.push(Snapshot { step, at: now, write, task, world });
         }
         let rejected = matches!(reply, Reply::Rejected(_));
         self.log_answer(now, self.agents[index].name(), step, rejected, render::reply(&reply, now));

@@ -5,6 +5,8 @@
 //! no policy is asked. Credit compares, under several futures of chance, the branch that leaves the
 //! write out with the one that keeps it.
 
+use std::collections::BTreeSet;
+
 use sim::environment::{Environment, Failure, Stage, Unavailable, Write};
 use sim::episode::{Branch, Truth};
 use sim::score::{Judge, return_of};
@@ -36,6 +38,8 @@ pub struct Snapshot<W> {
     pub at: SimTime,
     /// What was written.
     pub write: Write,
+    /// The manager's task for which it was, by the number of its message.
+    pub task: Option<u64>,
     /// The world before it.
     pub world: W,
 }
@@ -59,6 +63,12 @@ pub(super) async fn play<W: Environment + Stage>(episode: &Played<'_, W>) -> Res
     for decision in 0..episode.snapshots.len() {
         for future in 0..episode.futures {
             branches.push(episode.without(decision, future).await?);
+        }
+    }
+    let tasks: BTreeSet<u64> = episode.snapshots.iter().filter_map(|snapshot| snapshot.task).collect();
+    for task in tasks {
+        for future in 0..episode.futures {
+            branches.push(episode.without_task(task, future).await?);
         }
     }
     Ok(branches)
@@ -92,6 +102,7 @@ impl<W: Environment + Stage> Played<'_, W> {
         };
         Ok(Branch {
             without_step: None,
+            without_task: None,
             future: 0,
             played,
             branch: nothing.value,
@@ -102,13 +113,35 @@ impl<W: Environment + Stage> Played<'_, W> {
 
     /// Both branches of a decision under one future.
     async fn without(&self, decision: usize, future: u32) -> Result<Branch, Unavailable> {
+        let others: Vec<_> = self.snapshots[decision + 1..].iter().map(|s| (s.at, &s.write)).collect();
+        let branch = self.beside(decision, &others, future).await?;
+        Ok(Branch { without_step: Some(self.snapshots[decision].step), ..branch })
+    }
+
+    /// Both branches of all that was done for one task of the manager, under one future.
+    async fn without_task(&self, task: u64, future: u32) -> Result<Branch, Unavailable> {
+        let is_of_it = |snapshot: &Snapshot<W>| snapshot.task == Some(task);
+        let first = self.snapshots.iter().position(is_of_it).unwrap_or_default();
+        let others = self.snapshots[first..].iter().filter(|s| !is_of_it(s)).map(|s| (s.at, &s.write));
+        let branch = self.beside(first, &others.collect::<Vec<_>>(), future).await?;
+        Ok(Branch { without_task: Some(task), ..branch })
+    }
+
+    /// The world from a decision on, as it was played and with these later writes only.
+    async fn beside(
+        &self,
+        decision: usize,
+        others: &[(SimTime, &Write)],
+        future: u32,
+    ) -> Result<Branch, Unavailable> {
         let snapshot = &self.snapshots[decision];
         let fork = || (self.forks.fork_with_future)(&snapshot.world, u64::from(future));
         let writes: Vec<_> = self.snapshots[decision..].iter().map(|s| (s.at, &s.write)).collect();
         let with = self.outcome(&mut fork(), snapshot.at, &writes).await?;
-        let without = self.outcome(&mut fork(), snapshot.at, &writes[1..]).await?;
+        let without = self.outcome(&mut fork(), snapshot.at, others).await?;
         Ok(Branch {
-            without_step: Some(snapshot.step),
+            without_step: None,
+            without_task: None,
             future,
             played: with.value,
             branch: without.value,

@@ -1,6 +1,7 @@
 //! What an agent reads holds nothing of a scenario but its task, and nothing of a fault but what a real cluster
 //! would show.
 
+use agents::episode::Cast;
 use agents::policy::runbook;
 use datasets::scenarios::{self, Loaded};
 use sim::environment::{Environment, Failure, Observation, Query, Stage, Unavailable, Write};
@@ -165,7 +166,7 @@ impl Stage for Leaky {
 fn a_leak_on_purpose_is_caught() {
     let name = "acv/low/cpu-stress";
     let plain = Episode::play(&shipped(name), 1, nosy("catalogue"));
-    let (leaky, _) = Episode::play_in(&renamed(name), 1, nosy("catalogue"), Leaky, None);
+    let (leaky, _) = Episode::play_in(&renamed(name), 1, Cast::solo(nosy("catalogue")), Leaky, None);
     let (texts, leaky_texts): (Vec<&str>, Vec<&str>) = (plain.texts().collect(), leaky.texts().collect());
     let caught = leak(&texts, &leaky_texts).expect("the canary is in every log");
     assert!(caught.contains(&format!("experiment {CANARY}/{CANARY} is running")), "{caught}");

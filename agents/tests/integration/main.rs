@@ -6,6 +6,7 @@ mod conservation;
 mod determinism;
 mod endings;
 mod executor;
+mod hierarchy;
 mod kubectl;
 mod leaks;
 mod misbehaviour;

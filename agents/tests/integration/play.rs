@@ -7,7 +7,7 @@ use agents::policy::{AutonomicAgent, Policy, script};
 use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::Source;
 use sim::environment::{Environment, Stage, ready};
-use sim::episode::{Entry, EpisodeEvent, Truth};
+use sim::episode::{Entry, EpisodeEvent, MessageEvent, MessageState, Truth};
 use sim::scenario::{Level, Script};
 use sim::score::{self, EpisodeScore, Judge, Outcome};
 use sim::world::Twin;
@@ -24,7 +24,12 @@ pub(crate) struct Episode {
 impl Episode {
     /// Plays a scenario with a seed.
     pub(crate) fn play(loaded: &Loaded, seed: u64, player: Player) -> Self {
-        let (episode, world) = Self::play_in(loaded, seed, player, |twin| twin, Some(Forks::of_world()));
+        Self::play_by(loaded, seed, Cast::solo(player))
+    }
+
+    /// Plays a scenario with a seed, by all agents that its task needs.
+    pub(crate) fn play_by(loaded: &Loaded, seed: u64, cast: Cast<'_>) -> Self {
+        let (episode, world) = Self::play_in(loaded, seed, cast, |twin| twin, Some(Forks::of_world()));
         world.check_conservation().expect("no request is lost");
         episode
     }
@@ -33,7 +38,7 @@ impl Episode {
     pub(crate) fn play_in<W: Environment + Stage>(
         loaded: &Loaded,
         seed: u64,
-        player: Player,
+        cast: Cast<'_>,
         world: impl FnOnce(Twin) -> W,
         forks: Option<Forks<W>>,
     ) -> (Self, W) {
@@ -43,7 +48,7 @@ impl Episode {
         let setup = Setup::new(&judge, &loaded.app, None);
         let mut world = world(Twin::new(&loaded.app, &scenario, seed));
         let mut log = Log::new(None);
-        ready(episode::play(&mut world, &setup, Cast::solo(player), forks, &mut log)).expect("the twin is always there");
+        ready(episode::play(&mut world, &setup, cast, forks, &mut log)).expect("the twin is always there");
         let score = score::score(&judge, log.entries());
         (Self { entries: log.into_entries(), score }, world)
     }
@@ -65,7 +70,10 @@ impl Episode {
     /// Every text that the agent read: its tasks and the answers to its steps.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match &entry.event {
-            EpisodeEvent::TaskStarted { text, .. } | EpisodeEvent::Answer { text, .. } => Some(text.as_str()),
+            EpisodeEvent::TaskStarted { text, .. }
+            | EpisodeEvent::Answer { text, .. }
+            | EpisodeEvent::Misstep { text, .. }
+            | EpisodeEvent::Message(MessageEvent { state: MessageState::Published { text }, .. }) => Some(text.as_str()),
             _ => None,
         })
     }
@@ -101,10 +109,5 @@ pub(crate) fn changed(name: &str, changes: &[(&str, &str)]) -> Loaded {
 pub(crate) fn steps(steps: &str) -> Player {
     let text = format!("apiVersion: sockpit/v1alpha1\nkind: Script\nsteps:\n{steps}");
     let source = Source { path: "steps".into(), text };
-    player_of(Script::load(&source).unwrap_or_else(|mistakes| panic!("{mistakes}")).value)
-}
-
-/// A player of a script.
-pub(crate) fn player_of(steps: Script) -> Player {
-    Box::new(script(steps.steps))
+    Box::new(script(Script::load(&source).unwrap_or_else(|mistakes| panic!("{mistakes}")).value.steps))
 }

@@ -4,6 +4,7 @@
 //! scenarios × contenders × seeds ──played in parallel──▶ Results ──▶ tables (text, Markdown) or JSON
 //! ```
 
+mod paper;
 mod report;
 mod results;
 

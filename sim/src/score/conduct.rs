@@ -76,6 +76,9 @@ pub struct Conduct {
     /// Of these, steps that came to nothing.
     #[serde(default)]
     pub missteps: u32,
+    /// Evaluations that began.
+    #[serde(default)]
+    pub evaluations: u32,
     /// Rounds of delegation.
     pub rounds: u32,
     /// Pieces of work that a manager gave out.
@@ -116,6 +119,7 @@ pub(super) fn conduct(judge: &Judge<'_>, reading: &Reading<'_>, credit: &[Credit
     Conduct {
         steps: reading.steps,
         missteps: reading.missteps,
+        evaluations: reading.evaluations.len() as u32,
         rounds: reading.rounds.len() as u32,
         delegations: reading.rounds.iter().map(|round| round.len() as u32).sum(),
         right_delegations: reading.rounds.iter().map(|round| delegation::right_of(judge, round)).sum(),

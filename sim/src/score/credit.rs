@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::statistics::{Mean, student_mean};
 use crate::environment::{Component, ResourceChange, Write};
-use crate::episode::{Alternative, Entry, EpisodeEvent};
+use crate::episode::{Alternative, Branch, Entry, EpisodeEvent};
 use crate::units::Millicores;
 
 /// What one decision changed: the return of the world as played minus that of the same world without it.
@@ -43,24 +43,55 @@ pub enum Better {
     Write(Write),
 }
 
+/// What one delegation changed, through all that its agent did for it: the return of the world as played minus that of
+/// the same world without these changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DelegationCredit {
+    /// Number of the task's message.
+    pub task: u64,
+    /// Mean over the futures with Student's interval, which a single future has not.
+    pub value: Mean,
+    /// How many futures were played.
+    pub futures: u32,
+    /// Later recorded actions that no longer applied, in all of them.
+    pub inapplicable: u32,
+}
+
 pub(super) fn of_decisions(entries: &[Entry]) -> Vec<Credit> {
-    let mut steps: BTreeMap<u32, (Vec<f64>, u32)> = BTreeMap::new();
+    let credit = |(step, Without { value, futures, inapplicable })| Credit { step, value, futures, inapplicable };
+    without(entries, |branch| branch.without_step).into_iter().map(credit).collect()
+}
+
+pub(super) fn of_delegations(entries: &[Entry]) -> Vec<DelegationCredit> {
+    let credit =
+        |(task, Without { value, futures, inapplicable })| DelegationCredit { task, value, futures, inapplicable };
+    without(entries, |branch| branch.without_task).into_iter().map(credit).collect()
+}
+
+/// All futures of one thing that was left out.
+struct Without {
+    value: Mean,
+    futures: u32,
+    inapplicable: u32,
+}
+
+/// The branches by what they leave out, in order.
+fn without<K: Ord>(entries: &[Entry], what: impl Fn(&Branch) -> Option<K>) -> Vec<(K, Without)> {
+    let mut left_out: BTreeMap<K, (Vec<f64>, u32)> = BTreeMap::new();
     for entry in entries {
         if let EpisodeEvent::Branch(branch) = &entry.event
-            && let Some(step) = branch.without_step
+            && let Some(key) = what(branch)
         {
-            let (differences, inapplicable) = steps.entry(step).or_default();
+            let (differences, inapplicable) = left_out.entry(key).or_default();
             differences.push(branch.played - branch.branch);
             *inapplicable += branch.inapplicable;
         }
     }
-    steps
-        .into_iter()
-        .filter_map(|(step, (differences, inapplicable))| {
-            let value = student_mean(&differences)?;
-            Some(Credit { step, value, futures: differences.len() as u32, inapplicable })
-        })
-        .collect()
+    let sums = left_out.into_iter().filter_map(|(key, (differences, inapplicable))| {
+        let value = student_mean(&differences)?;
+        Some((key, Without { value, futures: differences.len() as u32, inapplicable }))
+    });
+    sums.collect()
 }
 
 /// Against the menu, of which doing nothing is a part: that is the branch without the decision, whose advantage is the
@@ -117,7 +148,6 @@ pub fn menu(component: &Component, replicas: u32, cpu_limit: Option<Millicores>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::episode::Branch;
     use crate::time::SimTime;
 
     fn log(events: Vec<EpisodeEvent>) -> Vec<Entry> {
@@ -128,6 +158,7 @@ mod tests {
         let inapplicable = u32::from(future == 1);
         EpisodeEvent::Branch(Box::new(Branch {
             without_step,
+            without_task: None,
             future,
             played,
             branch,

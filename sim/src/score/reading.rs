@@ -134,7 +134,7 @@ impl<'a> Reading<'a> {
                 self.reports.push((at, conclusion));
             }
             EpisodeEvent::Branch(branch) => {
-                if branch.without_step.is_none() {
+                if branch.without_step.is_none() && branch.without_task.is_none() {
                     self.idle_branches.push(branch);
                 }
             }

@@ -181,7 +181,7 @@ impl Log {
 
     pub(super) fn idle_branch(self, green_at_end: bool) -> Self {
         let branch =
-            Branch { without_step: None, future: 0, played: -10.0, branch: -90.0, inapplicable: 0, green_at_end };
+            Branch { without_step: None, without_task: None, future: 0, played: -10.0, branch: -90.0, inapplicable: 0, green_at_end };
         self.at(240, EpisodeEvent::Branch(Box::new(branch)))
     }
 

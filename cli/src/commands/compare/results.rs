@@ -1,5 +1,6 @@
 //! All scores of a comparison, and what is computed from them.
 
+use datasets::published::Part;
 use datasets::scenarios::Loaded;
 use sim::chance::Key;
 use sim::scenario::Level;
@@ -21,6 +22,7 @@ pub(super) struct Results {
 struct Played {
     name: String,
     group: String,
+    part: Part,
     is_decoy: bool,
 }
 
@@ -39,12 +41,15 @@ impl Results {
             let kind = causes.first().and_then(|cause| cause.kinds.first());
             let is_decoy = scenario.is_decoy();
             let asks_for_cause = scenario.task.levels.contains(&Level::L4);
+            let paper = scenario.name.strip_prefix("acv/");
             let group = match kind {
+                // The paper's tasks are told by name, in both forms.
+                _ if paper.is_some() => paper.unwrap_or_default().to_owned(),
                 Some(kind) if asks_for_cause => kind.name().to_owned(),
                 None if is_decoy && asks_for_cause => "nothing (decoy)".to_owned(),
                 _ => scenario.name.rsplit('/').next().unwrap_or_default().to_owned(),
             };
-            Played { name: scenario.name.clone(), group, is_decoy }
+            Played { name: scenario.name.clone(), group, part: Part::of(&scenario.task.levels), is_decoy }
         };
         Self { scenarios: scenarios.iter().map(played).collect(), contenders, seed, trials, scores, wall_s }
     }
@@ -142,6 +147,29 @@ impl Results {
         let passed: Vec<bool> = outcomes.filter_map(|score| Some(score.levels.get(level)?.passed)).collect();
         let share = passed.iter().filter(|passed| **passed).count() as f64 / passed.len() as f64;
         (!passed.is_empty()).then_some(share)
+    }
+
+    /// The scored episodes of a contender in the scenarios whose names begin so.
+    pub(super) fn of_prefix<'r>(&'r self, prefix: &'r str, contender: usize) -> impl Iterator<Item = &'r EpisodeScore> {
+        let members = (0..self.scenarios.len()).filter(move |scenario| self.scenarios[*scenario].name.starts_with(prefix));
+        members.flat_map(move |scenario| self.of(scenario, contender))
+    }
+
+    /// The same, of one part of them.
+    pub(super) fn of_part<'r>(
+        &'r self,
+        prefix: &'r str,
+        part: Part,
+        contender: usize,
+    ) -> impl Iterator<Item = &'r EpisodeScore> {
+        let is_of_part = move |played: &Played| played.part == part && played.name.starts_with(prefix);
+        let members = (0..self.scenarios.len()).filter(move |scenario| is_of_part(&self.scenarios[*scenario]));
+        members.flat_map(move |scenario| self.of(scenario, contender))
+    }
+
+    /// Whether a scenario was played that the paper has too.
+    pub(super) fn is_beside_the_paper(&self) -> bool {
+        self.scenarios.iter().any(|played| played.name.starts_with("acv/"))
     }
 
     fn all(&self, contender: usize) -> impl Iterator<Item = &EpisodeScore> {
