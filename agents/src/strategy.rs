@@ -240,12 +240,12 @@ fn names(file: &Located<Strategy>) -> Vec<Diagnostic> {
     };
     let folders = [folder("agent.prompts", Some(&strategy.agent)), folder("manager.prompts", manager)];
     let empty_names = names.into_iter().filter(|(_, name)| name.is_some_and(|name| name.trim().is_empty()));
-    let empty_names = empty_names.map(|(field, _)| {
-        file.error(field, "the name is empty").help("write the name of a model, or leave it out")
-    });
-    let empty_folders = folders.into_iter().flatten().map(|field| {
-        file.error(field, "the folder's name is empty").help("write `default`, or a folder")
-    });
+    let empty_names = empty_names
+        .map(|(field, _)| file.error(field, "the name is empty").help("write the name of a model, or leave it out"));
+    let empty_folders = folders
+        .into_iter()
+        .flatten()
+        .map(|field| file.error(field, "the folder's name is empty").help("write `default`, or a folder"));
     empty_names.chain(empty_folders).collect()
 }
 

@@ -255,10 +255,7 @@ impl<R: Seat> Chat<R> {
         self.change = None;
         self.repetition = Repetition::default();
         self.is_warned = false;
-        let budget = Allowance {
-            steps: percept.steps_left,
-            answer_characters: self.settings.limits.answer_characters,
-        };
+        let budget = Allowance { steps: percept.steps_left, answer_characters: self.settings.limits.answer_characters };
         let memory = self.memory.text();
         let briefing = R::brief(&percept.heard, &self.prompts, &self.settings, budget, memory.as_deref())?;
         self.conversation.begin(briefing.system, briefing.task);

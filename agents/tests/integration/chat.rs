@@ -191,7 +191,10 @@ fn it_is_told_when_its_steps_run_out_and_when_its_tokens_have() {
     table.hears(agent_task());
     assert_eq!(told(&table.model), [""; 0]);
     table.hears(done("a"));
-    assert_eq!(told(&table.model)[1], "Steps left, the next one included: 2. Call `report` with what you know before they run out.");
+    assert_eq!(
+        told(&table.model)[1],
+        "Steps left, the next one included: 2. Call `report` with what you know before they run out."
+    );
     table.hears(done("b"));
     assert_eq!(told(&table.model).iter().filter(|text| text.starts_with("Steps left")).count(), 1, "once");
 
@@ -200,7 +203,10 @@ fn it_is_told_when_its_steps_run_out_and_when_its_tokens_have() {
     table.hears(agent_task());
     acted(&table.hears(done("a")));
     let third = table.hears(done("b"));
-    assert_eq!((stumbled(&third), third.cost), ((MisstepKind::ModelFailed, "the budget of 2000 tokens is used up"), Cost::Rule));
+    assert_eq!(
+        (stumbled(&third), third.cost),
+        ((MisstepKind::ModelFailed, "the budget of 2000 tokens is used up"), Cost::Rule)
+    );
     assert_eq!(table.model.asked().len(), 2);
 }
 
@@ -259,7 +265,10 @@ fn a_critic_looks_at_changes_and_what_it_declines_is_not_done() {
     assert!(critic.asked().is_empty(), "a look is nobody's business");
     let declined = table.hears(done("the pods"));
     let Cost::Model(spent) = declined.cost else { panic!("{:?}", declined.cost) };
-    assert_eq!((acted(&declined), spent.tokens.input, spent.cost_micro_usd), (Action::Wait(SimDuration::ZERO), 2_000, 14));
+    assert_eq!(
+        (acted(&declined), spent.tokens.input, spent.cost_micro_usd),
+        (Action::Wait(SimDuration::ZERO), 2_000, 14)
+    );
     let question = format!("{:?}", critic.last_messages());
     for part in ["the pods", "restart", "You look after the service catalogue."] {
         assert!(question.contains(part), "{part} is not in {question}");
@@ -274,7 +283,8 @@ fn a_critic_without_a_verdict_lets_nothing_happen() {
     let restart = call("restart", &json!({"component": "catalogue"}));
     for answer in [Ok(words("Hm.")), Err(ModelFailure::Busy("429".into()))] {
         let critic = Puppet::in_order(vec![answer]);
-        let mut table = Table::<AutonomicAgent>::new(vec![Ok(restart.clone())], ChatSettings::default()).with_critic(&critic);
+        let mut table =
+            Table::<AutonomicAgent>::new(vec![Ok(restart.clone())], ChatSettings::default()).with_critic(&critic);
         let decision = table.hears(agent_task());
         let (kind, text) = stumbled(&decision);
         assert_eq!(kind, MisstepKind::ModelFailed);
@@ -287,7 +297,10 @@ fn only_with_a_memory_does_it_know_of_earlier_tasks() {
     let answers = || {
         vec![
             Ok(call("restart", &json!({"component": "catalogue"}))),
-            Ok(call("report", &json!({"healthy": true, "root_cause_component": "catalogue", "root_cause_kind": "cpu-stress"}))),
+            Ok(call(
+                "report",
+                &json!({"healthy": true, "root_cause_component": "catalogue", "root_cause_kind": "cpu-stress"}),
+            )),
             Ok(call("report", &json!({"healthy": true}))),
         ]
     };
@@ -314,11 +327,13 @@ fn a_manager_delegates_and_reads_the_answers() {
     ]});
     let answers = vec![Ok(call("assign_tasks", &work)), Ok(call("conclude", &json!({"healthy": false})))];
     let critic = Puppet::in_order(vec![verdict(true)]);
-    let mut table = Table::<GroupManager>::new(answers, ChatSettings { mechanism: Mechanism::Managed, ..ChatSettings::default() })
-        .with_critic(&critic);
+    let mut table =
+        Table::<GroupManager>::new(answers, ChatSettings { mechanism: Mechanism::Managed, ..ChatSettings::default() })
+            .with_critic(&critic);
     let first = table.hears(manager_task());
     assert!(matches!(acted(&first), ManagerAction::Delegate(work) if work.len() == 2));
-    let answer = |component: &str, outcome| GroupAnswer { component: component.to_owned(), goal: Goal::ReportP99, outcome };
+    let answer =
+        |component: &str, outcome| GroupAnswer { component: component.to_owned(), goal: Goal::ReportP99, outcome };
     let measured = Conclusion { values: [("p99".to_owned(), 0.31)].into(), ..Conclusion::default() };
     let answers = vec![answer("catalogue", Ok(measured)), answer("front-end", Err("its steps are used up".into()))];
     let last = table.hears(ManagerHeard::Answers(answers));

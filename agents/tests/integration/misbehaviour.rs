@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use agents::episode::{self, Cast, Forks, Log, Setup};
 use agents::model::{ChatRequest, Completion, Message, ModelFailure, ToolCall};
-use agents::policy::chat::{ChatSettings, Seat};
+use agents::policy::chat::{ChatSettings, Seat, remembered};
 use agents::policy::{AutonomicAgent, Chat, GroupManager, runbook};
 use agents::prompts::Prompts;
 use agents::tools::ToolForm;
@@ -63,7 +63,13 @@ fn reason(entries: &[Entry]) -> EndReason {
 }
 
 /// Plays a model for the agent and checks what every misbehaviour must come to.
-fn check(name: &str, form: ToolForm, model: &dyn Fn() -> Arc<Puppet>, kinds: &[MisstepKind], ended: EndReason) -> Episode {
+fn check(
+    name: &str,
+    form: ToolForm,
+    model: &dyn Fn() -> Arc<Puppet>,
+    kinds: &[MisstepKind],
+    ended: EndReason,
+) -> Episode {
     let loaded = shipped(SCENARIO);
     let puppet = model();
     let episode = Episode::play(&loaded, 1, Box::new(chat::<AutonomicAgent>(&puppet, form)));
@@ -100,7 +106,7 @@ fn many(number: u32) -> Completion {
 #[test]
 fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
     use EndReason::{StepBudget, TimeBudget};
-    use MisstepKind::{BadArguments, NoAction, Repeated, Script, TooLong, Unreadable, UnknownTool};
+    use MisstepKind::{BadArguments, NoAction, Repeated, Script, TooLong, UnknownTool, Unreadable};
     use ToolForm::{Kubectl, Script as Program, Typed};
 
     let table: Vec<(&str, ToolForm, Answer, &[MisstepKind], EndReason)> = vec![
@@ -120,7 +126,13 @@ fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
             StepBudget,
         ),
         ("a megabyte of text", Typed, Ok(words(&long())), &[TooLong], StepBudget),
-        ("a megabyte of arguments", Typed, Ok(written("scale", &format!("{{\"component\": \"{}\"}}", long()))), &[TooLong], StepBudget),
+        (
+            "a megabyte of arguments",
+            Typed,
+            Ok(written("scale", &format!("{{\"component\": \"{}\"}}", long()))),
+            &[TooLong],
+            StepBudget,
+        ),
         ("a megabyte as the name of a tool", Typed, Ok(call(&long(), &json!({}))), &[UnknownTool], StepBudget),
         ("a thousand calls at once", Typed, Ok(many(1_000)), &[], StepBudget),
         ("nothing at all", Typed, Ok(words("")), &[NoAction], StepBudget),
@@ -140,8 +152,20 @@ fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
             &[Repeated],
             StepBudget,
         ),
-        ("a pipe", Kubectl, Ok(call("kubectl", &json!({"command": "kubectl get pods | xargs kubectl delete pod"}))), &[Unreadable], StepBudget),
-        ("a script that never ends", Program, Ok(call("run_script", &json!({"script": "let x = 0; loop { x += 1; }"}))), &[Script], StepBudget),
+        (
+            "a pipe",
+            Kubectl,
+            Ok(call("kubectl", &json!({"command": "kubectl get pods | xargs kubectl delete pod"}))),
+            &[Unreadable],
+            StepBudget,
+        ),
+        (
+            "a script that never ends",
+            Program,
+            Ok(call("run_script", &json!({"script": "let x = 0; loop { x += 1; }"}))),
+            &[Script],
+            StepBudget,
+        ),
         (
             "a script that looks for ever",
             Program,
@@ -149,7 +173,13 @@ fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
             &[Script],
             StepBudget,
         ),
-        ("a script that is none", Program, Ok(call("run_script", &json!({"script": "please scale catalogue"}))), &[Script], StepBudget),
+        (
+            "a script that is none",
+            Program,
+            Ok(call("run_script", &json!({"script": "please scale catalogue"}))),
+            &[Script],
+            StepBudget,
+        ),
     ];
     for (name, form, answer, kinds, ended) in table {
         check(name, form, &|| for_ever(answer.clone()), kinds, ended);
@@ -180,10 +210,7 @@ fn a_model_that_comes_back_can_still_do_its_task() {
         Err(ModelFailure::Unreachable("connection reset".into())),
         Ok(words("Let me see.")),
         Ok(call("scale", &json!({"component": "catalogue", "replicas": "3"}))),
-        Ok(calls(&[
-            ("scale", json!({"component": "catalogue", "replicas": 3})),
-            ("wait", json!({"duration": "60s"})),
-        ])),
+        Ok(calls(&[("scale", json!({"component": "catalogue", "replicas": 3})), ("wait", json!({"duration": "60s"}))])),
         Ok(call("report", &json!({"healthy": true, "actions_taken": "scaled to 3"}))),
     ]);
     let episode = Episode::play(&shipped(SCENARIO), 1, Box::new(chat::<AutonomicAgent>(&model, ToolForm::Typed)));
@@ -193,6 +220,11 @@ fn a_model_that_comes_back_can_still_do_its_task() {
     assert_eq!(steps(&episode.entries), 5, "the wait belongs to the step before");
     let kinds = [MisstepKind::NoAction, MisstepKind::BadArguments, MisstepKind::ModelFailed];
     assert_eq!(missteps(&episode.entries), kinds.into_iter().collect());
+    // What a later episode can be told of this one.
+    let note = remembered(&episode.entries, "catalogue");
+    let change = r#"{"scale":{"component":"catalogue","replicas":3}} (deployment.apps/catalogue scaled)"#;
+    assert!(note.starts_with("- at ") && note.contains("scaled to 3") && note.ends_with(change), "{note}");
+    assert_eq!(remembered(&episode.entries, "carts"), "");
 }
 
 #[test]
@@ -203,7 +235,10 @@ fn a_failure_that_will_stay_makes_the_episode_void() {
         let (played, entries) = play(&shipped(SCENARIO), cast);
         let why = played.expect_err("nothing was decided").to_string();
         assert!(why.contains(&failure.to_string()), "{why}");
-        assert!(!entries.iter().any(|entry| matches!(entry.event, EpisodeEvent::Ended { .. })), "a void log does not end");
+        assert!(
+            !entries.iter().any(|entry| matches!(entry.event, EpisodeEvent::Ended { .. })),
+            "a void log does not end"
+        );
         assert_eq!(model.asked().len(), 1);
     }
 }
@@ -231,11 +266,31 @@ fn a_manager_that_misbehaves_ends_scored_too() {
     };
     let table: Vec<(&str, Answer, &[MisstepKind], EndReason)> = vec![
         ("words only", Ok(words("Everybody should look at it.")), &[MisstepKind::NoAction], EndReason::StepBudget),
-        ("an agent's tool", Ok(call("scale", &json!({"component": "catalogue", "replicas": 3}))), &[MisstepKind::UnknownTool], EndReason::StepBudget),
-        ("nobody's agent", Ok(assign("gremlins", json!("report-p99"))), &[MisstepKind::Repeated], EndReason::StepBudget),
-        ("no such goal", Ok(assign("catalogue", json!("be-fast"))), &[MisstepKind::BadArguments], EndReason::StepBudget),
+        (
+            "an agent's tool",
+            Ok(call("scale", &json!({"component": "catalogue", "replicas": 3}))),
+            &[MisstepKind::UnknownTool],
+            EndReason::StepBudget,
+        ),
+        (
+            "nobody's agent",
+            Ok(assign("gremlins", json!("report-p99"))),
+            &[MisstepKind::Repeated],
+            EndReason::StepBudget,
+        ),
+        (
+            "no such goal",
+            Ok(assign("catalogue", json!("be-fast"))),
+            &[MisstepKind::BadArguments],
+            EndReason::StepBudget,
+        ),
         ("nobody", Ok(call("assign_tasks", &json!({"tasks": []}))), &[MisstepKind::Repeated], EndReason::StepBudget),
-        ("a success that is none", Ok(call("conclude", &json!({"healthy": true, "mitigated": true}))), &[], EndReason::Completed),
+        (
+            "a success that is none",
+            Ok(call("conclude", &json!({"healthy": true, "mitigated": true}))),
+            &[],
+            EndReason::Completed,
+        ),
     ];
     let loaded = shipped("acv/high/reduce-total-latency");
     for (name, answer, kinds, ended) in table {

@@ -112,7 +112,8 @@ fn a_prompt_can_be_replaced_and_its_mistakes_are_found_at_once() {
         Prompts::replacing(&texts)
     };
     let task = agent(&shipped("acv/low/scale"));
-    let own = replaced(&[("agent/task.j2", "Do: {{ text }}{% include \"own/end.j2\" %}"), ("own/end.j2", " Now.")]).unwrap();
+    let own =
+        replaced(&[("agent/task.j2", "Do: {{ text }}{% include \"own/end.j2\" %}"), ("own/end.j2", " Now.")]).unwrap();
     assert_eq!(own.agent_task(&task, None).unwrap(), "Do: Scale catalogue to 3 replicas. Now.");
     assert_ne!(own.digest(), Prompts::default().digest());
     assert_eq!(Prompts::default().digest(), Prompts::default().digest());
