@@ -23,8 +23,8 @@
 
 pub mod episode;
 pub mod executor;
-pub mod message;
 pub mod mechanism;
+pub mod message;
 pub mod model;
 pub mod policy;
 pub mod prompts;

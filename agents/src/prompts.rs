@@ -266,8 +266,7 @@ impl PromptError {
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let syntax =
-        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
     // With the usual delimiters it always builds.
     if let Ok(syntax) = syntax {
         environment.set_syntax(syntax);
@@ -283,7 +282,9 @@ fn unknown(name: &str) -> Option<Diagnostic> {
     }
     let help = match nearest(name, known()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("put parts of your own into `{OWN}`; the prompts are {}", known().collect::<Vec<_>>().join(", ")),
+        None => {
+            format!("put parts of your own into `{OWN}`; the prompts are {}", known().collect::<Vec<_>>().join(", "))
+        }
     };
     Some(Diagnostic::error(name, 0, "", format!("there is no prompt `{name}`")).help(help))
 }

@@ -240,12 +240,12 @@ fn names(file: &Located<Strategy>) -> Vec<Diagnostic> {
     };
     let folders = [folder("agent.prompts", Some(&strategy.agent)), folder("manager.prompts", manager)];
     let empty_names = names.into_iter().filter(|(_, name)| name.is_some_and(|name| name.trim().is_empty()));
-    let empty_names = empty_names.map(|(field, _)| {
-        file.error(field, "the name is empty").help("write the name of a model, or leave it out")
-    });
-    let empty_folders = folders.into_iter().flatten().map(|field| {
-        file.error(field, "the folder's name is empty").help("write `default`, or a folder")
-    });
+    let empty_names = empty_names
+        .map(|(field, _)| file.error(field, "the name is empty").help("write the name of a model, or leave it out"));
+    let empty_folders = folders
+        .into_iter()
+        .flatten()
+        .map(|field| file.error(field, "the folder's name is empty").help("write `default`, or a folder"));
     empty_names.chain(empty_folders).collect()
 }
 
@@ -295,20 +295,18 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_found_at_once() {
-        insta::assert_snapshot!(load(
-            "mechanism: manged\ntool_form: bash\nagent: {modell: x}\nmanager: gpt\nmemory: maybe\nbudgets: {steps: -1}\ncritc: {}\n"
-        )
-        .unwrap_err(), @"");
+        let form = "mechanism: manged\ntool_form: bash\nagent: {modell: x}\nmanager: gpt\nmemory: maybe\n\
+                    budgets: {steps: -1}\ncritc: {}\n";
+        insta::assert_snapshot!("mistakes_of_form", load(form).unwrap_err());
     }
 
     #[test]
     fn mistakes_of_meaning_are_found_at_once() {
-        insta::assert_snapshot!(load(
-            "mechanism: peers\nagent: {model: '', prompts: ' '}\nmanager: {model: x}\nbudgets: {steps: 0, tokens: 5}\n"
-        )
-        .unwrap_err(), @"");
+        let meaning = "mechanism: peers\nagent: {model: '', prompts: ' '}\nmanager: {model: x}\n\
+                       budgets: {steps: 0, tokens: 5}\n";
         let source = Source { path: "s.yaml".into(), text: "apiVersion: v1\nkind: Script\n".into() };
-        insta::assert_snapshot!(Strategy::load(&source).unwrap_err(), @"");
+        let heading = Strategy::load(&source).unwrap_err();
+        insta::assert_snapshot!("mistakes_of_meaning", format!("{}\n\n{heading}", load(meaning).unwrap_err()));
     }
 
     #[test]

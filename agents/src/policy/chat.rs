@@ -8,7 +8,7 @@
 //!
 //! Terms:
 //! - a *conversation* is everything since the task: system prompt, task, what the model said, what its tools answered. A
-//!   new task begins a new one, and of earlier ones only a note stays ([`Memory`]);
+//!   new task begins a new one, and of earlier ones only a note stays, if at all ([`ChatSettings::memory`]);
 //! - a *step* is one call of the model. The other tool calls of the same answer, and the other actions of the same script,
 //!   are decided together with it ([`Cost::Continued`]);
 //! - a *critic* is a second model call that approves or declines a change before it is made. It belongs to the step in
@@ -22,23 +22,24 @@
 //! - the conversation stays below the length that the model can read, and neither prompt nor task is ever cut;
 //! - the same observations and the same answers of the models make the same requests, to the byte.
 
+mod ask;
 mod call;
 mod conversation;
 mod critic;
 mod memory;
 mod repetition;
 mod seat;
+mod settings;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sim::episode::MisstepKind;
-use sim::time::SimDuration;
 
-use crate::mechanism::Mechanism;
-use crate::model::{ChatModel, Completion, ModelFailure, Usage};
-use crate::prompts::{Allowance, PromptError, Prompts, Proposal};
-use crate::tools::{ToolError, ToolForm};
+use crate::model::{ChatModel, Usage};
+use crate::prompts::{Allowance, PromptError, Prompts};
+use crate::tools::ToolError;
+use ask::Review;
 use call::Call;
 use conversation::Conversation;
 use memory::Memory;
@@ -47,53 +48,13 @@ use repetition::Repetition;
 use super::{Cost, Decided, Deciding, Decision, Misstep, Percept, Policy};
 pub use memory::remembered;
 pub use seat::{Briefing, Next, Parsed, Seat};
+pub use settings::{ChatLimits, ChatSettings};
 
-/// How a chat model plays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChatSettings {
-    /// How the agents of a group work together.
-    pub mechanism: Mechanism,
-    /// In which form an agent has its tools. A group manager's are typed.
-    pub form: ToolForm,
-    /// What is read and what may be used up.
-    pub limits: ChatLimits,
-    /// With it, the model is told at each task what it noted in earlier ones, after this text, which may be empty.
-    pub memory: Option<String>,
-}
+/// The most characters of the name of a tool: no server knows longer ones.
+const LONGEST_NAME: usize = 64;
 
-/// What is read of a model's answers, and what it may use up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChatLimits {
-    /// Tokens that the model can read, prompt and tools included; counted as a third of the characters.
-    pub context_tokens: usize,
-    /// Characters of one answer that are read, and those of the arguments of one tool call.
-    pub answer_characters: usize,
-    /// Tool calls of one answer that are carried out.
-    pub calls_per_answer: usize,
-    /// How many times in a row the same call may be answered in the same way before it is refused.
-    pub repetitions: u32,
-    /// The model is told when it has this many steps left.
-    pub warned_at: u32,
-    /// Tokens read and written in a whole episode, the critic's among them, after which the model is asked no more; none
-    /// for as many as it takes.
-    pub tokens: Option<u64>,
-}
-
-impl Default for ChatLimits {
-    fn default() -> Self {
-        Self {
-            context_tokens: 32_000,
-            answer_characters: 16_000,
-            calls_per_answer: 8,
-            repetitions: 3,
-            warned_at: 2,
-            tokens: None,
-        }
-    }
-}
-
-/// The most characters of a conversation that a critic reads.
-const TRANSCRIPT: usize = 24_000;
+/// The most characters of what is said about a call that makes nothing.
+const LONGEST_REASON: usize = 1_500;
 
 /// A chat model that plays in the role `R`.
 pub struct Chat<R: Seat> {
@@ -249,10 +210,7 @@ impl<R: Seat> Chat<R> {
         self.change = None;
         self.repetition = Repetition::default();
         self.is_warned = false;
-        let budget = Allowance {
-            steps: percept.steps_left,
-            answer_characters: self.settings.limits.answer_characters,
-        };
+        let budget = Allowance { steps: percept.steps_left, answer_characters: self.settings.limits.answer_characters };
         let memory = self.memory.text();
         let briefing = R::brief(&percept.heard, &self.prompts, &self.settings, budget, memory.as_deref())?;
         self.conversation.begin(briefing.system, briefing.task);
@@ -282,6 +240,10 @@ impl<R: Seat> Chat<R> {
 
     /// What a tool call makes.
     fn read(&self, call: &Call) -> Result<Parsed<R>, Misstep> {
+        if call.name.len() > LONGEST_NAME {
+            let text = format!("there is no tool whose name has {} characters", call.name.len());
+            return Err(Misstep { kind: MisstepKind::UnknownTool, text });
+        }
         let arguments = call.arguments()?;
         if self.repetition.has(call) >= self.settings.limits.repetitions {
             let text = format!(
@@ -292,8 +254,10 @@ impl<R: Seat> Chat<R> {
             );
             return Err(Misstep { kind: MisstepKind::Repeated, text });
         }
-        R::parse(self.settings.form, &call.name, arguments)
-            .map_err(|error| Misstep { kind: kind_of(&error), text: error.to_string() })
+        R::parse(self.settings.form, &call.name, arguments).map_err(|error| {
+            let text = conversation::head(&error.to_string(), LONGEST_REASON);
+            Misstep { kind: kind_of(&error), text }
+        })
     }
 
     /// Proposes an action that a tool call makes.
@@ -366,124 +330,6 @@ impl<R: Seat> Chat<R> {
         if let Some(conclusion) = R::conclusion(action) {
             self.memory.ended(percept.now, conclusion);
         }
-    }
-}
-
-/// What a critic says of an action.
-enum Review<A> {
-    Approved,
-    /// What the one who proposed it is told.
-    Declined(String),
-    /// There is no verdict; what comes of the step instead.
-    Failed(Decided<A>),
-}
-
-impl<R: Seat> Chat<R> {
-    /// Asks the critic, if there is one and the action is a change.
-    async fn review(
-        &mut self,
-        action: &R::Action,
-        percept: &Percept<R::Heard>,
-        spent: &mut Spent,
-    ) -> Review<R::Action> {
-        let (Some(critic), Some(change)) = (&self.critic, R::change(action)) else { return Review::Approved };
-        let (transcript, cut) = self.conversation.transcript(TRANSCRIPT);
-        let proposal = Proposal {
-            task: self.conversation.task(),
-            transcript: &transcript,
-            cut,
-            proposal: &change,
-            steps_left: percept.steps_left,
-        };
-        let question = match self.prompts.proposal(&proposal) {
-            Ok(question) => question,
-            Err(failure) => return Review::Failed(Decided::Lost(failure.to_string())),
-        };
-        let (verdict, usage) = critic::ask(&**critic, &self.critic_prompt, question).await;
-        self.tokens += usage.tokens.input + usage.tokens.output;
-        spent.add(usage);
-        match verdict {
-            Ok(verdict) if verdict.approve => Review::Approved,
-            Ok(verdict) => Review::Declined(format!("not done, since the critic declines it: {}", verdict.reason)),
-            Err(failure) if failure.is_final() => Review::Failed(Decided::Lost(failure.to_string())),
-            Err(failure) => Review::Failed(Decided::Misstep(Misstep {
-                kind: MisstepKind::ModelFailed,
-                text: format!("not done, since the critic gave no verdict: {failure}"),
-            })),
-        }
-    }
-
-    /// Asks the model for its next answer; a decision if nothing can be carried out of it.
-    async fn ask(&mut self, percept: &Percept<R::Heard>, spent: &mut Spent) -> Option<Decided<R::Action>> {
-        let limits = self.settings.limits;
-        if let Some(budget) = limits.tokens.filter(|budget| self.tokens >= *budget) {
-            return Some(self.remark(MisstepKind::ModelFailed, format!("the budget of {budget} tokens is used up")));
-        }
-        if percept.steps_left <= limits.warned_at && !self.is_warned {
-            self.is_warned = true;
-            self.conversation.told(&format!(
-                "Steps left, the next one included: {}. Call `{}` with what you know before they run out.",
-                percept.steps_left,
-                R::LAST_TOOL
-            ));
-        }
-        self.conversation.fit();
-        match self.model.complete(self.conversation.request()).await {
-            Ok(completion) => {
-                self.tokens += completion.usage.tokens.input + completion.usage.tokens.output;
-                spent.add(completion.usage);
-                self.take_in(completion)
-            }
-            Err(failure) => Some(self.failed(&failure, spent)),
-        }
-    }
-
-    /// A model call that brought no answer.
-    fn failed(&mut self, failure: &ModelFailure, spent: &mut Spent) -> Decided<R::Action> {
-        let took = if let ModelFailure::TimedOut(limit) = failure { *limit } else { SimDuration::ZERO };
-        spent.add(Usage { took, ..Usage::default() });
-        if failure.is_final() {
-            return Decided::Lost(failure.to_string());
-        }
-        if matches!(failure, ModelFailure::TooLong(_)) {
-            self.conversation.was_too_long();
-        }
-        self.remark(MisstepKind::ModelFailed, failure.to_string())
-    }
-
-    /// Takes in an answer: what it says, and the tools that it calls.
-    fn take_in(&mut self, completion: Completion) -> Option<Decided<R::Action>> {
-        let limits = self.settings.limits;
-        let length = completion.text.len();
-        let mut text = conversation::head(&completion.text, limits.answer_characters);
-        let written = completion.calls.len();
-        let calls = call::read(completion.calls, limits.calls_per_answer, limits.answer_characters);
-        if written > calls.len() {
-            let more = written - calls.len();
-            text = format!("{text}\n[cut: {more} more tool calls; at most {} are read]", limits.calls_per_answer);
-        }
-        self.conversation.said(text, &calls);
-        if !calls.is_empty() {
-            self.queue = calls.into();
-            return None;
-        }
-        let last = R::LAST_TOOL;
-        Some(if length > limits.answer_characters {
-            let text = format!(
-                "the answer has {length} characters, of which {} are read, and calls no tool: be brief, and call one",
-                limits.answer_characters
-            );
-            self.remark(MisstepKind::TooLong, text)
-        } else {
-            let text = format!("nothing was done, since no tool was called: call one, or `{last}` if you are done");
-            self.remark(MisstepKind::NoAction, text)
-        })
-    }
-
-    /// A misstep without a tool call: what it hears of it, it hears as from a user.
-    fn remark(&mut self, kind: MisstepKind, text: String) -> Decided<R::Action> {
-        self.awaiting = Awaiting::Remark;
-        Decided::Misstep(Misstep { kind, text })
     }
 }
 

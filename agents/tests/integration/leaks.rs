@@ -13,10 +13,10 @@ use sim::world::Twin;
 use crate::play::{Episode, Player, shipped, steps};
 
 /// A word that no text of a world has.
-const CANARY: &str = "heliotrope";
+pub(crate) const CANARY: &str = "heliotrope";
 
 /// Scenarios with a fault: every kind, and the paper's.
-fn faulty() -> impl Iterator<Item = String> {
+pub(crate) fn faulty() -> impl Iterator<Item = String> {
     let is_hand_written = |name: &String| name.matches('/').count() == 1 || name.starts_with("acv/low/");
     scenarios::shipped()
         .into_iter()
@@ -49,7 +49,7 @@ fn nosy(component: &str) -> Player {
 }
 
 /// The same world by other names. Only the judge knows what counts as the right answer, and what it is worth.
-fn renamed(name: &str) -> Loaded {
+pub(crate) fn renamed(name: &str) -> Loaded {
     let canary_name = format!("{CANARY}/{CANARY}");
     let mut settings = vec![
         ("name".to_owned(), canary_name),

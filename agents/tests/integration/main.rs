@@ -1,6 +1,7 @@
 //! Whole episodes, played as users play them: shipped scenarios, every built-in policy, the judge.
 //! One integration binary; one file per promise.
 
+mod chat;
 mod conservation;
 mod determinism;
 mod endings;
@@ -8,10 +9,13 @@ mod executor;
 mod hierarchy;
 mod kubectl;
 mod leaks;
+mod message;
+mod misbehaviour;
 mod models;
 mod passes;
 mod play;
 mod programs;
-mod message;
+mod prompts;
+mod puppet;
 mod queue;
 mod victories;

@@ -106,6 +106,7 @@ mod tests {
 
     #[test]
     fn arguments_are_an_object_or_a_misstep() {
+        let long = format!("{{\"a\": \"{}\"}}", "x".repeat(200));
         let table = [
             ("{\"replicas\": 3}", Ok("{\"replicas\":3}"), "{\"replicas\": 3}"),
             ("", Ok("{}"), "{}"),
@@ -114,7 +115,7 @@ mod tests {
             ("{\"replicas\": ", Err(MisstepKind::Unreadable), "{}"),
             ("[1]", Err(MisstepKind::Unreadable), "{}"),
             ("\"three\"", Err(MisstepKind::Unreadable), "{}"),
-            (&format!("{{\"a\": \"{}\"}}", "x".repeat(200)), Err(MisstepKind::TooLong), "{}"),
+            (long.as_str(), Err(MisstepKind::TooLong), "{}"),
         ];
         for (written, expected, kept) in table {
             let call = called("scale", written);

@@ -208,11 +208,7 @@ impl Seat for GroupManager {
             ManagerHeard::Issue { from, text, group } => (group, prompts.manager_issue(from, text, memory)?),
             _ => unreachable!("only a task or an issue is briefed on"),
         };
-        Ok(Briefing {
-            system: prompts.manager_system(group, budget)?,
-            task,
-            critic: prompts.manager_critic(group)?,
-        })
+        Ok(Briefing { system: prompts.manager_system(group, budget)?, task, critic: prompts.manager_critic(group)? })
     }
 
     fn text(heard: &ManagerHeard, _: SimTime) -> String {
