@@ -103,9 +103,9 @@ impl Failed {
             408 | 425 | 500..=599 => later(ModelFailure::Unreachable(text)),
             400 | 422 => {
                 let remedy = error.parameter(sent).map_or(Remedy::None, Remedy::Adapt);
-                Self { failure: ModelFailure::Refused(text + &hint(status, error, config)), remedy }
+                Self { failure: ModelFailure::Refused(text + hint(status, error, config).as_str()), remedy }
             }
-            _ => ModelFailure::Refused(text + &hint(status, error, config)).into(),
+            _ => ModelFailure::Refused(text + hint(status, error, config).as_str()).into(),
         }
     }
 }
