@@ -127,7 +127,8 @@ pub struct Limits {
     pub string: usize,
     /// Elements of one array, those of arrays inside of it included.
     pub array: usize,
-    /// Entries of one map, those of maps inside of it included.
+    /// Entries of one map, those of maps inside of it included. An entry that is set by its key is not counted before the
+    /// map is used as a whole; the operations bound how many there are.
     pub map: usize,
     /// Actions.
     pub actions: usize,
