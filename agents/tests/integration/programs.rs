@@ -258,7 +258,7 @@ fn every_limit_stops_a_program_and_says_so() {
         ("let m = #{}; let i = 0; loop { m[i.to_string()] = 1; i += 1; }", size()),
     ] {
         let played = play_within(&limits, source, calm);
-        let error = played.error.expect(source);
+        let error = played.error.clone().expect(source);
         match (&error, &expected) {
             (ScriptError::Size { .. }, ScriptError::Size { .. }) => {}
             _ => assert_eq!(error, expected, "{source}"),
