@@ -246,7 +246,8 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
     }
 
     fn is_anybody_at_work(&self) -> bool {
-        self.manager.as_ref().is_some_and(|seat| seat.job.is_some()) || self.agents.iter().any(|seat| seat.job.is_some())
+        self.manager.as_ref().is_some_and(|seat| seat.job.is_some())
+            || self.agents.iter().any(|seat| seat.job.is_some())
     }
 
     fn scenario(&self) -> &Scenario {

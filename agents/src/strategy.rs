@@ -163,12 +163,7 @@ impl Strategy {
             tokens: self.budgets.tokens,
             ..default
         };
-        ChatSettings {
-            mechanism,
-            form: self.tool_form,
-            limits,
-            memory: self.memory.then(|| past.to_owned()),
-        }
+        ChatSettings { mechanism, form: self.tool_form, limits, memory: self.memory.then(|| past.to_owned()) }
     }
 
     /// Who decides for the group manager: as the agents do, if the file does not say.

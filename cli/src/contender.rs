@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use agents::episode::Cast;
 use agents::mechanism::Mechanism;
+use agents::model::ChatModel;
 use agents::model::budget::{Capped, SpendingLimit};
 use agents::model::cassette::{Cassette, Recorder, Replayer};
 use agents::model::clock::MachineClock;
 use agents::model::config::{ModelsFile, presets};
 use agents::model::openai::OpenAi;
-use agents::model::ChatModel;
 use agents::policy::{self, AutonomicAgent, Chat, GroupManager, Policy};
 use agents::prompts::Prompts;
 use agents::strategy::{PromptChoice, RoleStrategy, Strategy};
@@ -65,9 +65,8 @@ impl Models {
     pub(crate) fn load(file: Option<&Path>, max_cost_usd: Option<f64>) -> Result<Self, Failed> {
         let read = |path: &Path| -> Result<ModelsFile, Failed> {
             let name = path.display().to_string();
-            let text = fs::read_to_string(path).map_err(|why| {
-                output::usage(format!("--models {name}: the file of models cannot be read: {why}"))
-            })?;
+            let text = fs::read_to_string(path)
+                .map_err(|why| output::usage(format!("--models {name}: the file of models cannot be read: {why}")))?;
             Ok(ModelsFile::load(&Source { path: name, text })?.value)
         };
         let limit = max_cost_usd.map(|usd| Arc::new(SpendingLimit::new((usd * 1e6) as u64)));
@@ -81,8 +80,8 @@ impl Models {
 
     /// A model on its server.
     pub(crate) fn open(&self, name: &str) -> Result<OpenAi, Failed> {
-        let config = presets::find(name, self.file.as_ref())
-            .map_err(|why| output::usage(format!("--model {name}: {why}")))?;
+        let config =
+            presets::find(name, self.file.as_ref()).map_err(|why| output::usage(format!("--model {name}: {why}")))?;
         let key = |variable: &str| std::env::var(variable).ok();
         OpenAi::new(name, config, &key, Arc::new(MachineClock::default()))
             .map_err(|why| output::usage(format!("--model {name}: {why}")))
@@ -314,7 +313,10 @@ impl Reel<'_> {
             Brain::Replay(folder) => {
                 let path = self.file(folder, role);
                 let text = fs::read_to_string(&path).with_context(|| {
-                    format!("cannot read {}: name the folder in which this seed was recorded with a model", path.display())
+                    format!(
+                        "cannot read {}: name the folder in which this seed was recorded with a model",
+                        path.display()
+                    )
                 })?;
                 let cassette = Cassette::read(&Source { path: path.display().to_string(), text })?;
                 Some(Arc::new(Replayer::new(cassette)))

@@ -131,7 +131,8 @@ fn play(
     let bar = progress::bar(jobs.len() as u64, "episodes");
     let scores = pool.install(|| {
         let played = jobs.par_iter().map(|(plan, seed)| {
-            let score = if models.are_spent() && plan.contender.asks_a_model() { Ok(None) } else { scored(plan, *seed) };
+            let score =
+                if models.are_spent() && plan.contender.asks_a_model() { Ok(None) } else { scored(plan, *seed) };
             bar.inc(1);
             score
         });

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use agents::message::Address;
-use agents::queue::{Acknowledgement, DeadLetter, DeadLetterReason, DeliveryTag, InProcess, MessageQueue, Occurrence, TraceEvent};
+use agents::queue::{
+    Acknowledgement, DeadLetter, DeadLetterReason, DeliveryTag, InProcess, MessageQueue, Occurrence, TraceEvent,
+};
 use proptest::prelude::*;
 use sim::time::{SimDuration, SimTime};
 
