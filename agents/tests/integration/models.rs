@@ -39,7 +39,7 @@ impl Clock for Counter {
 
     fn pause(&self, length: SimDuration) -> Pausing {
         self.now.fetch_add(length.0, Ordering::SeqCst);
-        self.pauses.lock().unwrap().push(length);
+        self.pauses.lock().expect("no test holds it and panics").push(length);
         Box::pin(std::future::ready(()))
     }
 }
@@ -58,7 +58,7 @@ async fn call(replies: Vec<Reply>, change: impl FnOnce(&mut ModelConfig), reques
     let clock = Arc::new(Counter::default());
     let model = model_on(&server, clock.clone(), change);
     let result = model.complete(request).await;
-    let pauses = clock.pauses.lock().unwrap().clone();
+    let pauses = clock.pauses.lock().expect("no test holds it and panics").clone();
     Called { result, sent: server.bodies(), pauses }
 }
 
@@ -66,7 +66,7 @@ async fn call(replies: Vec<Reply>, change: impl FnOnce(&mut ModelConfig), reques
 fn model_on(server: &Server, clock: Arc<Counter>, change: impl FnOnce(&mut ModelConfig)) -> OpenAi {
     let mut config = ModelConfig::new(server.url(), "m");
     change(&mut config);
-    OpenAi::new("fake", config, &|_| None, clock).unwrap()
+    OpenAi::new("fake", config, &|_| None, clock).expect("it has no key and no TLS")
 }
 
 /// Options as they are.

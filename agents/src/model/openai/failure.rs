@@ -9,7 +9,7 @@
 //! | 408, 425, other 5xx, no connection | [`ModelFailure::Unreachable`] | wait |
 //! | all else | [`ModelFailure::Refused`] | none |
 //!
-//! Servers disagree on the form of errors (`error` may be a text, its `code` a number, FastAPI writes `detail`, a proxy
+//! Servers disagree on the form of errors (`error` may be a text, its `code` a number, `FastAPI` writes `detail`, a proxy
 //! sends HTML), so that all of it is read as far as it goes. Some send an error with status 200.
 
 use async_openai::error::OpenAIError;

@@ -24,7 +24,7 @@ impl ChatModel for Counting {
     fn complete<'a>(&'a self, _: &'a ChatRequest) -> Completing<'a> {
         Box::pin(async move {
             let n = {
-                let mut n = self.0.lock().unwrap();
+                let mut n = self.0.lock().expect("no test holds it and panics");
                 *n += 1;
                 *n
             };
@@ -72,13 +72,13 @@ async fn recorded() -> (Results, String) {
         Counting::default(),
         Box::new(move |line| {
             assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line}");
-            sink.lock().unwrap().push_str(line);
+            sink.lock().expect("no test holds it and panics").push_str(line);
             Ok(())
         }),
     )
-    .unwrap();
+    .expect("the sink takes all");
     let results = ask(&recorder, &requests()).await;
-    let text = tape.lock().unwrap().clone();
+    let text = tape.lock().expect("no test holds it and panics").clone();
     (results, text)
 }
 

@@ -41,7 +41,7 @@ fn conversation() -> ChatRequest {
 
 async fn sent(change: impl FnOnce(&mut ModelConfig), request: &ChatRequest) -> Value {
     let called = call(vec![words("Yes.")], change, request).await;
-    called.sent.into_iter().next().unwrap()
+    called.sent.into_iter().next().expect("it was sent")
 }
 
 fn inlined() -> Value {

@@ -74,8 +74,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(replies: Vec<Reply>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback is there");
+        let port = listener.local_addr().expect("it is bound").port();
         let state = Arc::new(Mutex::new(State { replies, ..State::default() }));
         tokio::spawn(accept(listener, state.clone()));
         Self { port, state }
@@ -86,7 +86,7 @@ impl Server {
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.state.lock().unwrap().seen.clone()
+        self.state.lock().expect("no test holds it and panics").seen.clone()
     }
 
     pub(crate) fn bodies(&self) -> Vec<Value> {
@@ -95,7 +95,7 @@ impl Server {
 
     /// Most requests that were there at once.
     pub(crate) fn most_under_way(&self) -> usize {
-        self.state.lock().unwrap().most_under_way
+        self.state.lock().expect("no test holds it and panics").most_under_way
     }
 }
 
@@ -113,11 +113,12 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
 
 async fn handle(request: Request<Incoming>, state: Arc<Mutex<State>>) -> io::Result<Response<Full<Bytes>>> {
     let path = request.uri().path().to_owned();
-    let authorization = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+    let authorization =
+        request.headers().get(AUTHORIZATION).map(|value| value.to_str().expect("keys are ASCII").to_owned());
     let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-    let body = serde_json::from_slice(&body).unwrap();
+    let body = serde_json::from_slice(&body).expect("requests are JSON");
     let reply = {
-        let mut state = state.lock().unwrap();
+        let mut state = state.lock().expect("no test holds it and panics");
         let turn = state.seen.len().min(state.replies.len() - 1);
         state.seen.push(Seen { path, authorization: authorization.clone(), body });
         state.under_way += 1;
@@ -139,7 +140,7 @@ async fn handle(request: Request<Incoming>, state: Arc<Mutex<State>>) -> io::Res
             Ok(response(200, &[], body))
         }
     };
-    state.lock().unwrap().under_way -= 1;
+    state.lock().expect("no test holds it and panics").under_way -= 1;
     answer
 }
 
@@ -148,5 +149,5 @@ fn response(status: u16, headers: &[(&'static str, String)], body: String) -> Re
     for (name, value) in headers {
         response = response.header(HeaderName::from_static(name), value);
     }
-    response.body(Full::new(Bytes::from(body))).unwrap()
+    response.body(Full::new(Bytes::from(body))).expect("replies have good headers")
 }
