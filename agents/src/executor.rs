@@ -36,7 +36,9 @@ impl Executor {
                 Some(why) => return Ok(Reply::Rejected(why)),
                 None => world.act(write).await.map(Reply::Done),
             },
-            Action::Wait(_) | Action::Declare(_) | Action::Report(_) => return Ok(Reply::Noted),
+            Action::Wait(_) | Action::Declare(_) | Action::Ask(_) | Action::Raise { .. } | Action::Report(_) => {
+                return Ok(Reply::Noted);
+            }
         };
         match result {
             Ok(reply) => Ok(reply),

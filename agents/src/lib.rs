@@ -9,6 +9,7 @@
 //!
 //! - [`policy`]: the port behind which models and rules sit, one per role, and the built-in rules;
 //! - [`policy::Chat`]: a chat model as a policy, told what [`prompts`] say; [`strategy`]: who plays, and how, as a file;
+//! - [`tools`]: the closed set of tool calls, with schemas from the types;
 //! - [`tools`]: the closed set of actions as tools, in three forms, with schemas from the types;
 //! - [`mechanism`]: how the agents of a group work together;
 //! - [`executor`]: carries actions out, confined to the agent's own component;
@@ -17,7 +18,8 @@
 //! - [`episode`]: the conductor: time, faults, evaluations, branches, the log.
 //!
 //! Invariants: this crate knows no cluster client and no file format of recordings; it reads no
-//! clock; what it plays depends only on the scenario, the seed and the policy's answers.
+//! clock but to time calls of models ([`model::clock`]); what it plays depends only on the scenario,
+//! the seed and the policy's answers.
 
 pub mod episode;
 pub mod executor;

@@ -3,9 +3,26 @@
 //! What plays an episode is a [`Policy`](crate::policy::Policy); a chat model becomes one by a prompt and a tool form. A
 //! model never ends an episode: what it cannot answer costs its agent a step ([`ModelFailure`]), except where nothing
 //! that follows could be right either ([`ModelFailure::is_final`]).
+//!
+//! ```text
+//! Capped ──▶ Recorder ──▶ OpenAi ──HTTP──▶ any server that speaks OpenAI's chat completions
+//! (budget)   (cassette)   (openai)          options: config, prices: price, what it can: probe
+//!
+//! Replayer ──▶ a cassette, and past its end a live model
+//! ```
+
+pub mod budget;
+pub mod cassette;
+pub mod clock;
+pub mod config;
+mod digest;
+pub mod openai;
+pub mod price;
+pub mod probe;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sim::time::SimDuration;
@@ -20,6 +37,16 @@ pub trait ChatModel: Send + Sync {
 
     /// Answers a conversation.
     fn complete<'a>(&'a self, request: &'a ChatRequest) -> Completing<'a>;
+}
+
+impl<M: ChatModel + ?Sized> ChatModel for Arc<M> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn complete<'a>(&'a self, request: &'a ChatRequest) -> Completing<'a> {
+        (**self).complete(request)
+    }
 }
 
 /// An answer in the making.
@@ -102,7 +129,7 @@ pub struct Usage {
 
 /// Why a model gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(tag = "failure", rename_all = "snake_case")]
+#[serde(tag = "failure", content = "detail", rename_all = "snake_case")]
 pub enum ModelFailure {
     /// No answer within the time limit.
     #[error("the model did not answer within {0}")]
@@ -125,11 +152,17 @@ pub enum ModelFailure {
     /// A recording has no answer to this request.
     #[error("the cassette diverges: {0}")]
     Diverged(String),
+    /// The run has spent what it may.
+    #[error("the spending limit is reached: {0}")]
+    Spent(String),
+    /// The model answered, but its answer could not be recorded.
+    #[error("the answer could not be recorded: {0}")]
+    Unrecorded(String),
 }
 
 impl ModelFailure {
     /// Whether no later call can be right either: the episode is void then.
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Diverged(_))
+        matches!(self, Self::Refused(_) | Self::Diverged(_) | Self::Spent(_) | Self::Unrecorded(_))
     }
 }

@@ -19,7 +19,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 use sim::app::App;
-use sim::environment::{Action, Assignment, Component, Conclusion, Dependencies, Goal, ManagerAction, Observation};
+use sim::environment::{Action, Component, Conclusion, Dependencies, Goal, ManagerAction, Observation};
 use sim::episode::MisstepKind;
 use sim::fault::FaultKind;
 use sim::scenario::Scenario;

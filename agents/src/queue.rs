@@ -25,6 +25,8 @@
 
 mod in_process;
 mod ledger;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 
 use std::fmt;
 use std::future::Future;
@@ -81,7 +83,7 @@ pub trait MessageQueue {
     /// [`Self::drain_dead_letters`] would.
     fn purge(&mut self, now: SimTime) -> impl Future<Output = Result<Vec<DeadLetter>, Unavailable>>;
 
-    /// How often a copy of an envelope was dropped, or acknowledged once more.
+    /// How often a copy of an envelope was dropped, or one was acknowledged that had ended.
     fn duplicates(&self) -> u64;
 
     /// What happened since the last call, in order.
@@ -223,10 +225,10 @@ impl fmt::Display for DeadLetterReason {
             Self::Unwritable { why } => write!(f, "it cannot travel: {why}"),
             Self::NobodyTookIt { deliveries: 0 } => f.write_str("nobody took it before its deadline"),
             Self::NobodyTookIt { deliveries } => {
-                write!(f, "nobody took it again before its deadline, after {deliveries} deliveries")
+                write!(f, "nobody took it again before its deadline; deliveries: {deliveries}")
             }
             Self::DeliveredTooOften { deliveries, last } => {
-                write!(f, "delivered {deliveries} times and never acknowledged, the last time because {last}")
+                write!(f, "never acknowledged; deliveries: {deliveries}; the last one: {last}")
             }
             Self::Rejected { why } => write!(f, "its receiver refused it: {why}"),
             Self::EpisodeOver { deliveries: 0 } => f.write_str("nobody took it before the episode was over"),
@@ -273,10 +275,8 @@ pub enum Occurrence {
         /// Why.
         reason: RedeliveryReason,
     },
-    /// A copy of it was dropped, or acknowledged once more.
+    /// A copy of it was dropped, or it was acknowledged when it had ended.
     Duplicate,
-    /// It was acknowledged when it had been given up.
-    AcknowledgedTooLate,
     /// It was given up.
     DeadLettered {
         /// Why.

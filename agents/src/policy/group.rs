@@ -6,7 +6,6 @@
 
 mod runbook;
 
-use sim::chance::Key;
 use sim::environment::{Assignment, Conclusion, Goal, ManagerAction};
 use sim::scenario::Script;
 use sim::time::SimDuration;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use sim::environment::Unavailable;
 use sim::time::SimTime;
 
-use super::ledger::{Ledger, State};
+use super::ledger::{Admission, Ledger, State};
 use super::{
     Acknowledgement, DeadLetter, DeadLetterReason, Delivery, DeliveryTag, MessageQueue, RedeliveryReason, Settings,
     TraceEvent,
@@ -42,30 +42,39 @@ impl InProcess {
     }
 
     fn take_back(&mut self, id: u64, now: SimTime, reason: RedeliveryReason) {
-        if self.ledger.take_back(id, now, reason) {
+        if self.ledger.take_back(id, now, reason).is_none() {
             self.queue_again(id);
         }
     }
 
     fn expire_now(&mut self, now: SimTime) {
-        for id in self.ledger.overdue(now) {
-            if matches!(self.ledger.state(id), State::Held { .. }) {
-                self.take_back(id, now, RedeliveryReason::TimedOut);
-                continue;
+        loop {
+            let overdue = self.ledger.overdue(now);
+            if overdue.is_empty() {
+                return;
             }
-            if let Some(queue) = self.queues.get_mut(self.ledger.receiver(id)) {
-                queue.retain(|other| *other != id);
+            for id in overdue {
+                self.expire_one(id, now);
             }
-            let deliveries = self.ledger.deliveries(id);
-            self.ledger.give_up(id, now, DeadLetterReason::NobodyTookIt { deliveries });
         }
+    }
+
+    fn expire_one(&mut self, id: u64, now: SimTime) {
+        if matches!(self.ledger.state(id), State::Held { .. }) {
+            return self.take_back(id, now, RedeliveryReason::TimedOut);
+        }
+        if let Some(queue) = self.queues.get_mut(self.ledger.receiver(id)) {
+            queue.retain(|other| *other != id);
+        }
+        let deliveries = self.ledger.deliveries(id);
+        self.ledger.give_up(id, now, DeadLetterReason::NobodyTookIt { deliveries });
     }
 }
 
 impl MessageQueue for InProcess {
     async fn publish(&mut self, envelope: Envelope) -> Result<(), Unavailable> {
         let (id, to) = (envelope.id, envelope.to.clone());
-        if self.ledger.admit(envelope) {
+        if self.ledger.admit(envelope) == Admission::Queue {
             self.queues.entry(to).or_default().push_back(id);
         }
         Ok(())
@@ -121,7 +130,10 @@ impl MessageQueue for InProcess {
 
     async fn purge(&mut self, now: SimTime) -> Result<Vec<DeadLetter>, Unavailable> {
         self.queues.values_mut().for_each(VecDeque::clear);
-        self.ledger.give_up_all(now);
+        for id in self.ledger.open_ids() {
+            let deliveries = self.ledger.deliveries(id);
+            self.ledger.give_up(id, now, DeadLetterReason::EpisodeOver { deliveries });
+        }
         Ok(self.ledger.drain_dead_letters())
     }
 

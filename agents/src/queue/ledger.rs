@@ -29,12 +29,26 @@ pub(super) enum State {
     Acknowledged,
     /// It is a dead letter.
     GivenUp,
+    /// Another process has taken it: it is no longer this one's concern.
+    #[cfg(feature = "rabbitmq")]
+    Elsewhere,
+}
+
+/// What is to be done with a published envelope.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Admission {
+    /// Queue it.
+    Queue,
+    /// Drop it: it is a copy.
+    Drop,
+    /// Nothing can be done with it, for this reason.
+    GivenUp(DeadLetterReason),
 }
 
 #[derive(Clone, Debug)]
 struct Account {
     envelope: Envelope,
-    /// The how manyth envelope it is, in the order in which the ledger came to know them.
+    /// How many envelopes the ledger had come to know before.
     sequence: u64,
     deliveries: u32,
     state: State,
@@ -53,7 +67,9 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(addresses: BTreeSet<Address>, settings: Settings) -> Self {
+    pub(super) fn new(addresses: BTreeSet<Address>, mut settings: Settings) -> Self {
+        settings.max_deliveries = settings.max_deliveries.max(1);
+        settings.prefetch = settings.prefetch.max(1);
         Self {
             settings,
             addresses,
@@ -65,27 +81,22 @@ impl Ledger {
         }
     }
 
-    /// Takes note of a published envelope. Returns whether it is to be queued.
-    pub(super) fn admit(&mut self, envelope: Envelope) -> bool {
+    /// Takes note of a published envelope.
+    pub(super) fn admit(&mut self, envelope: Envelope) -> Admission {
         let (id, at) = (envelope.id, envelope.sent_at);
         if self.accounts.contains_key(&id) {
             self.duplicate(id, at);
-            return false;
+            return Admission::Drop;
         }
-        let unwritable = envelope.check().err();
-        let exists = self.addresses.contains(&envelope.to);
+        let refused = match envelope.check() {
+            Err(error) => Some(DeadLetterReason::Unwritable { why: error.to_string() }),
+            Ok(()) => (!self.addresses.contains(&envelope.to)).then_some(DeadLetterReason::NoSuchAddress),
+        };
         self.open(envelope);
         self.record(id, at, Occurrence::Published);
-        let refused = match unwritable {
-            Some(error) => Some(DeadLetterReason::Unwritable { why: error.to_string() }),
-            None if !exists => Some(DeadLetterReason::NoSuchAddress),
-            None => None,
-        };
-        match refused {
-            Some(reason) => self.give_up(id, at, reason),
-            None => return true,
-        }
-        false
+        let Some(reason) = refused else { return Admission::Queue };
+        self.give_up(id, at, reason.clone());
+        Admission::GivenUp(reason)
     }
 
     fn open(&mut self, envelope: Envelope) {
@@ -110,18 +121,18 @@ impl Ledger {
     pub(super) fn acknowledge(&mut self, tag: DeliveryTag, now: SimTime) -> Acknowledgement {
         let id = self.id(tag);
         match self.state(id) {
-            State::Queued | State::Held { .. } => {
-                self.account(id).state = State::Acknowledged;
-                self.record(id, now, Occurrence::Acknowledged);
-                Acknowledgement::First
-            }
             State::Acknowledged => {
                 self.duplicate(id, now);
                 Acknowledgement::Again
             }
             State::GivenUp => {
-                self.record(id, now, Occurrence::AcknowledgedTooLate);
+                self.duplicate(id, now);
                 Acknowledgement::TooLate
+            }
+            _ => {
+                self.account(id).state = State::Acknowledged;
+                self.record(id, now, Occurrence::Acknowledged);
+                Acknowledgement::First
             }
         }
     }
@@ -133,16 +144,17 @@ impl Ledger {
         }
     }
 
-    /// Takes a held envelope from its receiver. Returns whether it is to be queued again; if not, it is given up.
-    pub(super) fn take_back(&mut self, id: u64, now: SimTime, reason: RedeliveryReason) -> bool {
+    /// Takes a held envelope from its receiver. It is to be queued again, unless it is given up: then the reason.
+    pub(super) fn take_back(&mut self, id: u64, now: SimTime, reason: RedeliveryReason) -> Option<DeadLetterReason> {
         let deliveries = self.deliveries(id);
         if deliveries >= self.settings.max_deliveries {
-            self.give_up(id, now, DeadLetterReason::DeliveredTooOften { deliveries, last: reason });
-            return false;
+            let reason = DeadLetterReason::DeliveredTooOften { deliveries, last: reason };
+            self.give_up(id, now, reason.clone());
+            return Some(reason);
         }
         self.account(id).state = State::Queued;
         self.record(id, now, Occurrence::Redelivered { reason });
-        true
+        None
     }
 
     /// Makes a queued or held envelope a dead letter.
@@ -154,17 +166,14 @@ impl Ledger {
         self.record(id, now, Occurrence::DeadLettered { reason });
     }
 
-    /// Gives up everything that has not ended.
-    pub(super) fn give_up_all(&mut self, now: SimTime) {
+    /// What has not ended, in the order in which the ledger came to know it.
+    pub(super) fn open_ids(&self) -> Vec<u64> {
         let mut open: Vec<(u64, u64)> = self.open_accounts().map(|(id, account)| (account.sequence, id)).collect();
         open.sort_unstable();
-        for (_, id) in open {
-            let deliveries = self.deliveries(id);
-            self.give_up(id, now, DeadLetterReason::EpisodeOver { deliveries });
-        }
+        open.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Takes note that a copy of an envelope was dropped.
+    /// Takes note of something about an envelope that no longer counts: a copy, or a late acknowledgement.
     pub(super) fn duplicate(&mut self, id: u64, now: SimTime) {
         self.duplicates += 1;
         self.record(id, now, Occurrence::Duplicate);
@@ -237,7 +246,8 @@ impl Ledger {
         self.due().map(|(at, _)| at).min()
     }
 
-    /// The envelopes that are to be taken back or given up by now, in the order of when they were.
+    /// The envelopes that are to be taken back or given up by now, in the order of when they were. What is taken back
+    /// may have to be given up at once: ask again until there are none.
     pub(super) fn overdue(&self, now: SimTime) -> Vec<u64> {
         let mut overdue: Vec<(SimTime, u64)> = self.due().filter(|(at, _)| *at <= now).collect();
         overdue.sort_unstable();
@@ -254,5 +264,64 @@ impl Ledger {
 
     pub(super) fn drain_trace(&mut self) -> Vec<TraceEvent> {
         std::mem::take(&mut self.trace)
+    }
+}
+
+/// What only a queue between processes needs: the others publish and deliver too.
+#[cfg(feature = "rabbitmq")]
+impl Ledger {
+    pub(super) fn addresses(&self) -> &BTreeSet<Address> {
+        &self.addresses
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn envelope(&self, id: u64) -> &Envelope {
+        &self.accounts[&id].envelope
+    }
+
+    /// Where an envelope is, if the ledger knows it.
+    pub(super) fn find(&self, id: u64) -> Option<State> {
+        self.accounts.get(&id).map(|account| account.state)
+    }
+
+    /// Takes note of an envelope that has come out of the broker, where it had been delivered so often before.
+    pub(super) fn meet(&mut self, envelope: Envelope, now: SimTime, deliveries: u32) {
+        let id = envelope.id;
+        if self.find(id).is_none() {
+            self.open(envelope);
+        }
+        let account = self.account(id);
+        account.state = State::Queued;
+        if deliveries > account.deliveries {
+            account.deliveries = deliveries;
+            self.record(id, now, Occurrence::Redelivered { reason: RedeliveryReason::ReceiverLost });
+        }
+    }
+
+    /// What waits for an address, as far as the ledger knows.
+    pub(super) fn waiting(&self, of: &Address) -> Vec<u64> {
+        let waits = |account: &Account| account.state == State::Queued && account.envelope.to == *of;
+        self.accounts.iter().filter(|(_, account)| waits(account)).map(|(id, _)| *id).collect()
+    }
+
+    /// Takes note that the broker no longer has an envelope that waited there.
+    pub(super) fn lose(&mut self, id: u64) {
+        self.account(id).state = State::Elsewhere;
+    }
+
+    /// Why an envelope that has come out of the broker must not be delivered.
+    pub(super) fn refusal(&self, id: u64, now: SimTime) -> Option<DeadLetterReason> {
+        let Account { envelope, deliveries, .. } = &self.accounts[&id];
+        let deliveries = *deliveries;
+        if deliveries >= self.settings.max_deliveries {
+            Some(DeadLetterReason::DeliveredTooOften { deliveries, last: RedeliveryReason::ReceiverLost })
+        } else if self.settings.deadline(envelope) <= now {
+            Some(DeadLetterReason::NobodyTookIt { deliveries })
+        } else {
+            None
+        }
     }
 }

@@ -32,7 +32,6 @@ use sim::environment::Action;
 use super::{Tool, ToolError, schema, typed, unknown};
 use crate::mechanism::Mechanism;
 use arguments::{Arguments, Form};
-use line::Line;
 pub use refusal::Refusal;
 
 /// The tool's name.

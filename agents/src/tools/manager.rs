@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sim::environment::{Assignment, Component, Conclusion, Declaration};
+use sim::environment::{Assignment, Component, Conclusion, Declaration, ManagerAction};
 use sim::time::SimDuration;
 
-use crate::policy::ManagerAction;
 
 tools! {
     ManagerAction;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use sim::environment::{
     Action, AppliedObject, Assignment, AutoscalerSpec, Component, Conclusion, Declaration, DeletableKind, Goal,
     LogQuery, MetricQuery, Query, ResourceChange, Write,
 };
 use sim::time::SimDuration;
 
-use super::{Tool, ToolError};
+use super::Tool;
 use crate::mechanism::Mechanism;
 
 /// The tools of an agent that works in this way: only with peers can it ask one, only under a manager can it raise an

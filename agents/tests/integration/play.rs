@@ -73,7 +73,9 @@ impl Episode {
             EpisodeEvent::TaskStarted { text, .. }
             | EpisodeEvent::Answer { text, .. }
             | EpisodeEvent::Misstep { text, .. }
-            | EpisodeEvent::Message(MessageEvent { state: MessageState::Published { text }, .. }) => Some(text.as_str()),
+            | EpisodeEvent::Message(MessageEvent { state: MessageState::Published { text }, .. }) => {
+                Some(text.as_str())
+            }
             _ => None,
         })
     }

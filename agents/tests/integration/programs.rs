@@ -24,7 +24,7 @@ fn play_within(limits: &Limits, source: &str, world: impl Fn(&Action, usize) -> 
     loop {
         match next {
             Next::Act(action) => {
-                let now = SimTime::from_secs(actions.len() as u64);
+                let now = SimTime::from_secs_f64(actions.len() as f64);
                 let reply = world(&action, actions.len());
                 actions.push(action);
                 next = program.next(Some(ScriptReply { reply, now }));
@@ -66,7 +66,6 @@ fn scale(component: &str, replicas: u32) -> Action {
 #[test]
 fn programs_compute() {
     for (source, expected) in [
-        ("", ""),
         ("let x = 1;", ""),
         ("print(1 + 2);", "3"),
         ("print(\"a\"); print([1, 2.5, \"b\", ()]);", "a\n[1, 2.5, \"b\", ()]"),
@@ -78,9 +77,7 @@ fn programs_compute() {
         ("```rhai\nprint(`${1 + 1} pods`);\n```", "2 pods"),
         ("debug(\"x\"); return 5; print(6);", "\"x\"\n5"),
     ] {
-        if !source.is_empty() {
-            prints(source, expected);
-        }
+        prints(source, expected);
     }
 }
 
@@ -113,17 +110,15 @@ fn every_typed_call_is_a_function() {
         let arguments = sample(&tool.parameters);
         let action = typed::parse(tool.name, &arguments).unwrap_or_else(|e| panic!("{arguments}: {e}"));
         let fields = arguments.as_object().unwrap().iter();
-        let fields: Vec<String> = fields.map(|(name, value)| format!("{name}: {}", literal(value))).collect();
+        let fields: Vec<String> = fields.map(|(name, value)| format!("{name}: {value}")).collect();
         let source = format!("{}(#{{{}}})", tool.name, fields.join(", "));
         assert_eq!(play(&source, calm).actions, [action.clone()], "{source}");
-        if fields.len() == arguments.as_object().unwrap().len() {
-            let order = typed::parameters(tool.name).unwrap();
-            // As far as they are given without a gap.
-            let given: Vec<String> = order.iter().map_while(|name| arguments.get(*name)).map(literal).collect();
-            if given.len() == fields.len() {
-                let source = format!("{}({})", tool.name, given.join(", "));
-                assert_eq!(play(&source, calm).actions, [action], "{source}");
-            }
+        // The same in the declared order, as far as they are given without a gap.
+        let order = typed::parameters(tool.name).unwrap();
+        let given: Vec<String> = order.iter().map_while(|name| arguments.get(*name)).map(Value::to_string).collect();
+        if given.len() == fields.len() {
+            let source = format!("{}({})", tool.name, given.join(", "));
+            assert_eq!(play(&source, calm).actions, [action], "{source}");
         }
     }
 }
@@ -144,10 +139,6 @@ fn sample(schema: &Value) -> Value {
         (name.to_owned(), value)
     };
     Value::Object(required.iter().map(argument).collect())
-}
-
-fn literal(value: &Value) -> String {
-    value.to_string()
 }
 
 #[test]
@@ -181,7 +172,7 @@ fn answers_become_values() {
     assert_eq!(play("query_metrics(\"7\")[0].value", scalar).output, "7.0");
     let nothing = |_: &Action, _: usize| vector(&[("carts", f64::NAN)]);
     assert_eq!(play("if metric(\"x\") == () { \"none\" } else { \"some\" }", nothing).output, "none");
-    let many = |_: &Action, _: usize| vector(&vec![("carts", 1.0); 400]);
+    let many = |_: &Action, _: usize| vector(&[("carts", 1.0); 400]);
     let told = "try { query_metrics(\"x\") } catch (e) { print(e); }";
     assert!(play(told, many).output.contains("the answer has 400 series"), "{:?}", play(told, many));
 }
@@ -322,7 +313,7 @@ fn deep_nesting_is_no_way_to_break_the_stack() {
         }
     }
     for open in ["(", "[", "{", "-", "!", "#{a:", "if true {", "f(", "|x| ", "fn f() {"] {
-        assert!(Program::new(&open.repeat(3_000), &Limits::default()).is_err(), "{open}");
+        assert!(Program::new(&open.repeat(1_500), &Limits::default()).is_err(), "{open}");
     }
 }
 

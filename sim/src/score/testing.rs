@@ -165,7 +165,7 @@ impl Log {
 
     pub(super) fn decides(self, second: u64, step: u32, write: Write) -> Self {
         let agent = "catalogue".to_owned();
-        self.at(second, EpisodeEvent::Decision { agent, step, action: Action::Write(write), think_ns: 0 })
+        self.at(second, EpisodeEvent::Decision { agent, step, action: Action::Write(write), think_ns: 0, continued: false })
     }
 
     pub(super) fn answered(self, second: u64, step: u32) -> Self {

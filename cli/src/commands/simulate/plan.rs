@@ -115,6 +115,8 @@ fn bare_scenario(options: &SimulateOptions, components: Vec<Component>, workload
         task: Task {
             levels: Vec::new(),
             agent: components.first().cloned().unwrap_or_default(),
+            group: Vec::new(),
+            delegations: None,
             text: String::new(),
             goal: Goal::Maintain,
             start: SimDuration::ZERO,

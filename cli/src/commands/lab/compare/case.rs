@@ -169,7 +169,7 @@ fn writes(script: &Script) -> Vec<(SimDuration, Write)> {
         match &step.action {
             Action::Write(write) => writes.push((at, write.clone())),
             Action::Wait(time) => at += *time,
-            Action::Observe(_) | Action::Declare(_) | Action::Report(_) => {}
+            Action::Observe(_) | Action::Declare(_) | Action::Ask(_) | Action::Raise { .. } | Action::Report(_) => {}
         }
     }
     writes

@@ -36,7 +36,7 @@ fn plays(time: &Time) -> String {
         [Some(time.middle()), time.twin.first(), time.twin.last()].map(|of| of.map(lapse));
     let ends = shortest.zip(longest).filter(|(shortest, longest)| shortest != longest);
     let range = ends.map(|(shortest, longest)| format!(" ({shortest} to {longest})"));
-    middle.unwrap_or_default() + &range.unwrap_or_default()
+    [middle, range].into_iter().flatten().collect()
 }
 
 fn lapse(lapse: &Lapse) -> String {
