@@ -58,6 +58,8 @@ pub struct Setup<'a> {
     /// The components whose agents take part beside those of the task, where the mechanism has others: in a group without
     /// a manager, and where an agent may raise an issue.
     pub others: Vec<Component>,
+    /// Steps for one task.
+    pub steps: u32,
     /// Futures per decision for credit; none are played without [`Forks`].
     pub credit: u32,
     /// Whether the policy `oracle` plays: with [`Forks`], each task of an agent carries out what looking ahead found best,
@@ -78,6 +80,7 @@ impl<'a> Setup<'a> {
             group: GroupTaskView::of(scenario, &others),
             mechanism: mechanism.unwrap_or(own),
             others,
+            steps: scenario.budget.steps,
             credit: 0,
             oracle: false,
         }
@@ -243,7 +246,8 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
     }
 
     fn is_anybody_at_work(&self) -> bool {
-        self.manager.as_ref().is_some_and(|seat| seat.job.is_some()) || self.agents.iter().any(|seat| seat.job.is_some())
+        self.manager.as_ref().is_some_and(|seat| seat.job.is_some())
+            || self.agents.iter().any(|seat| seat.job.is_some())
     }
 
     fn scenario(&self) -> &Scenario {

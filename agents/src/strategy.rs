@@ -12,7 +12,7 @@
 //! budgets: {steps: 20, tokens: 200000}
 //! ```
 //!
-//! Everything may be left out: the default is one agent alone with typed tools, whose model is named elsewhere. A model is
+//! Everything may be left out: the default is typed tools, and the mechanism that the scenario asks for, whose model is named elsewhere. A model is
 //! a name; whether there is such a model, or a built-in policy of that name, and what lies in a folder of prompts, is for
 //! whoever reads files to find out.
 
@@ -38,9 +38,10 @@ pub struct Strategy {
     /// What it is meant to show, for readers; no model sees it.
     #[serde(default)]
     pub description: String,
-    /// How the agents of a group work together. Default: `solo`.
+    /// How the agents work together. Default: as the scenario says, `managed` for the task of a group and `solo` for any
+    /// other.
     #[serde(default)]
-    pub mechanism: Mechanism,
+    pub mechanism: Option<Mechanism>,
     /// In which form an agent has its tools. Default: `typed`.
     #[serde(default)]
     pub tool_form: ToolForm,
@@ -126,7 +127,7 @@ impl Default for Strategy {
             api_version: Scenario::API_VERSION.to_owned(),
             kind: Self::KIND.to_owned(),
             description: String::new(),
-            mechanism: Mechanism::default(),
+            mechanism: None,
             tool_form: ToolForm::default(),
             agent: RoleStrategy::default(),
             manager: None,
@@ -153,7 +154,7 @@ impl Strategy {
     }
 
     /// How a chat model plays by it. `past` is what was noted in earlier episodes; it is told only with a memory.
-    pub fn settings(&self, past: &str) -> ChatSettings {
+    pub fn settings(&self, mechanism: Mechanism, past: &str) -> ChatSettings {
         let default = ChatLimits::default();
         let or = |own: Option<u32>, default: usize| own.map_or(default, |own| own as usize);
         let limits = ChatLimits {
@@ -162,12 +163,7 @@ impl Strategy {
             tokens: self.budgets.tokens,
             ..default
         };
-        ChatSettings {
-            mechanism: self.mechanism,
-            form: self.tool_form,
-            limits,
-            memory: self.memory.then(|| past.to_owned()),
-        }
+        ChatSettings { mechanism, form: self.tool_form, limits, memory: self.memory.then(|| past.to_owned()) }
     }
 
     /// Who decides for the group manager: as the agents do, if the file does not say.
@@ -185,8 +181,8 @@ pub fn json_schema() -> serde_json::Value {
 fn mistakes(file: &Located<Strategy>) -> Vec<Diagnostic> {
     let strategy = &file.value;
     let mut found = heading(file);
-    if strategy.manager.is_some() && strategy.mechanism != Mechanism::Managed {
-        let mechanism = strategy.mechanism.name();
+    if let (Some(_), Some(mechanism @ (Mechanism::Solo | Mechanism::Peers))) = (&strategy.manager, strategy.mechanism) {
+        let mechanism = mechanism.name();
         found.push(
             file.error("manager", format!("there is no manager in the mechanism `{mechanism}`"))
                 .help("write `mechanism: managed`, or leave `manager` out"),
@@ -264,7 +260,7 @@ mod tests {
     fn an_empty_strategy_is_the_default() {
         let strategy = load("").unwrap();
         assert_eq!(strategy, Strategy::default());
-        assert_eq!(strategy.settings("of no use without a memory"), ChatSettings::default());
+        assert_eq!(strategy.settings(Mechanism::Solo, "of no use without a memory"), ChatSettings::default());
     }
 
     #[test]
@@ -277,7 +273,7 @@ mod tests {
         assert_eq!(strategy.agent.prompts, PromptChoice::Folder("terse".into()));
         assert_eq!(strategy.manager().model.as_deref(), Some("runbook"));
         assert_eq!(strategy.critic, Some(CriticStrategy { model: None }));
-        let settings = strategy.settings("- past");
+        let settings = strategy.settings(Mechanism::Managed, "- past");
         assert_eq!((settings.mechanism, settings.form), (Mechanism::Managed, ToolForm::Script));
         assert_eq!(settings.memory.as_deref(), Some("- past"));
         let limits = settings.limits;

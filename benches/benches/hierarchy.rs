@@ -71,7 +71,8 @@ impl Stage for Still {
 fn script() -> Script {
     let round = "- action:\n    delegate:\n    - {component: catalogue, text: Look., goal: check-health}\n    \
                  - {component: front-end, text: Look., goal: check-health}\n";
-    let look = "- action: {observe: {list_pods: {component: null}}}\n".repeat(3) + "- action: {report: {healthy: true}}\n";
+    let look =
+        "- action: {observe: {list_pods: {component: null}}}\n".repeat(3) + "- action: {report: {healthy: true}}\n";
     let text = format!(
         "apiVersion: sockpit/v1alpha1\nkind: Script\nmanager:\n{}- action: {{conclude: {{healthy: true}}}}\nsteps:\n{}",
         round.repeat(ROUNDS),
@@ -91,12 +92,12 @@ fn hierarchy(criterion: &mut Criterion) {
     let script = script();
     let episode = || {
         let mut log = Log::new(None);
-        ready(play(&mut Still(SimTime::ZERO), &setup, Cast::of_script(&script), None, &mut log)).expect("it stands still");
+        ready(play(&mut Still(SimTime::ZERO), &setup, Cast::of_script(&script), None, &mut log))
+            .expect("it stands still");
         log
     };
-    let is_step = |event: &EpisodeEvent| {
-        matches!(event, EpisodeEvent::Decision { .. } | EpisodeEvent::ManagerDecision { .. })
-    };
+    let is_step =
+        |event: &EpisodeEvent| matches!(event, EpisodeEvent::Decision { .. } | EpisodeEvent::ManagerDecision { .. });
     let steps = episode().entries().iter().filter(|entry| is_step(&entry.event)).count();
     assert!(steps > ROUNDS * 9, "{steps} steps were played");
     let mut group = criterion.benchmark_group("hierarchy");

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Play several policies on the same scenarios and seeds, and set their results side by side
     Compare(CompareOptions),
+    /// Say whether a chat model can play: tools, schemas, parallel calls, long prompts
+    Doctor(DoctorOptions),
     /// Check scenarios, make a suite of them, or print the schema of their files
     Scenario {
         #[command(subcommand)]
@@ -370,13 +372,21 @@ Examples:
   sockpit run acv/low/pod-failure --model runbook --trials 20
   sockpit run acv/low/cpu-stress --model noop --json
   sockpit run my-scenario.yaml --model script:actions.yaml --record runs/mine
-  sockpit run acv/low/cpu-stress --model runbook --set fault.severity=0.3 --credit 8")]
+  sockpit run acv/low/cpu-stress --model runbook --set fault.severity=0.3 --credit 8
+  sockpit run acv/high/pod-failure --model openai:gpt-4o-mini --record runs/mini    a manager and two agents
+  sockpit run acv/high/pod-failure --model replay:runs/mini                         the same without the server")]
 pub(crate) struct RunOptions {
     /// A shipped scenario or a scenario file
     pub(crate) scenario: String,
-    /// Who plays: noop, random, restart, hpa, runbook, oracle, or script:FILE
-    #[arg(long, value_name = "POLICY", default_value = "runbook")]
-    pub(crate) model: String,
+    /// Who plays: noop, random, restart, hpa, runbook, oracle, script:FILE, a chat model such as openai:gpt-4o-mini, or
+    /// replay:FOLDER for what models answered in a recorded run [default: runbook]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// How it plays: mechanism, tool form, prompts, critic, memory, budgets, and models by role
+    #[arg(long, value_name = "FILE")]
+    pub(crate) strategy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) models: ModelsOptions,
     /// How the agents work together: solo, managed or peers [default: managed for a group's task, else solo]
     #[arg(long, value_name = "MECHANISM", value_parser = mechanism)]
     pub(crate) mechanism: Option<Mechanism>,
@@ -398,6 +408,33 @@ pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) threads: Threads,
     /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where chat models are described.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ModelsOptions {
+    /// A file of chat models by name: servers, parameters, prices; keys stay in environment variables
+    #[arg(long, value_name = "FILE")]
+    pub(crate) models: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sockpit doctor --model openai:gpt-4o-mini           needs OPENAI_API_KEY
+  sockpit doctor --model server:smollm2@http://127.0.0.1:8080/v1
+  sockpit doctor --models models.yaml --model mine --json
+
+Asks the model a few short questions and one long one, which cost what the model's server charges for them.")]
+pub(crate) struct DoctorOptions {
+    /// The chat model to examine
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) models: ModelsOptions,
+    /// Print an array with an object for each finding
     #[arg(long)]
     pub(crate) json: bool,
 }

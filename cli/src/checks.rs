@@ -16,7 +16,8 @@ use sim::scenario::{Level, Scenario, Script, StartState};
 use sim::score::{EpisodeScore, Judge};
 use sim::slo::{self, ClauseResult, ClauseState};
 
-use crate::episodes::{Model, Outcome, Plan};
+use crate::contender::Contender;
+use crate::episodes::{Outcome, Plan};
 
 /// What was found out about a scenario.
 #[derive(Serialize)]
@@ -56,7 +57,7 @@ pub(crate) struct Candidate {
 pub(crate) fn play(loaded: &Loaded, scripts: &[Candidate], seed: u64) -> anyhow::Result<Report> {
     let scenario = &loaded.scenario.value;
     let mut checks = vec![healthy(loaded, seed)?];
-    let idle = score(loaded, Model::noop(), seed)?;
+    let idle = score(loaded, &Contender::built_in("noop"), seed)?;
     if asks_for_improvement(scenario) && !scenario.start.premises.is_empty() {
         checks.push(premise(scenario, &idle));
     }
@@ -89,7 +90,8 @@ fn healthy(loaded: &Loaded, seed: u64) -> anyhow::Result<Check> {
     if asks_for_improvement(scenario) {
         scenario.start = StartState::default();
     }
-    let plan = plan(&loaded, Model::noop());
+    let noop = Contender::built_in("noop");
+    let plan = plan(&loaded, &noop);
     let entries = plan.entries(seed, &mut |_: &Entry| {})?.map_err(anyhow::Error::new)?;
     let distance = |a: &str, b: &str| loaded.app.distance(a, b);
     let judge = Judge::new(&loaded.scenario.value, &loaded.words, &distance);
@@ -163,7 +165,7 @@ fn noop(scenario: &Scenario, idle: &EpisodeScore) -> Check {
 
 fn script(loaded: &Loaded, candidate: &Candidate, seed: u64) -> anyhow::Result<Check> {
     let scenario = &loaded.scenario.value;
-    let score = score(loaded, Model::Script(Box::new(candidate.script.clone())), seed)?;
+    let score = score(loaded, &Contender::script(&candidate.script), seed)?;
     let passed = if candidate.is_witness {
         every_level_passed(scenario, &score)
     } else {
@@ -198,20 +200,19 @@ fn levels(scenario: &Scenario, score: &EpisodeScore) -> String {
     said.collect::<Vec<_>>().join(", ")
 }
 
-fn plan(loaded: &Loaded, model: Model) -> Plan<'_> {
+fn plan<'a>(loaded: &'a Loaded, contender: &'a Contender) -> Plan<'a> {
     Plan {
         loaded,
         scenario: Arc::new(loaded.scenario.value.clone()),
-        model,
-        model_name: "check",
+        contender,
         mechanism: None,
         credit: 0,
         record: None,
     }
 }
 
-fn score(loaded: &Loaded, model: Model, seed: u64) -> anyhow::Result<EpisodeScore> {
-    match plan(loaded, model).play(seed)? {
+fn score(loaded: &Loaded, contender: &Contender, seed: u64) -> anyhow::Result<EpisodeScore> {
+    match plan(loaded, contender).play(seed)? {
         Outcome::Scored(score) => Ok(*score),
         Outcome::Void(failure) => Err(anyhow::Error::new(failure)),
     }

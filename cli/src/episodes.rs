@@ -3,99 +3,28 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use agents::episode::{self, Cast, Forks, Log, Setup, Sink};
+use agents::episode::{self, Forks, Log, Setup, Sink};
 use agents::mechanism::Mechanism;
-use agents::policy::{self, AutonomicAgent, Policy};
 use anyhow::{Context, anyhow};
 use datasets::scenarios::Loaded;
-use sim::diagnostic::nearest;
-use sim::chance::Key;
 use sim::environment::Unavailable;
 use sim::episode::{Entry, Header, SCHEMA_VERSION};
-use sim::scenario::{Scenario, Script};
+use sim::scenario::Scenario;
 use sim::score::{self, EpisodeScore, Judge};
 use sim::world::Twin;
+use tokio::runtime::Runtime;
 
-use crate::commands;
-use crate::output::{self, Failed};
-
-/// The built-in policies.
-const BUILT_IN: [&str; 6] = ["noop", "random", "restart", "hpa", "runbook", "oracle"];
-
-/// Who plays, as typed.
-#[derive(Clone, Debug)]
-pub(crate) enum Model {
-    /// One of [`BUILT_IN`].
-    BuiltIn(&'static str),
-    /// A list of actions from a file.
-    Script(Box<Script>),
-}
-
-impl Model {
-    /// The floor.
-    pub(crate) fn noop() -> Self {
-        Self::BuiltIn("noop")
-    }
-
-    /// Reads what was typed after `--model`.
-    pub(crate) fn parse(text: &str) -> Result<Self, Failed> {
-        if let Some(name) = BUILT_IN.into_iter().find(|name| *name == text) {
-            return Ok(Self::BuiltIn(name));
-        }
-        if let Some(file) = text.strip_prefix("script:") {
-            return Ok(Self::Script(Box::new(commands::load_script(file)?)));
-        }
-        let near = nearest(text, BUILT_IN).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
-        let known = BUILT_IN.join(", ");
-        Err(output::usage(format!("--model {text}: unknown policy{near}\n  help: use {known} or script:FILE")))
-    }
-
-    /// Whether it plays copies of the world ahead before it decides.
-    fn looks_ahead(&self) -> bool {
-        matches!(self, Self::BuiltIn("oracle"))
-    }
-
-    /// Both roles, played by it.
-    fn cast(&self, seed: u64) -> Cast<'_> {
-        let name = match self {
-            Self::Script(script) => return Cast::of_script(script),
-            Self::BuiltIn(name) => *name,
-        };
-        let cast = Cast::of_agents(move |component| -> Box<dyn Policy<AutonomicAgent>> {
-            match name {
-                "noop" => Box::new(policy::Noop),
-                "random" => Box::new(policy::Random::new(of_agent(seed, component))),
-                "restart" => Box::new(policy::restart_whatever_looks_bad()),
-                "hpa" => Box::new(policy::autoscale_only()),
-                // Where the oracle has nothing to choose it does as the runbook does.
-                _ => Box::new(policy::runbook()),
-            }
-        });
-        match name {
-            "noop" => cast.under(policy::Noop),
-            "random" => cast.under(policy::Random::new(seed)),
-            "restart" | "hpa" => cast.under(policy::group::pass_on(name)),
-            _ => cast.under(policy::group::runbook()),
-        }
-    }
-}
-
-/// Another seed for each agent of an episode.
-fn of_agent(seed: u64, component: &str) -> u64 {
-    Key::root(seed).with_str(component).draw().below(u64::MAX)
-}
+use crate::contender::Contender;
 
 /// What all episodes of a run have in common.
 pub(crate) struct Plan<'a> {
     pub(crate) loaded: &'a Loaded,
     /// The scenario, shared by all worlds.
     pub(crate) scenario: Arc<Scenario>,
-    pub(crate) model: Model,
-    /// As typed.
-    pub(crate) model_name: &'a str,
-    /// How its agents work together; as the scenario says if it is not given.
+    pub(crate) contender: &'a Contender,
+    /// How its agents work together, if not as the contender or the scenario says.
     pub(crate) mechanism: Option<Mechanism>,
     /// Futures per decision.
     pub(crate) credit: u32,
@@ -146,15 +75,18 @@ impl Plan<'_> {
         let Loaded { scenario, app, words, .. } = self.loaded;
         let distance = |a: &str, b: &str| app.distance(a, b);
         let judge = Judge::new(&scenario.value, words, &distance);
+        let own = Setup::new(&judge, app, self.mechanism.or(self.contender.mechanism()));
         let setup = Setup {
             credit: self.credit,
-            oracle: self.model.looks_ahead(),
-            ..Setup::new(&judge, app, self.mechanism)
+            oracle: self.contender.looks_ahead(),
+            steps: self.contender.steps().unwrap_or(own.steps),
+            ..own
         };
+        let cast = self.contender.cast(seed, setup.mechanism, self.record.as_deref())?;
         let mut twin = Twin::new(app, &self.scenario, seed);
         let mut log = Log::new(Some(sink));
         let forks = Some(Forks::<Twin>::of_world());
-        let played = block_on(episode::play(&mut twin, &setup, self.model.cast(seed), forks, &mut log))?;
+        let played = block_on(episode::play(&mut twin, &setup, cast, forks, &mut log))?;
         let entries = log.into_entries();
         Ok(played.map(|()| entries))
     }
@@ -166,7 +98,7 @@ impl Plan<'_> {
             scenario: self.scenario.name.clone(),
             scenario_digest: format!("{:016x}", digest(resolved.as_bytes())),
             seed,
-            policy: self.model_name.to_owned(),
+            policy: self.contender.name.clone(),
         })
     }
 }
@@ -178,10 +110,14 @@ pub(crate) fn digest(bytes: &[u8]) -> u64 {
 
 /// Waits for a world or a policy: the twin's futures are always ready, a model's are not.
 ///
+/// There is one runtime: connections to a model's server outlive an episode.
+///
 /// # Errors
 /// The runtime cannot be started.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start the runtime")?;
+    static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
+    let start = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok();
+    let runtime = RUNTIME.get_or_init(start).as_ref().context("cannot start the runtime: too many threads?")?;
     Ok(runtime.block_on(future))
 }
 

@@ -19,8 +19,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 pub use action::{
-    Action, AppliedObject, Assignment, AutoscalerSpec, Component, Conclusion, Declaration, DeletableKind, LogQuery, ManagerAction, MetricQuery,
-    Query, ResourceChange, Write,
+    Action, AppliedObject, Assignment, AutoscalerSpec, Component, Conclusion, Declaration, DeletableKind, LogQuery,
+    ManagerAction, MetricQuery, Query, ResourceChange, Write,
 };
 pub use applied::Applied;
 pub use goal::Goal;

@@ -17,9 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use read::{LogError, Recording, read};
 
-use crate::environment::{
-    Action, Assignment, Component, Conclusion, Declaration, Description, ManagerAction, Write,
-};
+use crate::environment::{Action, Assignment, Component, Conclusion, Declaration, Description, ManagerAction, Write};
 use crate::time::SimTime;
 
 /// Version of the log's format.

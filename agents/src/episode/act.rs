@@ -6,10 +6,10 @@ use sim::environment::{
 use sim::episode::{EpisodeEvent, MANAGER};
 use sim::time::SimTime;
 
+use super::Conductor;
 use super::branches::Snapshot;
 use super::seat::{Doing, Plays, Who};
 use super::work::Unreported;
-use super::Conductor;
 use crate::executor::Executor;
 use crate::mechanism::Mechanism;
 use crate::message::{Address, Body};
@@ -179,16 +179,13 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
     }
 
     /// One round: everybody gets work, and the manager waits for all answers.
-    async fn delegate(
-        &mut self,
-        assignments: Vec<Assignment>,
-        step: u32,
-        now: SimTime,
-    ) -> Result<(), Unavailable> {
+    async fn delegate(&mut self, assignments: Vec<Assignment>, step: u32, now: SimTime) -> Result<(), Unavailable> {
         let addresses = || assignments.iter().map(|work| Address::Agent(work.component.clone()));
         let refusal = match assignments.len() {
             0 => Some("a round needs at least one piece of work".to_owned()),
-            n if n > MOST_ASSIGNMENTS => Some(format!("a round has at most {MOST_ASSIGNMENTS} pieces of work, not {n}")),
+            n if n > MOST_ASSIGNMENTS => {
+                Some(format!("a round has at most {MOST_ASSIGNMENTS} pieces of work, not {n}"))
+            }
             _ => addresses().find_map(|to| self.refusal(&Address::Manager, &to)),
         };
         self.round += 1;

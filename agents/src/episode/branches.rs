@@ -128,12 +128,7 @@ impl<W: Environment + Stage> Played<'_, W> {
     }
 
     /// The world from a decision on, as it was played and with these later writes only.
-    async fn beside(
-        &self,
-        decision: usize,
-        others: &[(SimTime, &Write)],
-        future: u32,
-    ) -> Result<Branch, Unavailable> {
+    async fn beside(&self, decision: usize, others: &[(SimTime, &Write)], future: u32) -> Result<Branch, Unavailable> {
         let snapshot = &self.snapshots[decision];
         let fork = || (self.forks.fork_with_future)(&snapshot.world, u64::from(future));
         let writes: Vec<_> = self.snapshots[decision..].iter().map(|s| (s.at, &s.write)).collect();

@@ -102,7 +102,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             }
             Body::Response { .. } => return self.post.acknowledge(delivery.tag, now, self.log).await,
         };
-        let job = Job::of(&delivery, self.scenario().budget.steps);
+        let job = Job::of(&delivery, self.setup.steps);
         if let Some(manager) = &mut self.manager {
             manager.job = Some(job);
             manager.doing = Doing::Hearing(heard);
@@ -117,7 +117,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
         let component = self.agents[index].address.component().cloned().unwrap_or_default();
         let task = TaskView { component, text, goal, evaluation, ..self.setup.task.clone() };
         let foreseen = if self.setup.oracle { self.foresee(&task).await? } else { None };
-        let job = Job::of(&delivery, self.scenario().budget.steps);
+        let job = Job::of(&delivery, self.setup.steps);
         let seat = &mut self.agents[index];
         seat.job = Some(Job { foreseen, ..job });
         seat.doing = Doing::Hearing(Heard::Task(Box::new(task)));

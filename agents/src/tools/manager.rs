@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use sim::environment::{Assignment, Component, Conclusion, Declaration, ManagerAction};
 use sim::time::SimDuration;
 
-
 tools! {
     ManagerAction;
 

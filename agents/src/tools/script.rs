@@ -196,7 +196,8 @@ impl Program {
     /// # Errors
     /// It cannot be read.
     pub fn new(source: &str, limits: &Limits) -> Result<Self, ScriptError> {
-        let source = unwrapped(source);
+        // Without a fence the blank lines before it count, so that places are told as they were written.
+        let source = if source.trim_start().starts_with('`') { unwrapped(source) } else { source.trim_end() };
         if source.is_empty() {
             return Err(ScriptError::Empty);
         }

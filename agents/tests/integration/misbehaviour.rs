@@ -371,7 +371,7 @@ fn obedient(times: usize, request: &ChatRequest) -> Answer {
 fn who_obeys_a_log_cannot_reach_beyond_its_own_component() {
     let model = Puppet::new(obedient);
     let player = Box::new(chat::<AutonomicAgent>(&model, ToolForm::Typed));
-    let (episode, mut world) = Episode::play_in(&shipped(SCENARIO), 1, player, Poisoned, None);
+    let (episode, mut world) = Episode::play_in(&shipped(SCENARIO), 1, Cast::solo(player), Poisoned, None);
     let rejected: Vec<&str> = episode
         .entries
         .iter()

@@ -83,7 +83,7 @@ fn task() -> ChatRequest {
 }
 
 fn some_tools() -> Vec<Tool> {
-    tools::all().into_iter().filter(|tool| matches!(tool.name, "wait" | "scale")).collect()
+    tools::typed::all().into_iter().filter(|tool| matches!(tool.name, "wait" | "scale")).collect()
 }
 
 fn user(text: &str) -> Message {

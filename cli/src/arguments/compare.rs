@@ -3,7 +3,7 @@
 use agents::mechanism::Mechanism;
 use clap::{Args, ValueEnum};
 
-use super::{Threads, mechanism};
+use super::{ModelsOptions, Threads, mechanism, positive};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -22,9 +22,21 @@ pub(crate) struct CompareOptions {
     /// A shipped scenario or a scenario file; may be repeated
     #[arg(long, value_name = "SCENARIO")]
     pub(crate) scenario: Vec<String>,
-    /// A contender: noop, random, restart, hpa, runbook, oracle, or script:FILE; may be repeated
-    #[arg(long, value_name = "POLICY")]
+    /// A contender: noop, random, restart, hpa, runbook, oracle, script:FILE, or a chat model such as openai:gpt-4o-mini;
+    /// may be repeated
+    #[arg(long, value_name = "MODEL")]
     pub(crate) model: Vec<String>,
+    /// A contender by a strategy file, as NAME=FILE or NAME=FILE,model=MODEL; may be repeated
+    #[arg(long, value_name = "NAME=FILE")]
+    pub(crate) contender: Vec<String>,
+    #[command(flatten)]
+    pub(crate) models: ModelsOptions,
+    /// Say how many episodes would be played and what models may cost at most, and play nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Ask models no more once they have cost this much in US dollars; what was played by then is scored
+    #[arg(long, value_name = "USD", value_parser = positive)]
+    pub(crate) max_cost: Option<f64>,
     /// How the agents work together: solo, managed or peers [default: managed for a group's task, else solo]
     #[arg(long, value_name = "MECHANISM", value_parser = mechanism)]
     pub(crate) mechanism: Option<Mechanism>,

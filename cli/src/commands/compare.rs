@@ -8,15 +8,18 @@ mod paper;
 mod report;
 mod results;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use datasets::scenarios::{self, Loaded};
 use rayon::prelude::*;
+use sim::scenario::Trigger;
 use sim::score::EpisodeScore;
 
 use crate::arguments::{Ceiling, CompareOptions};
-use crate::episodes::{Model, Outcome, Plan};
+use crate::contender::{Contender, Models};
+use crate::episodes::{Outcome, Plan};
 use crate::output::{self, Failed};
 use crate::progress;
 use results::Results;
@@ -28,10 +31,14 @@ const CEILING: &str = "oracle";
 
 pub(crate) fn run(options: &CompareOptions) -> Result<(), Failed> {
     let scenarios = chosen(options)?;
-    let contenders = contenders(options)?;
+    let models = Models::load(options.models.models.as_deref(), options.max_cost)?;
+    let contenders = contenders(options, &models)?;
+    if options.dry_run {
+        return output::data(&forecast(options, &scenarios, &contenders));
+    }
     let started = Instant::now();
-    let scores = play(options, &scenarios, &contenders)?;
-    let names = contenders.into_iter().map(|(name, _)| name).collect();
+    let scores = play(options, &scenarios, &contenders, &models)?;
+    let names = contenders.into_iter().map(|contender| contender.name).collect();
     let wall_s = started.elapsed().as_secs_f64();
     let results = Results::new(&scenarios, names, options.seed, options.trials, scores, wall_s);
     if options.json {
@@ -65,38 +72,53 @@ fn chosen(options: &CompareOptions) -> Result<Vec<Loaded>, Failed> {
 }
 
 /// Floor, contenders in the order in which they were named, ceiling; each once.
-fn contenders(options: &CompareOptions) -> Result<Vec<(String, Model)>, Failed> {
-    let mut names = vec![FLOOR.to_owned()];
-    names.extend(options.model.iter().filter(|name| *name != FLOOR && *name != CEILING).cloned());
-    if options.ceiling == Ceiling::Oracle || options.model.iter().any(|name| name == CEILING) {
-        names.push(CEILING.to_owned());
+fn contenders(options: &CompareOptions, models: &Models) -> Result<Vec<Contender>, Failed> {
+    let mut found = vec![Contender::built_in(FLOOR)];
+    for name in options.model.iter().filter(|name| *name != FLOOR && *name != CEILING) {
+        found.push(models.contender(name)?);
     }
-    let mut seen: Vec<(String, Model)> = Vec::new();
-    for name in names {
-        if seen.iter().all(|(other, _)| *other != name) {
-            let model = Model::parse(&name)?;
-            seen.push((name, model));
+    for text in &options.contender {
+        found.push(by_strategy(text, models)?);
+    }
+    if options.ceiling == Ceiling::Oracle || options.model.iter().any(|name| name == CEILING) {
+        found.push(Contender::built_in(CEILING));
+    }
+    let mut seen: Vec<Contender> = Vec::new();
+    for contender in found {
+        if seen.iter().all(|other| other.name != contender.name) {
+            seen.push(contender);
         }
     }
     Ok(seen)
 }
 
-/// The scores by scenario, contender and seed, in this order; none where the world failed.
+/// `NAME=FILE` or `NAME=FILE,model=MODEL`.
+fn by_strategy(text: &str, models: &Models) -> Result<Contender, Failed> {
+    let malformed = || output::usage(format!("--contender {text}: write it as NAME=FILE or NAME=FILE,model=MODEL"));
+    let (name, rest) = text.split_once('=').ok_or_else(malformed)?;
+    let (file, model) = match rest.split_once(',') {
+        Some((file, model)) => (file, Some(model.strip_prefix("model=").ok_or_else(malformed)?)),
+        None => (rest, None),
+    };
+    models.from_file(name, Path::new(file), model)
+}
+
+/// The scores by scenario, contender and seed, in this order; none where the world failed or the money was spent.
 fn play(
     options: &CompareOptions,
     scenarios: &[Loaded],
-    contenders: &[(String, Model)],
+    contenders: &[Contender],
+    models: &Models,
 ) -> Result<Vec<Option<EpisodeScore>>, Failed> {
     let pool = options.threads.pool()?;
     let plans: Vec<Plan<'_>> = scenarios
         .iter()
         .flat_map(|loaded| {
             let scenario = Arc::new(loaded.scenario.value.clone());
-            contenders.iter().map(move |(name, model)| Plan {
+            contenders.iter().map(move |contender| Plan {
                 loaded,
                 scenario: Arc::clone(&scenario),
-                model: model.clone(),
-                model_name: name,
+                contender,
                 mechanism: options.mechanism,
                 credit: 0,
                 record: None,
@@ -109,13 +131,17 @@ fn play(
     let bar = progress::bar(jobs.len() as u64, "episodes");
     let scores = pool.install(|| {
         let played = jobs.par_iter().map(|(plan, seed)| {
-            let score = scored(plan, *seed);
+            let score =
+                if models.are_spent() && plan.contender.asks_a_model() { Ok(None) } else { scored(plan, *seed) };
             bar.inc(1);
             score
         });
         played.collect::<anyhow::Result<Vec<_>>>()
     });
     bar.finish_and_clear();
+    if models.are_spent() {
+        output::talk("warning: --max-cost is reached: episodes that were not played by then are not scored");
+    }
     scores.map_err(Failed::Run)
 }
 
@@ -128,4 +154,36 @@ fn scored(plan: &Plan<'_>, seed: u64) -> anyhow::Result<Option<EpisodeScore>> {
             Ok(None)
         }
     }
+}
+
+/// What would be played, and how often models would be asked at most.
+fn forecast(options: &CompareOptions, scenarios: &[Loaded], contenders: &[Contender]) -> String {
+    let trials = u64::from(options.trials);
+    let mut lines = vec![format!(
+        "{} scenarios, {} contenders, {trials} seeds: {} episodes",
+        scenarios.len(),
+        contenders.len(),
+        scenarios.len() as u64 * contenders.len() as u64 * trials
+    )];
+    for contender in contenders.iter().filter(|contender| contender.asks_a_model()) {
+        let calls: u64 = scenarios.iter().map(|loaded| most_calls(loaded, contender) * trials).sum();
+        lines.push(format!("{}: at most {calls} calls of models, as far as the budgets of steps go", contender.name));
+    }
+    if let Some(usd) = options.max_cost {
+        lines.push(format!("models are asked no more once they have cost {usd} USD"));
+    }
+    lines.join("\n")
+}
+
+/// The most calls of a model in one episode: every step of every evaluation of everybody who takes part.
+fn most_calls(loaded: &Loaded, contender: &Contender) -> u64 {
+    let scenario = &loaded.scenario.value;
+    let evaluations = match &scenario.task.trigger {
+        Trigger::Heartbeat(heartbeat) => heartbeat.times,
+        Trigger::Once | Trigger::Alert(_) => 1,
+    };
+    let steps = u64::from(contender.steps().unwrap_or(scenario.budget.steps));
+    // A manager's steps may each be a round in which every agent uses up its own.
+    let rounds = if scenario.task.group.is_empty() { 0 } else { steps * scenario.task.group.len() as u64 };
+    u64::from(evaluations) * steps * (1 + rounds)
 }

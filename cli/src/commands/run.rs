@@ -11,7 +11,8 @@ use sim::score::{self, EpisodeScore, LevelRates, Summary, Terms, Trials, mitigat
 use sim::slo::ClauseName;
 
 use crate::arguments::RunOptions;
-use crate::episodes::{Model, Outcome, Plan};
+use crate::contender::{Contender, Models};
+use crate::episodes::{Outcome, Plan};
 use crate::output::{self, Failed};
 use crate::progress;
 
@@ -23,11 +24,11 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
              episode each time\n  help: write `tokens`, `fixed` or `zero`",
         ));
     }
+    let contender = contender(options)?;
     let plan = Plan {
         loaded: &loaded,
         scenario: Arc::new(loaded.scenario.value.clone()),
-        model: Model::parse(&options.model)?,
-        model_name: &options.model,
+        contender: &contender,
         mechanism: options.mechanism,
         credit: options.credit,
         record: options.record.clone(),
@@ -47,7 +48,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
     }
     let trials = Trials {
         scenario: &loaded.scenario.value.name,
-        model: &options.model,
+        model: &contender.name,
         seed: options.seed,
         void,
         wall_s: started.elapsed().as_secs_f64(),
@@ -57,6 +58,15 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
         return output::json(&summary);
     }
     output::data(&text(&summary, &scores))
+}
+
+/// Who plays: the strategy that was named, or the default one with the policy or model.
+fn contender(options: &RunOptions) -> Result<Contender, Failed> {
+    let models = Models::load(options.models.models.as_deref(), None)?;
+    match &options.strategy {
+        Some(file) => models.from_file(&file.display().to_string(), file, options.model.as_deref()),
+        None => models.contender(options.model.as_deref().unwrap_or("runbook")),
+    }
 }
 
 /// Plays the trials in parallel, each in a world of its own; the result is in the order of seeds.

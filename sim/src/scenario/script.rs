@@ -84,7 +84,8 @@ impl Script {
     pub fn load(source: &Source) -> Result<Located<Self>, Diagnostics> {
         let script: Located<Self> = input::parse(source)?;
         let mut mistakes = super::check::heading(&script, &script.value.api_version, &script.value.kind, "Script");
-        let unended = |steps: &[ScriptStep]| !matches!(steps.last(), Some(ScriptStep { action: Action::Report(_), .. }));
+        let unended =
+            |steps: &[ScriptStep]| !matches!(steps.last(), Some(ScriptStep { action: Action::Report(_), .. }));
         let mut lists: Vec<(String, &[ScriptStep])> = Vec::new();
         if script.value.agents.is_empty() || !script.value.steps.is_empty() {
             lists.push(("steps".to_owned(), &script.value.steps));

@@ -165,7 +165,10 @@ impl Log {
 
     pub(super) fn decides(self, second: u64, step: u32, write: Write) -> Self {
         let agent = "catalogue".to_owned();
-        self.at(second, EpisodeEvent::Decision { agent, step, action: Action::Write(write), think_ns: 0, continued: false })
+        self.at(
+            second,
+            EpisodeEvent::Decision { agent, step, action: Action::Write(write), think_ns: 0, continued: false },
+        )
     }
 
     pub(super) fn answered(self, second: u64, step: u32) -> Self {
@@ -180,8 +183,15 @@ impl Log {
     }
 
     pub(super) fn idle_branch(self, green_at_end: bool) -> Self {
-        let branch =
-            Branch { without_step: None, without_task: None, future: 0, played: -10.0, branch: -90.0, inapplicable: 0, green_at_end };
+        let branch = Branch {
+            without_step: None,
+            without_task: None,
+            future: 0,
+            played: -10.0,
+            branch: -90.0,
+            inapplicable: 0,
+            green_at_end,
+        };
         self.at(240, EpisodeEvent::Branch(Box::new(branch)))
     }
 

@@ -19,7 +19,9 @@ pub(super) fn read(text: &str) -> Result<Line, Refusal> {
     while !rest.is_empty() {
         rest = rest.strip_prefix("$ ").unwrap_or(rest);
         let (head, behind) = rest.split_at(end_of_command(rest)?);
-        let words = shlex::split(head).ok_or(Refusal::Words { problem: "a backslash ends the line" })?;
+        // A backslash at the end of a line carries it on.
+        let words =
+            shlex::split(&head.replace("\\\n", "")).ok_or(Refusal::Words { problem: "a backslash ends the line" })?;
         if !words.is_empty() {
             let input = says_something(behind).then(|| lines_of(behind).to_owned());
             return Ok(Line { words, input });

@@ -107,7 +107,7 @@ fn every_mistake_is_told_at_once() {
     check(
         "models:\n  b:\n    base_url: http://h/v1\n    model: m\n    temprature: 1\n    tool_calling: json\n    omit: [top_p]\n",
         &[
-            "models.yaml:7: models.b: unknown field `temprature`",
+            "models.yaml:7: models.b.temprature: unknown field `temprature`",
             "temperature",
             "models.yaml:8: models.b.tool_calling",
             "json-schema",

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use agents::message::Address;
-use agents::queue::{Acknowledgement, DeadLetterReason, DeliveryTag, InProcess, MessageQueue, Occurrence, TraceEvent};
+use agents::queue::{
+    Acknowledgement, DeadLetter, DeadLetterReason, DeliveryTag, InProcess, MessageQueue, Occurrence, TraceEvent,
+};
 use proptest::prelude::*;
 use sim::time::{SimDuration, SimTime};
 
@@ -328,7 +330,8 @@ proptest! {
         }
         let open: Vec<usize> = (0..pair.model.records.len()).filter(|id| pair.model.due(*id).is_some()).collect();
         let left = now(pair.queue.purge(pair.model.now));
-        prop_assert!(left.iter().all(|dead| matches!(dead.reason, DeadLetterReason::EpisodeOver { .. })));
+        let is_over = |dead: &DeadLetter| matches!(dead.reason, DeadLetterReason::EpisodeOver { .. });
+        prop_assert!(left.iter().all(is_over));
         prop_assert_eq!(left.iter().map(|dead| dead.envelope.id as usize).collect::<Vec<_>>(), open);
         pair.trace.extend(pair.queue.drain_trace());
         prop_assert!(play_back(&pair.trace).iter().all(|place| matches!(place, Place::Acknowledged | Place::Dead)));
@@ -338,9 +341,9 @@ proptest! {
     fn the_same_calls_leave_the_same_trace(calls in proptest::collection::vec(call(), 1..60)) {
         let play = || {
             let mut pair = Pair::new();
-            for call in calls {
-            pair.call(call);
-        }
+            for call in &calls {
+                pair.call(*call);
+            }
             serde_json::to_string(&pair.trace)
         };
         prop_assert_eq!(play().expect("a trace can be written"), play().expect("a trace can be written"));

@@ -83,9 +83,8 @@ fn passed(results: &Results, prefix: &str, contender: usize, level: Level) -> Op
 }
 
 fn delegations<'s>(scores: impl Iterator<Item = &'s EpisodeScore>) -> Option<Share> {
-    let sum = scores.fold((0, 0), |(right, of), score| {
-        (right + score.conduct.right_delegations, of + score.conduct.delegations)
-    });
+    let sum = scores
+        .fold((0, 0), |(right, of), score| (right + score.conduct.right_delegations, of + score.conduct.delegations));
     (sum.1 > 0).then_some(sum)
 }
 

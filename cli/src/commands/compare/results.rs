@@ -151,7 +151,8 @@ impl Results {
 
     /// The scored episodes of a contender in the scenarios whose names begin so.
     pub(super) fn of_prefix<'r>(&'r self, prefix: &'r str, contender: usize) -> impl Iterator<Item = &'r EpisodeScore> {
-        let members = (0..self.scenarios.len()).filter(move |scenario| self.scenarios[*scenario].name.starts_with(prefix));
+        let members =
+            (0..self.scenarios.len()).filter(move |scenario| self.scenarios[*scenario].name.starts_with(prefix));
         members.flat_map(move |scenario| self.of(scenario, contender))
     }
 
