@@ -129,13 +129,13 @@ impl Prompts {
         for (name, text) in &all {
             if let Err(error) = environment.add_template_owned(name.clone(), text.clone()) {
                 errors.push(PromptError::of(name, &error));
+                // In its place stands what ships, so that all that includes it can still be checked.
+                let shipped = BUILT_IN.iter().find(|(other, _)| *other == name.as_str()).map_or("", |(_, text)| *text);
+                environment.add_template_owned(name.clone(), shipped).ok();
             }
         }
         let prompts = Self { texts: all, environment };
-        // A part that cannot be read is missing wherever it is included: that says nothing more.
-        if errors.is_empty() {
-            errors = specimen::mistakes(&prompts);
-        }
+        errors.extend(specimen::mistakes(&prompts));
         mistakes.extend(errors.into_iter().map(|error| {
             Diagnostic::error(error.name, error.line, "", error.problem)
                 .help("compare with the prompt of that name which ships: a template may use what that one uses")

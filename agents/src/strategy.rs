@@ -12,9 +12,9 @@
 //! budgets: {steps: 20, tokens: 200000}
 //! ```
 //!
-//! Everything may be left out: the default is typed tools, and the mechanism that the scenario asks for, whose model is named elsewhere. A model is
-//! a name; whether there is such a model, or a built-in policy of that name, and what lies in a folder of prompts, is for
-//! whoever reads files to find out.
+//! Everything may be left out: the default is typed tools, the mechanism that the scenario asks for, and a model that is
+//! named elsewhere. A model is a name; whether there is such a model, or a built-in policy of that name, and what lies in a
+//! folder of prompts, is for whoever reads files to find out.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
