@@ -1,7 +1,7 @@
 //! What was decided is carried out, when the thinking is over.
 
 use sim::environment::{
-    Action, Assignment, Environment, Failure, Goal, ManagerAction, Observation, Query, Stage, Unavailable,
+    Action, Assignment, Conclusion, Environment, Failure, Goal, ManagerAction, Observation, Query, Stage, Unavailable,
 };
 use sim::episode::{EpisodeEvent, MANAGER};
 use sim::time::SimTime;
@@ -19,6 +19,12 @@ use crate::render;
 
 /// The most pieces of work in one round.
 const MOST_ASSIGNMENTS: usize = 32;
+
+/// A report without the values that are no numbers: nothing was measured, and neither log nor message can hold them.
+fn measured(mut conclusion: Conclusion) -> Conclusion {
+    conclusion.values.retain(|_, value| value.is_finite());
+    conclusion
+}
 
 impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
     /// Somebody's thinking or waiting is over.
@@ -50,6 +56,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
                 AutonomicAgent::noted()
             }
             Doing::Acting(Action::Report(conclusion)) => {
+                let conclusion = measured(conclusion);
                 self.log.push(now, EpisodeEvent::Reported { agent, conclusion: conclusion.clone() });
                 return self.finish(Who::Agent(index), now, Ok(conclusion)).await;
             }
@@ -97,7 +104,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
         }
         let body = Body::Task { text: assignment.text, goal: assignment.goal.clone(), evaluation: 1 };
         let awaited = self.ask(now, from, to, assignment.goal, body).await?;
-        self.agents[index].doing = Doing::Awaiting(vec![awaited]);
+        self.agents[index].wait_for(vec![awaited]);
         Ok(())
     }
 
@@ -111,7 +118,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             return self.finish(Who::Agent(index), now, Err(Unreported::Issue(text))).await;
         }
         let awaited = self.ask(now, from, Address::Manager, Goal::Maintain, Body::Issue { text }).await?;
-        self.agents[index].doing = Doing::Awaiting(vec![awaited]);
+        self.agents[index].wait_for(vec![awaited]);
         Ok(())
     }
 
@@ -158,6 +165,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
                 GroupManager::noted()
             }
             Doing::Acting(ManagerAction::Conclude(conclusion)) => {
+                let conclusion = measured(conclusion);
                 self.log.push(now, EpisodeEvent::Reported { agent, conclusion: conclusion.clone() });
                 return self.finish(Who::Manager, now, Ok(conclusion)).await;
             }
@@ -208,7 +216,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             awaited.push(self.ask(now, Address::Manager, Address::Agent(component), goal, body).await?);
         }
         if let Some(manager) = &mut self.manager {
-            manager.doing = Doing::Awaiting(awaited);
+            manager.wait_for(awaited);
         }
         Ok(())
     }

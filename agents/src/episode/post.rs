@@ -15,12 +15,20 @@ pub(super) struct Post<Q> {
     published: u64,
 }
 
+/// What became of a message as it was sent.
+pub(super) struct Sent {
+    /// Its number.
+    pub(super) id: u64,
+    /// Why nobody will ever get it, if so.
+    pub(super) refused: Option<String>,
+}
+
 impl<Q: MessageQueue> Post<Q> {
     pub(super) fn new(queue: Q) -> Self {
         Self { queue, published: 0 }
     }
 
-    /// Sends a message and returns its number. A response says to which task or issue it belongs.
+    /// Sends a message. A response says to which task or issue it belongs.
     pub(super) async fn publish(
         &mut self,
         now: SimTime,
@@ -29,14 +37,16 @@ impl<Q: MessageQueue> Post<Q> {
         response_to: Option<u64>,
         body: Body,
         log: &mut Log<'_>,
-    ) -> Result<u64, Unavailable> {
+    ) -> Result<Sent, Unavailable> {
         self.published += 1;
         let id = self.published;
         let text = words(&body);
         let correlation = response_to.unwrap_or(id);
         self.queue.publish(Envelope { id, from, to, correlation, sent_at: now, body }).await?;
         self.log_trace(now, &text, log);
-        Ok(id)
+        let dead = self.queue.drain_dead_letters(now).await?;
+        let refused = dead.into_iter().find(|dead| dead.envelope.id == id).map(|dead| dead.reason.to_string());
+        Ok(Sent { id, refused })
     }
 
     /// Everything that lies there for an address.

@@ -157,6 +157,12 @@ impl<'p, R: Role> Seat<'p, R> {
         if let Some(awaited) = awaited.iter_mut().find(|awaited| awaited.message == message) {
             awaited.outcome = Some(outcome);
         }
+        self.all_answers()
+    }
+
+    /// The answers that it waits for, if they are all there.
+    fn all_answers(&mut self) -> Option<Vec<GroupAnswer>> {
+        let Doing::Awaiting(awaited) = &mut self.doing else { return None };
         if awaited.iter().any(|awaited| awaited.outcome.is_none()) {
             return None;
         }
@@ -187,6 +193,16 @@ impl<'p, R: Role> Seat<'p, R> {
         let job = self.job.take().map(|job| job.delivery);
         self.doing = Doing::Idle;
         job.into_iter().chain(self.backlog.drain(..).map(|delivery| delivery.tag)).collect()
+    }
+}
+
+impl<R: Plays> Seat<'_, R> {
+    /// Waits for others. Where none of the questions could be sent, what came of that is heard at once.
+    pub(super) fn wait_for(&mut self, awaited: Vec<Awaited>) {
+        self.doing = Doing::Awaiting(awaited);
+        if let Some(answers) = self.all_answers() {
+            self.doing = Doing::Hearing(R::answered(answers));
+        }
     }
 }
 

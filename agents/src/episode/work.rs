@@ -133,8 +133,8 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
         goal: Goal,
         body: Body,
     ) -> Result<Awaited, Unavailable> {
-        let message = self.post.publish(now, from, to.clone(), None, body, self.log).await?;
-        Ok(Awaited { message, of: to, goal, outcome: None })
+        let sent = self.post.publish(now, from, to.clone(), None, body, self.log).await?;
+        Ok(Awaited { message: sent.id, of: to, goal, outcome: sent.refused.map(Err) })
     }
 
     /// Whether `who` waits, itself or through others, for an answer of `other`: to wait for it in turn would be for ever.
@@ -172,7 +172,13 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
         let Some(left) = left else { return Ok(()) };
         let reason = outcome.as_ref().err().map_or(EndReason::Completed, Unreported::reason);
         let body = Body::Response { outcome: outcome.map_err(|unreported| unreported.words()) };
-        self.post.publish(now, left.address, left.from.clone(), Some(left.message), body, self.log).await?;
+        let (from, task) = (left.address, Some(left.message));
+        let sent = self.post.publish(now, from.clone(), left.from.clone(), task, body, self.log).await?;
+        if let Some(why) = sent.refused {
+            // Who waits for it must not wait for ever.
+            let body = Body::Response { outcome: Err(format!("its report did not arrive: {why}")) };
+            self.post.publish(now, from, left.from.clone(), task, body, self.log).await?;
+        }
         self.post.acknowledge(left.delivery, now, self.log).await?;
         if left.from == Address::Maintainer { self.end_evaluation(now, reason).await } else { Ok(()) }
     }

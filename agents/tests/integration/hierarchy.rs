@@ -227,3 +227,24 @@ fn no_order_of_answers_changes_the_log() {
         assert!(played(shuffle) == first, "shuffle {shuffle} gave another log");
     }
 }
+
+#[test]
+fn a_value_that_is_no_number_is_not_reported() {
+    let hierarchy = script(
+        "
+manager:
+- action: {delegate: [{component: catalogue, text: Look., goal: report-p99}]}
+- action: {conclude: {healthy: false}}
+agents:
+  catalogue:
+  - action: {report: {healthy: true, values: {p99: .nan}}}
+",
+    );
+    let (entries, score) = play(&shipped("acv/high/reduce-cpu"), None, Cast::of_script(&hierarchy));
+    let published = messages(&entries).into_iter().filter_map(|message| match &message.state {
+        MessageState::Published { text } if message.to == "manager" => Some(text.as_str()),
+        _ => None,
+    });
+    assert_eq!(published.last(), Some("healthy"), "neither message nor log can hold it");
+    assert!(!score.conduct.over_budget, "the manager has its answer and concluded");
+}

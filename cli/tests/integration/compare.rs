@@ -24,7 +24,8 @@ fn floor_and_ceiling_stand_around_the_contenders_and_the_order_is_as_it_must_be(
 fn the_tables_name_contenders_levels_and_kinds() {
     let arguments = [&SHORT[..], &["1", "--model", "hpa", "--ceiling", "none"]].concat();
     let text = stdout(&arguments);
-    for expected in ["1 scenarios, 2 contenders, 2 seeds from 1: 4 episodes", "CONTENDER", "L5", "TTM", "\ncpu-stress"]
+    for expected in
+        ["1 scenarios, 2 contenders, 2 seeds from 1: 4 episodes", "CONTENDER", "L5", "TTM", "\nlow/cpu-stress"]
     {
         assert!(text.contains(expected), "{expected} is missing:\n{text}");
     }
