@@ -148,6 +148,7 @@ pub enum ToolError {
 
 /// What an agent's tool call is.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Parsed {
     /// One action.
     Act(Action),

@@ -119,7 +119,7 @@ impl Models {
     }
 
     /// A contender as a strategy file says it, with a model for the roles to which it gives none.
-    pub(crate) fn from_file(&self, name: &str, file: &Path, model: Option<&str>) -> Result<Contender, Failed> {
+    pub(crate) fn strategist(&self, name: &str, file: &Path, model: Option<&str>) -> Result<Contender, Failed> {
         let path = file.display().to_string();
         let text = fs::read_to_string(file)
             .map_err(|why| output::usage(format!("{path}: the strategy cannot be read: {why}")))?;

@@ -8,7 +8,7 @@ use sim::time::SimTime;
 
 use super::Conductor;
 use super::branches::Snapshot;
-use super::seat::{Doing, Plays, Who};
+use super::seat::{Doing, Plays, Seat, Who};
 use super::work::Unreported;
 use crate::executor::Executor;
 use crate::mechanism::Mechanism;
@@ -100,7 +100,8 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             Some("there are no peers to ask: do it yourself, or report".to_owned())
         };
         if let Some(why) = refusal {
-            return self.refuse_agent(index, why, now);
+            self.refuse_agent(index, why, now);
+            return Ok(());
         }
         let body = Body::Task { text: assignment.text, goal: assignment.goal.clone(), evaluation: 1 };
         let awaited = self.ask(now, from, to, assignment.goal, body).await?;
@@ -112,7 +113,8 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
     async fn raise(&mut self, index: usize, text: String, now: SimTime) -> Result<(), Unavailable> {
         let from = self.agents[index].address.clone();
         if self.manager.is_none() {
-            return self.refuse_agent(index, "there is no manager: do it yourself, or report".to_owned(), now);
+            self.refuse_agent(index, "there is no manager: do it yourself, or report".to_owned(), now);
+            return Ok(());
         }
         if self.is_waiting_for(&Address::Manager, &from) {
             return self.finish(Who::Agent(index), now, Err(Unreported::Issue(text))).await;
@@ -122,12 +124,11 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
         Ok(())
     }
 
-    fn refuse_agent(&mut self, index: usize, why: String, now: SimTime) -> Result<(), Unavailable> {
+    fn refuse_agent(&mut self, index: usize, why: String, now: SimTime) {
         let step = self.agents[index].job.as_ref().map_or(0, |job| job.step);
         let reply = Reply::Rejected(why);
         self.log_answer(now, self.agents[index].name(), step, true, render::reply(&reply, now));
         self.agents[index].doing = Doing::Hearing(Heard::Answer(reply));
-        Ok(())
     }
 
     /// Why nothing can be asked of somebody.
@@ -137,7 +138,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             return Some("that is you".to_owned());
         }
         if !self.agents.iter().any(|seat| seat.address == *to) {
-            let known: Vec<String> = self.agents.iter().map(|seat| seat.name()).collect();
+            let known: Vec<String> = self.agents.iter().map(Seat::name).collect();
             return Some(format!("there is no agent `{whom}`; the agents are: {}", known.join(", ")));
         }
         self.is_waiting_for(to, from).then(|| format!("{whom} is itself waiting for your answer"))
@@ -224,7 +225,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
     /// Who calls whom, of all components that have an agent. The manager has no other look at the world.
     async fn graph(&mut self) -> Result<ManagerHeard, Unavailable> {
         let mut graph = Vec::new();
-        for component in self.agents.iter().map(|seat| seat.name()).collect::<Vec<_>>() {
+        for component in self.agents.iter().map(Seat::name).collect::<Vec<_>>() {
             match self.world.observe(&Query::Dependencies { component }).await {
                 Ok(Observation::Dependencies(dependencies)) => graph.push(dependencies),
                 Err(Failure::Unavailable(failure)) => return Err(failure),

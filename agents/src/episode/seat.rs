@@ -10,12 +10,15 @@ use crate::message::Address;
 use crate::policy::{self, AutonomicAgent, GroupAnswer, GroupManager, Heard, ManagerHeard, Noop, Policy, Reply, Role};
 use crate::queue::{Delivery, DeliveryTag};
 
+/// Makes what decides for the agent of a component.
+type AgentOf<'p> = dyn FnMut(&Component) -> Box<dyn Policy<AutonomicAgent> + 'p> + 'p;
+
 /// The policies that play an episode.
 pub struct Cast<'p> {
     /// Decides for the group manager, where there is one.
     pub(super) manager: Option<Box<dyn Policy<GroupManager> + 'p>>,
     /// Makes what decides for the agent of a component.
-    pub(super) agents: Box<dyn FnMut(&Component) -> Box<dyn Policy<AutonomicAgent> + 'p> + 'p>,
+    pub(super) agents: Box<AgentOf<'p>>,
 }
 
 impl<'p> Cast<'p> {

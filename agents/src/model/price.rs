@@ -1,8 +1,8 @@
 //! What the tokens of a model cost.
 //!
-//! Money is counted in millionths of a US dollar (µUSD), as integers. A price in dollars per million tokens is the same
-//! number in µUSD per token, so that no conversion loses anything. Each call is rounded *up* to whole µUSD: a total is
-//! never below the bill, and above it by less than 1 µUSD per call. Discounts (cached input, batches) are not counted.
+//! Money is counted in millionths of a US dollar (`µUSD`), as integers. A price in dollars per million tokens is the same
+//! number in `µUSD` per token, so that no conversion loses anything. Each call is rounded *up* to whole `µUSD`: a total is
+//! never below the bill, and above it by less than 1 `µUSD` per call. Discounts (cached input, batches) are not counted.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Price {
 }
 
 impl Price {
-    /// What tokens cost, in µUSD, rounded up.
+    /// What tokens cost, in `µUSD`, rounded up.
     pub fn of(&self, tokens: Tokens) -> u64 {
         let exact =
             u128::from(tokens.input) * micros_of(self.input) + u128::from(tokens.output) * micros_of(self.output);
@@ -30,7 +30,7 @@ impl Price {
     }
 }
 
-/// A price in millionths of a µUSD per token, so that prices such as 0.075 are exact. What is no price counts as zero.
+/// A price in millionths of a `µUSD` per token, so that prices such as 0.075 are exact. What is no price counts as zero.
 fn micros_of(price: f64) -> u128 {
     u128::from((price.clamp(0.0, HIGHEST_PRICE) * 1e6).round() as u64)
 }

@@ -87,7 +87,7 @@ impl Random {
     fn manage(&mut self, percept: &Percept<<GroupManager as Role>::Heard>) -> ManagerAction {
         use super::ManagerHeard;
         if let ManagerHeard::Task(task) | ManagerHeard::Issue { group: task, .. } = &percept.heard {
-            self.group = task.components.clone();
+            self.group.clone_from(&task.components);
         }
         self.taken += 1;
         let round = self.taken % (ROUNDS + 1);

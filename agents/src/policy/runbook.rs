@@ -178,12 +178,20 @@ async fn find(desk: &Desk, task: &TaskView, seen: &Survey, violated: &[ClauseNam
     if let Some(finding) = diagnose::plain(&case) {
         return Some(finding);
     }
+    let own = diagnose::by_numbers(&case);
+    // Who is asked for a figure of its own does what it can for it, whoever else has a part in it.
+    let is_asked =
+        matches!(task.goal, Goal::ReduceLatency { .. } | Goal::ReduceTotalLatency { .. } | Goal::ReduceCpu { .. });
+    let is_own = |finding: &Finding| finding.component == task.component && !matches!(finding.remedy, Remedy::Wait);
+    if is_asked && own.as_ref().is_some_and(is_own) {
+        return own;
+    }
     if let Some(callee) = diagnose::suspect(&case)
         && let Some(finding) = find_in_callee(desk, task, callee).await
     {
         return Some(finding);
     }
-    diagnose::by_numbers(&case)
+    own
 }
 
 /// What is wrong with a component that is not the agent's own, which can do nothing about it but say so.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agents::mechanism::Mechanism;
-use agents::model::{Message, ModelFailure};
+use agents::model::{Completion, Message, ModelFailure};
 use agents::policy::chat::{ChatLimits, ChatSettings, Seat};
 use agents::policy::{
     AutonomicAgent, Chat, Cost, Decided, Decision, GroupAnswer, GroupManager, GroupTaskView, Heard, ManagerHeard,
@@ -248,8 +248,8 @@ fn a_conversation_that_is_too_long_is_cut_and_goes_on() {
     assert!(told[19].starts_with("19 event"));
 }
 
-fn verdict(approve: bool) -> Answer {
-    Ok(call("verdict", &json!({"approve": approve, "reason": "nothing was measured"})))
+fn verdict(approve: bool) -> Completion {
+    call("verdict", &json!({"approve": approve, "reason": "nothing was measured"}))
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_critic_looks_at_changes_and_what_it_declines_is_not_done() {
         Ok(call("restart", &json!({"component": "catalogue"}))),
         Ok(call("restart", &json!({"component": "catalogue"}))),
     ];
-    let critic = Puppet::in_order(vec![verdict(false), verdict(true)]);
+    let critic = Puppet::in_order(vec![Ok(verdict(false)), Ok(verdict(true))]);
     let mut table = Table::<AutonomicAgent>::new(answers, ChatSettings::default()).with_critic(&critic);
     table.hears(agent_task());
     assert!(critic.asked().is_empty(), "a look is nobody's business");
@@ -326,7 +326,7 @@ fn a_manager_delegates_and_reads_the_answers() {
         {"component": "front-end", "text": "Report the P99.", "goal": "report-p99"},
     ]});
     let answers = vec![Ok(call("assign_tasks", &work)), Ok(call("conclude", &json!({"healthy": false})))];
-    let critic = Puppet::in_order(vec![verdict(true)]);
+    let critic = Puppet::in_order(vec![Ok(verdict(true))]);
     let mut table =
         Table::<GroupManager>::new(answers, ChatSettings { mechanism: Mechanism::Managed, ..ChatSettings::default() })
             .with_critic(&critic);

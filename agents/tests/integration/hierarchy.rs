@@ -168,11 +168,11 @@ agents:
 "
     );
     let (entries, _) = play(&shipped("acv/high/reduce-cpu"), None, Cast::of_script(&script(&text)));
-    let responses = messages(&entries).into_iter().filter_map(|message| match &message.state {
+    let mut responses = messages(&entries).into_iter().filter_map(|message| match &message.state {
         MessageState::Published { text } if message.to == "manager" => Some(text.as_str()),
         _ => None,
     });
-    assert!(responses.last().is_some_and(|text| text.contains("budget of steps was used up")));
+    assert!(responses.next_back().is_some_and(|text| text.contains("budget of steps was used up")));
 }
 
 /// A policy whose answers come late: after so many turns of the runtime as chance says, and with think times of its own.
@@ -241,10 +241,10 @@ agents:
 ",
     );
     let (entries, score) = play(&shipped("acv/high/reduce-cpu"), None, Cast::of_script(&hierarchy));
-    let published = messages(&entries).into_iter().filter_map(|message| match &message.state {
+    let mut published = messages(&entries).into_iter().filter_map(|message| match &message.state {
         MessageState::Published { text } if message.to == "manager" => Some(text.as_str()),
         _ => None,
     });
-    assert_eq!(published.last(), Some("healthy"), "neither message nor log can hold it");
+    assert_eq!(published.next_back(), Some("healthy"), "neither message nor log can hold it");
     assert!(!score.conduct.over_budget, "the manager has its answer and concluded");
 }

@@ -112,7 +112,7 @@ fn every_typed_call_is_a_function() {
         let fields = arguments.as_object().unwrap().iter();
         let fields: Vec<String> = fields.map(|(name, value)| format!("{name}: {value}")).collect();
         let source = format!("{}(#{{{}}})", tool.name, fields.join(", "));
-        assert_eq!(play(&source, calm).actions, [action.clone()], "{source}");
+        assert_eq!(play(&source, calm).actions, std::slice::from_ref(&action), "{source}");
         // The same in the declared order, as far as they are given without a gap.
         let order = typed::parameters(tool.name).unwrap();
         let given: Vec<String> = order.iter().map_while(|name| arguments.get(*name)).map(Value::to_string).collect();
@@ -127,7 +127,7 @@ fn every_typed_call_is_a_function() {
 fn sample(schema: &Value) -> Value {
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     let argument = |name: &Value| {
-        let name = name.as_str().unwrap();
+        let name = name.as_str().expect("a name");
         let of = &schema["properties"][name];
         let value = match (name, of["type"].as_str()) {
             ("duration", _) => json!("30s"),
@@ -149,7 +149,7 @@ fn arguments_stand_in_order_or_in_a_map() {
         "get_logs(#{of: \"carts\", previous: true, tail: 5})",
         "let last = 5; get_logs(\"carts\", 1 < 2, last)",
     ] {
-        assert_eq!(play(source, calm).actions, [log.clone()], "{source}");
+        assert_eq!(play(source, calm).actions, std::slice::from_ref(&log), "{source}");
     }
     // What was worked out from readings.
     assert_eq!(play("scale(\"carts\", (metric(\"x\") * 10.0).ceiling())", calm).actions[1], scale("carts", 3));
@@ -269,7 +269,7 @@ fn every_limit_stops_a_program_and_says_so() {
         assert!(error.to_string().starts_with("the script was stopped"), "{error}");
         assert!(played.output.len() <= 100 && played.actions.len() <= 3, "{played:?}");
     }
-    let variables = (0..200).map(|i| format!("let v{i} = 1;")).collect::<String>();
+    let variables = (0..200).map(|i| format!("let v{i} = 1;")).collect::<Vec<_>>().concat();
     assert_eq!(play(&variables, calm).error, Some(ScriptError::Variables { limit: 100 }));
     let busy = "loop { for i in 0..3000 { } wait(\"1s\"); }";
     let limits = Limits { operations: 1_000_000, actions: 1_000, ..Limits::default() };

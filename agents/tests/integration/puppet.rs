@@ -9,9 +9,12 @@ use serde_json::Value;
 /// What a model says.
 pub(crate) type Answer = Result<Completion, ModelFailure>;
 
+/// What decides what it says: how often it was asked before, and what it is asked.
+type Says = dyn Fn(usize, &ChatRequest) -> Answer + Send + Sync;
+
 /// The puppet.
 pub(crate) struct Puppet {
-    says: Box<dyn Fn(usize, &ChatRequest) -> Answer + Send + Sync>,
+    says: Box<Says>,
     asked: Mutex<Vec<ChatRequest>>,
 }
 
@@ -28,7 +31,7 @@ impl Puppet {
 
     /// Everything that it was asked.
     pub(crate) fn asked(&self) -> Vec<ChatRequest> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().expect("nobody panics with it").clone()
     }
 
     /// The messages that it was asked last.
@@ -43,7 +46,7 @@ impl ChatModel for Puppet {
     }
 
     fn complete<'a>(&'a self, request: &'a ChatRequest) -> Completing<'a> {
-        let mut asked = self.asked.lock().unwrap();
+        let mut asked = self.asked.lock().expect("nobody panics with it");
         let answer = (self.says)(asked.len(), request);
         asked.push(request.clone());
         Box::pin(std::future::ready(answer))

@@ -100,7 +100,7 @@ fn by_strategy(text: &str, models: &Models) -> Result<Contender, Failed> {
         Some((file, model)) => (file, Some(model.strip_prefix("model=").ok_or_else(malformed)?)),
         None => (rest, None),
     };
-    models.from_file(name, Path::new(file), model)
+    models.strategist(name, Path::new(file), model)
 }
 
 /// The scores by scenario, contender and seed, in this order; none where the world failed or the money was spent.

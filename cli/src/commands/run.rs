@@ -64,7 +64,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
 fn contender(options: &RunOptions) -> Result<Contender, Failed> {
     let models = Models::load(options.models.models.as_deref(), None)?;
     match &options.strategy {
-        Some(file) => models.from_file(&file.display().to_string(), file, options.model.as_deref()),
+        Some(file) => models.strategist(&file.display().to_string(), file, options.model.as_deref()),
         None => models.contender(options.model.as_deref().unwrap_or("runbook")),
     }
 }

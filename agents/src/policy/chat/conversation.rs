@@ -214,8 +214,10 @@ mod tests {
 
     fn texts(conversation: &Conversation) -> Vec<String> {
         let text = |message: &Message| match message {
-            Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text.clone(),
-            Message::Assistant { text, .. } => text.clone(),
+            Message::System { text }
+            | Message::User { text }
+            | Message::Tool { text, .. }
+            | Message::Assistant { text, .. } => text.clone(),
         };
         conversation.request.messages.iter().map(text).collect()
     }

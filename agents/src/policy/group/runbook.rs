@@ -99,11 +99,8 @@ async fn reduce(desk: &Desk<GroupManager>, task: &GroupTaskView, figure: &Figure
         }
         let bounds = target.bounds(&measured);
         let work = task.about.iter().zip(&measured).zip(&bounds);
-        // In a sum everybody counts; of several bounds, those that are missed.
-        let has_to = |value: &Option<f64>, bound: f64| {
-            matches!(target, Target::Sum(_)) || value.is_none_or(|value| value >= bound)
-        };
-        let work = work.filter(|((_, value), bound)| has_to(value, **bound));
+        // Who keeps its bound has nothing to do.
+        let work = work.filter(|((_, value), bound)| value.is_none_or(|value| value >= **bound * MARGIN));
         let work = work.map(|((component, _), bound)| latency_below(component, bound * MARGIN));
         answers = desk.delegate(work.collect()).await;
         measured = latencies(desk, &task.about).await;

@@ -152,10 +152,12 @@ impl Run {
 }
 
 /// The end of a run. What counts is the stop that was noted; this only leaves the program.
+#[expect(clippy::unnecessary_box_returns, reason = "the errors of Rhai are boxed")]
 fn stopped() -> Box<EvalAltResult> {
     EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "the errors of Rhai are boxed")]
 fn failed(problem: String) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(problem.into(), Position::NONE).into()
 }

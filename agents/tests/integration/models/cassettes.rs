@@ -17,7 +17,7 @@ use super::{some_tools, user};
 struct Counting(Mutex<u64>);
 
 impl ChatModel for Counting {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "counting"
     }
 

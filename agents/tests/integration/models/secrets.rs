@@ -19,6 +19,7 @@ fn config(url: String) -> ModelConfig {
 }
 
 /// The key as its file has it, with a line break at its end.
+#[expect(clippy::unnecessary_wraps, reason = "an environment has some variables and others not")]
 fn key(variable: &str) -> Option<String> {
     assert_eq!(variable, "CANARY_KEY");
     Some(format!("{CANARY}\n"))

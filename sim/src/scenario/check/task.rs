@@ -183,7 +183,7 @@ impl Checker<'_> {
             if !task.members().contains(&delegation.component) {
                 let members = task.members().join(", ");
                 let why = format!("{} has no agent in this task", delegation.component);
-                self.refuse(&format!("{field}.component"), why, &format!("name one of {members}"));
+                self.refuse(&format!("{field}.component"), why, format!("name one of {members}"));
             }
             if delegation.goals.is_empty() {
                 self.refuse(&format!("{field}.goals"), "no goal would be right", "name at least one");
