@@ -2,14 +2,16 @@
 //! episode.
 //!
 //! ```text
-//! Policy ──decides──▶ Action ──Executor──▶ Environment (twin or cluster)
-//!    ▲                                          │
-//!    └────────── Reply ◀────────────────────────┘        episode::play drives it and keeps the log
+//! Policy<GroupManager> ──delegates──▶ message queue ──▶ Policy<AutonomicAgent> ──Action──▶ Executor ──▶ Environment
+//!    ▲                                  │      ▲              ▲                                            │
+//!    └──── answers of the round ◀───────┘      └── report ────┴──────────────── Reply ◀───────────────────┘
+//!
+//! episode::play drives it, moves time on, and keeps the log
 //! ```
 //!
 //! - [`policy`]: the port behind which models and rules sit, one per role, and the built-in rules;
 //! - [`policy::Chat`]: a chat model as a policy, told what [`prompts`] say; [`strategy`]: who plays, and how, as a file;
-//! - [`tools`]: the closed set of tool calls, with schemas from the types;
+//! - [`model`]: any OpenAI-compatible server behind one port, recordings of what it said, its price;
 //! - [`tools`]: the closed set of actions as tools, in three forms, with schemas from the types;
 //! - [`mechanism`]: how the agents of a group work together;
 //! - [`executor`]: carries actions out, confined to the agent's own component;
