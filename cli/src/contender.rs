@@ -18,6 +18,7 @@ use agents::policy::{self, AutonomicAgent, Chat, GroupManager, Policy};
 use agents::prompts::Prompts;
 use agents::strategy::{PromptChoice, RoleStrategy, Strategy};
 use anyhow::Context;
+use serde_json::json;
 use sim::chance::Key;
 use sim::diagnostic::{Source, nearest};
 use sim::scenario::Script;
@@ -39,6 +40,17 @@ enum Brain {
     Chat(Arc<dyn ChatModel>),
     /// The recordings of a chat model, in the folder of a run.
     Replay(PathBuf),
+}
+
+impl Brain {
+    fn description(&self) -> serde_json::Value {
+        match self {
+            Self::BuiltIn(name) => json!({"policy": name}),
+            Self::Script(script) => json!({"script": **script}),
+            Self::Chat(model) => json!({"model": model.name()}),
+            Self::Replay(folder) => json!({"replay": folder}),
+        }
+    }
 }
 
 /// Who plays an episode.
@@ -199,6 +211,18 @@ impl Contender {
             agent_prompts: Arc::default(),
             manager_prompts: Arc::default(),
         }
+    }
+
+    /// What makes it what it is, for the record: strategy, policy by role, prompts by the digest of their content.
+    pub(crate) fn description(&self) -> serde_json::Value {
+        json!({
+            "strategy": self.strategy,
+            "agent": self.agent.description(),
+            "manager": self.manager.description(),
+            "critic": self.critic.as_ref().map(Brain::description),
+            "agent_prompts": self.agent_prompts.digest(),
+            "manager_prompts": self.manager_prompts.digest(),
+        })
     }
 
     /// Whether it plays copies of the world ahead before it decides.

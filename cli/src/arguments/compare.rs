@@ -1,5 +1,7 @@
 //! What can be typed after `sockpit compare`.
 
+use std::path::PathBuf;
+
 use agents::mechanism::Mechanism;
 use clap::{Args, ValueEnum};
 
@@ -31,6 +33,9 @@ pub(crate) struct CompareOptions {
     pub(crate) contender: Vec<String>,
     #[command(flatten)]
     pub(crate) models: ModelsOptions,
+    /// Keep everything in this folder: logs, scores, recordings of models; what is finished there is not played again
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
     /// Say how many episodes would be played and what models may cost at most, and play nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

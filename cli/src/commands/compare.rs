@@ -4,6 +4,7 @@
 //! scenarios × contenders × seeds ──played in parallel──▶ Results ──▶ tables (text, Markdown) or JSON
 //! ```
 
+mod folder;
 mod paper;
 mod report;
 mod results;
@@ -22,6 +23,7 @@ use crate::contender::{Contender, Models};
 use crate::episodes::{Outcome, Plan};
 use crate::output::{self, Failed};
 use crate::progress;
+use folder::Folder;
 use results::Results;
 
 /// The contender that is always there.
@@ -36,8 +38,12 @@ pub(crate) fn run(options: &CompareOptions) -> Result<(), Failed> {
     if options.dry_run {
         return output::data(&forecast(options, &scenarios, &contenders));
     }
+    let folder = match &options.to {
+        Some(path) => Some(Folder::open(path, &scenarios, &contenders)?),
+        None => None,
+    };
     let started = Instant::now();
-    let scores = play(options, &scenarios, &contenders, &models)?;
+    let scores = play(options, &scenarios, &contenders, &models, folder.as_ref())?;
     let names = contenders.into_iter().map(|contender| contender.name).collect();
     let wall_s = started.elapsed().as_secs_f64();
     let results = Results::new(&scenarios, names, options.seed, options.trials, scores, wall_s);
@@ -109,6 +115,7 @@ fn play(
     scenarios: &[Loaded],
     contenders: &[Contender],
     models: &Models,
+    folder: Option<&Folder>,
 ) -> Result<Vec<Option<EpisodeScore>>, Failed> {
     let pool = options.threads.pool()?;
     let plans: Vec<Plan<'_>> = scenarios
@@ -121,7 +128,7 @@ fn play(
                 contender,
                 mechanism: options.mechanism,
                 credit: 0,
-                record: None,
+                record: folder.map(|folder| folder.episodes(&loaded.scenario.value.name, &contender.name)),
             })
         })
         .collect();
@@ -131,8 +138,8 @@ fn play(
     let bar = progress::bar(jobs.len() as u64, "episodes");
     let scores = pool.install(|| {
         let played = jobs.par_iter().map(|(plan, seed)| {
-            let score =
-                if models.are_spent() && plan.contender.asks_a_model() { Ok(None) } else { scored(plan, *seed) };
+            let may_play = !models.are_spent() || !plan.contender.asks_a_model();
+            let score = if may_play { scored(plan, *seed) } else { Ok(None) };
             bar.inc(1);
             score
         });
@@ -145,10 +152,17 @@ fn play(
     scores.map_err(Failed::Run)
 }
 
+/// The score of one episode, which is played if it was not finished before.
 fn scored(plan: &Plan<'_>, seed: u64) -> anyhow::Result<Option<EpisodeScore>> {
+    // Thousands of episodes are held at once: what no table shows is let go.
+    let shown = |score: EpisodeScore| Some(EpisodeScore { reward: Vec::new(), judgements: Vec::new(), ..score });
+    if let Some(folder) = &plan.record
+        && let Some(score) = folder::finished(folder, seed)?
+    {
+        return Ok(shown(score));
+    }
     match plan.play(seed)? {
-        // Thousands of episodes are held at once: what no table shows is let go.
-        Outcome::Scored(score) => Ok(Some(EpisodeScore { reward: Vec::new(), judgements: Vec::new(), ..*score })),
+        Outcome::Scored(score) => Ok(shown(*score)),
         Outcome::Void(why) => {
             output::talk(&format!("warning: an episode is void and not scored: {why}"));
             Ok(None)
