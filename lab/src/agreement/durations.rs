@@ -18,7 +18,9 @@ const STOPPING: &str = "Stopping";
 /// The pod of which a container is asked to end.
 fn stopped(line: &Line) -> Option<&str> {
     match line {
-        Line::Event { about, reason, message, .. } if reason == "Killing" && message.starts_with(STOPPING) => Some(about),
+        Line::Event { about, reason, message, .. } if reason == "Killing" && message.starts_with(STOPPING) => {
+            Some(about)
+        }
         _ => None,
     }
 }
