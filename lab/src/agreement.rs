@@ -2,7 +2,8 @@
 //!
 //! Terms. A *transition* is a field of an object that takes a value, an object that goes, an event that is reported, or the end
 //! of a `rollout status`. Pods of one `ReplicaSet` stand for each other, so that a transition is "the second pod of `web.r2` to
-//! become Ready". Its time is counted from the last command that changed something.
+//! become Ready". Its time is counted from the last command that changed something, in the twin from the same one: what comes a
+//! moment after a command in one may come a moment before it in the other.
 //!
 //! How long kubectl and containerd took is taken over from the runs ([`durations`]). The rest is the twin's own. It has
 //! chance in it as Kubernetes has (where in a probe's period a container starts, how long after a failed sync the next one
@@ -200,8 +201,7 @@ impl Held<'_> {
     /// When it is in a play, at the earliest and at the latest: what lasts, and where the runs have it, what does not too.
     fn span(&self, play: &Run) -> Option<(f64, f64)> {
         let (from, to) = self.window();
-        let is_there =
-            |moment: &&Moment| moment.command == self.recorded[0].command && (from..=to).contains(&moment.relative);
+        let is_there = |moment: &&Moment| (from..=to).contains(&play.since(self.recorded[0].command, moment));
         let brief = play.of_single(self.transition).iter().filter(is_there);
         let moments = play.moments.get(self.transition).into_iter().chain(brief);
         let ends = moments.map(|moment| (moment.absolute, moment.absolute));
@@ -244,26 +244,30 @@ fn time_difference(held: &Held<'_>, plays: &[Run], end: f64) -> Option<Differenc
     let recorded: Vec<_> = held.recorded.iter().map(|moment| moment.relative).collect();
     let most = recorded.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let (from, to) = held.window();
-    let is_meant = |moment: &&Moment| moment.command == held.recorded[0].command;
-    let in_time = |moment: &Moment| is_meant(&moment) && (from..=to).contains(&moment.relative);
-    if plays.iter().any(|play| play.of_single(held.transition).iter().any(in_time)) {
+    let since = |play: &Run, moment: &Moment| play.since(held.recorded[0].command, moment);
+    let in_time = |play: &Run| {
+        let mut brief = play.of_single(held.transition).iter();
+        brief.any(|moment| (from..=to).contains(&since(play, moment)))
+    };
+    if plays.iter().any(in_time) {
         return None;
     }
-    let moments: Vec<_> = plays.iter().filter_map(|play| play.moments.get(held.transition)).collect();
-    let Some(nearest) = moments.iter().min_by(|a, b| distance(a, from, to).total_cmp(&distance(b, from, to))) else {
+    let times = plays.iter().filter_map(|play| Some(since(play, play.moments.get(held.transition)?)));
+    let times: Vec<f64> = times.collect();
+    let Some(nearest) = times.iter().copied().min_by(|a, b| distance(*a, from, to).total_cmp(&distance(*b, from, to)))
+    else {
         // It may still come after the end.
         let latest =
             held.recorded.iter().map(|moment| moment.absolute).fold(0.0, f64::max) + TOLERANCE.max(SHARE * most);
         return (latest < end).then_some(Difference::Missing { transition, recorded });
     };
-    let meant = || moments.iter().copied().filter(is_meant);
-    let reaches = meant().any(|moment| moment.relative >= from) && meant().any(|moment| moment.relative <= to);
-    (!reaches).then_some(Difference::Time { transition, recorded, twin: nearest.relative })
+    let reaches = times.iter().any(|time| *time >= from) && times.iter().any(|time| *time <= to);
+    (!reaches).then_some(Difference::Time { transition, recorded, twin: nearest })
 }
 
-/// How far a moment lies outside.
-fn distance(moment: &Moment, from: f64, to: f64) -> f64 {
-    (from - moment.relative).max(moment.relative - to).max(0.0)
+/// How far a time lies outside.
+fn distance(time: f64, from: f64, to: f64) -> f64 {
+    (from - time).max(time - to).max(0.0)
 }
 
 /// What the twin does in every play, and Kubernetes never, of fields and reasons on which the runs agree.

@@ -141,6 +141,17 @@ impl Lab {
         registry::push(&built, &repository, &tags)
     }
 
+    /// Lets every node have an image.
+    pub(crate) fn pull(&self, image: &str) -> Result<(), LabError> {
+        let hosts = self.directories.config("registries");
+        for node in &self.nodes {
+            let socket = node::socket(&self.directories, node);
+            let (socket, hosts, reference) = (socket.display(), hosts.display(), reference(image));
+            run(&format!("ctr --address {socket} --namespace k8s.io images pull --hosts-dir {hosts} {reference}"))?;
+        }
+        Ok(())
+    }
+
     /// Makes the nodes pull an image again.
     fn forget(&self, reference: &str) {
         for node in &self.nodes {

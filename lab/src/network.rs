@@ -83,6 +83,12 @@ fn plug_in_node(node: &NodeLayout) -> Result<(), LabError> {
     Ok(())
 }
 
+/// Plugs a node's cable in, or pulls it out: the node goes on and nobody hears of it, as of a machine that is gone.
+pub(crate) fn plug(node: &NodeLayout, is_plugged: bool) -> Result<(), LabError> {
+    let state = if is_plugged { "up" } else { "down" };
+    run(&format!("ip -n {CONTROL_PLANE_NAMESPACE} link set {} {state}", node.name)).map(drop)
+}
+
 /// Runs a command line in a namespace. `ip netns exec` would hide `/sys/fs/cgroup`.
 fn inside(namespace: &str, command_line: &str) -> Result<String, LabError> {
     run(&format!("nsenter --net={NAMESPACES}/{namespace} {command_line}"))

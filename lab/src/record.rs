@@ -188,7 +188,9 @@ impl Lab {
         let path = self.programs.path("actor");
         let program = std::fs::read(&path).map_err(LabError::file(&path))?;
         let image = Image::new(vec![layer(&[Entry::Program("/actor", &program)])], &["/actor"], &[]);
-        registry::push(&image, &registry::repository("actor"), &TAGS.map(str::to_owned))
+        registry::push(&image, &registry::repository("actor"), &TAGS.map(str::to_owned))?;
+        // What is on a node is not pulled, and the twin's nodes have them all: runs do not depend on those before them.
+        TAGS.iter().try_for_each(|tag| self.pull(&format!("actor:{tag}")))
     }
 }
 

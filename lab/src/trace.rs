@@ -122,8 +122,13 @@ impl Recorder {
         let name = self.names.of_reference(&kind, text(&about, "/name"));
         let by = [text(event, "/source/component"), text(event, "/reportingComponent")];
         let by = by.into_iter().find(|by| !by.is_empty()).unwrap_or_default().to_owned();
-        let message = self.names.simplify(text(event, "/message"), text(&about, "/namespace"));
-        let reason = text(event, "/reason").to_owned();
+        let (message, reason) = (text(event, "/message"), text(event, "/reason").to_owned());
+        // Each kind has a watch of its own, and an event may come before the `ReplicaSet` that it tells of.
+        let named = message.split_once("replica set ").filter(|_| reason == "ScalingReplicaSet");
+        if let Some(name) = named.and_then(|(_, rest)| rest.split(' ').next()) {
+            self.names.of_reference("replicaset", name);
+        }
+        let message = self.names.simplify(message, text(&about, "/namespace"));
         self.note(now, |at| Line::Event { at, about: format!("{kind}/{name}"), reason, message, count, by });
     }
 }
@@ -265,6 +270,17 @@ mod tests {
             ]
         );
         assert_eq!(recorder.given_name("web.r1.p2").as_deref(), Some("web-5c-bbbbb"));
+    }
+
+    #[test]
+    fn an_event_may_name_a_replica_set_before_it_is_seen() {
+        let mut recorder = Recorder::default();
+        recorder.start(Duration::ZERO);
+        let event = json!({"kind": "Event", "metadata": {"name": "e"}, "reason": "ScalingReplicaSet",
+            "message": "Scaled up replica set web-5c from 0 to 3", "involvedObject": {"kind": "Deployment", "name": "web"}});
+        recorder.observe(Duration::ZERO, "ADDED", &event);
+        let line = serde_json::to_string(&recorder.lines()[0]).unwrap();
+        assert!(line.contains("Scaled up replica set web.r1 from 0 to 3"), "{line}");
     }
 
     #[test]

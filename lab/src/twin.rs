@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sim::chance::Key;
-use sim::cluster::{Cluster, Image, NodeSpec, Program, Registry};
+use sim::cluster::{Cluster, Image, NodeSpec, Program, Registry, SoftThreshold};
 use sim::diagnostic::{Diagnostics, Source};
 use sim::engine::Queue;
 use sim::ids::ServiceIx;
@@ -45,10 +45,15 @@ const PATIENCE: SimDuration = SimDuration::from_secs(180);
 const KUBECTL: SimDuration = SimDuration::from_millis(100);
 /// From the answer to its last request to the end of kubectl.
 const KUBECTL_END: SimDuration = SimDuration::from_millis(30);
+/// What one of its requests takes.
+const KUBECTL_REQUEST: SimDuration = SimDuration::from_millis(10);
 /// Between two requests of `kubectl drain` for a pod that its budget holds.
 const DRAIN_RETRY: SimDuration = SimDuration::from_secs(5);
 /// Between two looks of it whether a pod is gone.
 const DRAIN_POLL: SimDuration = SimDuration::SECOND;
+/// The threshold of a pressed kubelet, as `node::press` writes it: any machine is below it.
+const PRESSURE: SoftThreshold =
+    SoftThreshold { available: Bytes::from_mebibytes(23 << 10), grace: SimDuration::from_secs(5) };
 /// The namespace of a sequence in the twin.
 const NAMESPACE: &str = "sequence";
 
@@ -126,6 +131,8 @@ struct Play {
     recorder: Recorder,
     /// How each object was last seen, by kind and name.
     seen: BTreeMap<(String, String), Value>,
+    /// How often each event has been shown, by name.
+    told: BTreeMap<String, u64>,
 }
 
 impl Play {
@@ -156,6 +163,7 @@ impl Play {
             started: BOOT,
             recorder: Recorder::default(),
             seen: BTreeMap::new(),
+            told: BTreeMap::new(),
         })
     }
 
@@ -217,8 +225,14 @@ impl Play {
         for object in left.values() {
             self.recorder.observe(now, "DELETED", object);
         }
-        for event in self.cluster.api_events() {
-            self.recorder.observe(now, "MODIFIED", &event);
+        for mut event in self.cluster.api_events() {
+            // What happens several times at one moment is told as often, as by a watch.
+            let count = event.pointer("/count").and_then(Value::as_u64).unwrap_or(1);
+            let told = self.told.entry(text(&event, "/metadata/name").to_owned()).or_default();
+            for nth in std::mem::replace(told, count) + 1..=count {
+                event["count"] = json!(nth);
+                self.recorder.observe(now, "MODIFIED", &event);
+            }
         }
     }
 
@@ -240,8 +254,7 @@ impl Play {
             }
             Step::Press(name) | Step::Relieve(name) => {
                 self.note(|at| Line::Step { at, step: step.to_string() });
-                self.run_for(duration());
-                let failed = Some(format!("the twin has no {name} that could {} yet", step.verb()));
+                let failed = self.press(name, matches!(step, Step::Press(_)), duration()).err();
                 self.note(|at| Line::Done { at, failed });
             }
         }
@@ -261,6 +274,21 @@ impl Play {
         Ok(())
     }
 
+    /// Restarts the kubelet of a node with a threshold that it is always below, or with its own again, as
+    /// [`Lab::press`](crate::Lab::press) does.
+    fn press(&mut self, name: &str, is_pressed: bool, duration: SimDuration) -> Result<(), String> {
+        let kubelet = format!("{name}/kubelet");
+        self.switch(&kubelet, false)?;
+        self.look();
+        self.run_for(duration);
+        if let Some(node) = self.cluster.node_named(name) {
+            self.cluster.set_soft_threshold(node, is_pressed.then_some(PRESSURE));
+        }
+        self.switch(&kubelet, true)?;
+        self.look();
+        Ok(())
+    }
+
     /// One command line. It acts near its end, since kubectl first reads and writes last,
     /// unless it then waits for what it has done.
     fn kubectl(&mut self, line: &str, duration: SimDuration) -> Result<(), String> {
@@ -272,6 +300,10 @@ impl Play {
         }
         if let Command::Drain { node, timeout } = &command {
             return self.drain(&command, node, *timeout);
+        }
+        if let Command::DeletePods { pods: None, grace_seconds, wait: false } = command {
+            self.delete_all_pods(grace_seconds, duration);
+            return Ok(());
         }
         let end = self.now + duration;
         let waits = matches!(command, Command::DeletePods { wait: true, .. });
@@ -288,6 +320,27 @@ impl Play {
         self.look();
         self.run_until(end, |_| false);
         done
+    }
+
+    /// `kubectl delete pods --all` deletes one after the other, in the order of their names.
+    fn delete_all_pods(&mut self, grace_seconds: Option<u64>, duration: SimDuration) {
+        let end = self.now + duration;
+        let objects = self.cluster.api_objects();
+        let pods = objects.iter().filter(|object| text(object, "/kind") == "Pod");
+        let mut names: Vec<_> = pods.map(|pod| text(pod, "/metadata/name").to_owned()).collect();
+        names.sort();
+        let takes = KUBECTL_END + KUBECTL_REQUEST * names.len() as u64;
+        self.run_for(SimDuration(duration.0.saturating_sub(takes.0)));
+        for name in names {
+            let command = Command::DeletePods { pods: Some(vec![name]), grace_seconds, wait: false };
+            // One that has gone meanwhile is what is wanted (`--all` ignores what is not found).
+            self.cluster.run(self.now, &command, &mut self.queue, &mut self.actors).ok();
+            self.look();
+            self.run_for(KUBECTL_REQUEST);
+        }
+        if self.now < end {
+            self.run_until(end, |_| false);
+        }
     }
 
     /// `kubectl drain` asks again every five seconds for pods that their budgets hold, and looks every second whether all

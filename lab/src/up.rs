@@ -183,6 +183,33 @@ impl Lab {
         self.start_component(&kubelet)
     }
 
+    /// Pulls a node's cable out: the loss of a machine, as all others see it.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn unplug(&self, node: &str) -> Result<(), LabError> {
+        let all = || self.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
+        let found = self.nodes.iter().find(|layout| layout.name == node).ok_or_else(|| LabError::NotUp {
+            problem: format!("the lab has no node `{node}`"),
+            cure: format!("name one of: {}", all()),
+        })?;
+        network::plug(found, false)
+    }
+
+    /// Plugs all nodes in, and waits until they are Ready. Those that are stay so.
+    ///
+    /// # Errors
+    /// A node does not become Ready.
+    pub fn plug_in(&self) -> Result<(), LabError> {
+        for node in &self.nodes {
+            network::plug(node, true)?;
+        }
+        for node in &self.nodes {
+            self.wait_for(&node.component("kubelet"), || self.node_is_ready(&node.name))?;
+        }
+        Ok(())
+    }
+
     fn named(&self, name: &str) -> Result<Component, LabError> {
         let components = self.components();
         let names: Vec<_> = components.iter().map(|component| component.name.clone()).collect();

@@ -73,7 +73,7 @@ use runtime::{Host, Machines};
 use scheduler::SchedulingQueue;
 
 pub use event::{Event, Work};
-pub use kubelet::ProbeKind;
+pub use kubelet::{ProbeKind, SoftThreshold};
 pub use node::NodeSpec;
 pub use read::{ComponentState, ContainerLog, RunningContainer};
 pub use registry::{Image, Program, Registry};

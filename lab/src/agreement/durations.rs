@@ -1,7 +1,7 @@
 //! What kubectl and containerd took in a run. The lab plays several sequences at once on one machine, so that the same chore
 //! takes from 0.4 to some seconds, whatever Kubernetes does.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sim::cluster::Chore;
 use sim::time::SimDuration;
@@ -11,6 +11,19 @@ use crate::twin::Durations;
 
 /// From the event of the scheduler to the kubelet's first step; what the twin models itself.
 const BEFORE_SANDBOX: SimDuration = SimDuration::from_millis(10);
+
+/// How the event begins that says that a container is asked to end with its pod.
+const STOPPING: &str = "Stopping";
+
+/// The pod of which a container is asked to end.
+fn stopped(line: &Line) -> Option<&str> {
+    match line {
+        Line::Event { about, reason, message, .. } if reason == "Killing" && message.starts_with(STOPPING) => {
+            Some(about)
+        }
+        _ => None,
+    }
+}
 
 /// When things began and ended, in milliseconds, in the order in which they began.
 #[derive(Default)]
@@ -30,6 +43,13 @@ impl<'l> Spans<'l> {
         self.ended.entry(of).or_insert(at);
     }
 
+    /// Ends it, if it has begun.
+    fn end_begun(&mut self, of: &'l str, at: u64) {
+        if self.begun.iter().any(|(begun, _)| *begun == of) {
+            self.end(of, at);
+        }
+    }
+
     /// How long each took, or `usual` where it did not end.
     fn durations(&self, usual: SimDuration) -> VecDeque<SimDuration> {
         let took = |(of, begun): &(&str, u64)| {
@@ -39,10 +59,12 @@ impl<'l> Spans<'l> {
     }
 }
 
-/// The durations of a run.
+/// The durations of a run. The sandbox of a pod in which nothing runs is stopped at once when the pod is deleted, and its end
+/// shows in a condition.
 pub(super) fn of(lines: &[Line]) -> Durations {
     let (mut sandboxes, mut ends) = (Spans::default(), Spans::default());
     let (mut kubectl, mut begun) = (VecDeque::new(), 0);
+    let killed: BTreeSet<&str> = lines.iter().filter_map(stopped).collect();
     for line in lines {
         match line {
             Line::Step { at, .. } => begun = *at,
@@ -50,12 +72,19 @@ pub(super) fn of(lines: &[Line]) -> Durations {
             Line::Event { at, about, reason, message, .. } => match reason.as_str() {
                 "Scheduled" => sandboxes.begin(about, *at),
                 "Pulled" | "Pulling" => sandboxes.end(about, *at),
-                "Killing" if message.starts_with("Stopping") => ends.begin(about, *at),
+                "Killing" if message.starts_with(STOPPING) => ends.begin(about, *at),
                 _ => {}
             },
-            Line::Change { at, object, fields } => {
-                if let Some(Some("Succeeded")) = fields.get("phase").map(Option::as_deref) {
-                    ends.end(object, *at);
+            Line::Change { at, object, fields } if object.starts_with("pod/") => {
+                let is = |field: &str, value| fields.get(field).and_then(Option::as_deref) == Some(value);
+                if killed.contains(object.as_str()) {
+                    if is("phase", "Succeeded") {
+                        ends.end(object, *at);
+                    }
+                } else if fields.contains_key("deleted.grace") {
+                    ends.begin(object, *at);
+                } else if is("condition.PodReadyToStartContainers", "False") {
+                    ends.end_begun(object, *at);
                 }
             }
             _ => {}

@@ -36,6 +36,8 @@ pub(super) struct Run {
     pub(super) moments: BTreeMap<Transition, Moment>,
     /// When the last command that changes something began, in milliseconds, and its number.
     last_change: (u64, usize),
+    /// When each command that changes something began, by its number, in seconds.
+    starts: Vec<f64>,
     /// Whether the step that goes on waits for a rollout.
     waits: bool,
     /// When fields of objects that are not pods took which value, however shortly, by topic and value.
@@ -82,7 +84,7 @@ fn lasting(lines: &[Line]) -> Values<'_> {
 
 impl Run {
     pub(super) fn of(lines: &[Line]) -> Self {
-        let mut run = Self::default();
+        let mut run = Self { starts: vec![0.0], ..Self::default() };
         let lasting = lasting(lines);
         for line in lines {
             run.take(line, &lasting);
@@ -109,6 +111,7 @@ impl Run {
                 self.waits = step.contains("rollout status");
                 if !self.waits {
                     self.last_change = (*at, self.last_change.1 + 1);
+                    self.starts.push(*at as f64 / 1e3);
                 }
             }
             Line::Done { at, failed } => {
@@ -161,6 +164,11 @@ impl Run {
     fn moment(&self, at: u64) -> Moment {
         let relative = at.saturating_sub(self.last_change.0);
         Moment { absolute: at as f64 / 1e3, relative: relative as f64 / 1e3, command: self.last_change.1 }
+    }
+
+    /// When something was, in seconds since a command, before which it may have been.
+    pub(super) fn since(&self, command: usize, moment: &Moment) -> f64 {
+        moment.absolute - self.starts.get(command).copied().unwrap_or(f64::INFINITY)
     }
 
     /// When the field of an object that is not a pod took a value, however shortly.

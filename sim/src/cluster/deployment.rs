@@ -44,6 +44,13 @@ impl Cluster {
         // The status at the end of a sync is computed from the `ReplicaSet`s as they were read at its beginning.
         let wanted_before = self.total_size(&self.family(ix));
         let revision_before = self.deployments[&ix].revision;
+        let conditions_before = self.deployments[&ix].conditions.clone();
+        // Whatever the sync is about, a `ReplicaSet` of the wanted template gets the newest revision first
+        // (`getAllReplicaSetsAndSyncRevision`).
+        let mut family = self.family(ix);
+        if family.new.is_some() {
+            self.ensure_new_replica_set(ix, &mut family, host);
+        }
         let (is_paused, is_scaling) = (self.deployments[&ix].spec.paused, self.is_scaling(ix));
         if is_paused || is_scaling {
             self.scale_family(ix, host);
@@ -60,6 +67,9 @@ impl Cluster {
             // The condition or the new revision was written with the status of before, and what is written now conflicts
             // with that (`checkPausedConditions` and `getNewReplicaSet` drop what `UpdateStatus` returns): the sync fails
             // and is tried again.
+            if let Some(deployment) = self.deployments.get_mut(&ix).filter(|_| is_noted) {
+                (deployment.conditions, deployment.revision) = (conditions_before, revision_before);
+            }
             self.touch(Work::Deployment(ix), host);
         } else if is_paused || is_scaling {
             self.update_deployment_status(ix, wanted_before, host);

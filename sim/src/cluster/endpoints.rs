@@ -78,9 +78,10 @@ impl Cluster {
     pub(super) fn sync_endpoints(&mut self, position: usize, host: &mut dyn Host) {
         let service = &self.services[position];
         let endpoint = |(ix, pod): (&PodIx, &Pod)| {
-            // The address is written with the status in which the sandbox is up, and is gone with the pod's end.
+            // The address is written with the status in which the sandbox is up, and goes when the pod counts as ended.
             let (address, terminating) = (pod.address?, pod.deleted.is_some());
-            (service.selects(pod) && pod.has_sandbox).then_some(Endpoint {
+            let is_known = pod.has_sandbox || pod.kubelet.is_to_be_given_up();
+            (service.selects(pod) && is_known).then_some(Endpoint {
                 pod: *ix,
                 address,
                 serving: pod.ready,

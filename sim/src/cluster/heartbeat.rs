@@ -62,6 +62,7 @@ impl Cluster {
     /// `syncNodeStatus`.
     pub(super) fn write_node_status(&mut self, ix: NodeIx, host: &mut dyn Host) {
         let now = host.now();
+        self.tell_cordon(ix, host);
         let found = self.observed_conditions(ix, host);
         let node = &mut self.nodes[ix.index()];
         let before = std::mem::replace(&mut node.conditions, found);
@@ -78,6 +79,18 @@ impl Cluster {
             }
         }
         self.touch(Work::Node(ix), host);
+    }
+
+    /// A kubelet that looks at its node tells if it has been cordoned or uncordoned since (`recordNodeSchedulableEvent`).
+    fn tell_cordon(&mut self, ix: NodeIx, host: &mut dyn Host) {
+        let node = &mut self.nodes[ix.index()];
+        let is_cordoned = node.unschedulable;
+        if std::mem::replace(&mut node.told_unschedulable, is_cordoned) != is_cordoned {
+            let reason = if is_cordoned { "NodeNotSchedulable" } else { "NodeSchedulable" };
+            let message = format!("Node {} status is now: {reason}", node.spec.name);
+            let about = node.subject();
+            self.record(host, Source::Kubelet, &about, Severity::Normal, reason, message);
+        }
     }
 
     /// A kubelet tells of a condition of its node (`recordNodeStatusEvent`).

@@ -36,6 +36,7 @@ use super::{Cluster, Event};
 use back_off::BackOff;
 pub(super) use images::Puller;
 pub(super) use pressure::Pressure;
+pub use pressure::SoftThreshold;
 pub use probes::ProbeKind;
 pub(super) use probes::ProbesInFlight;
 use process::Process;
@@ -80,6 +81,8 @@ pub(super) struct PodWorker {
     syncs: u64,
     /// Whether the kubelet has seen the pod since it started.
     is_admitted: bool,
+    /// Whether the last that there is to be said of the pod has been: what never ran never will (`TerminatePod`).
+    is_over: bool,
 }
 
 /// How far a pod has come. It never goes back.
@@ -132,6 +135,7 @@ impl PodWorker {
             resync: SimTime::NEVER,
             syncs: 0,
             is_admitted: false,
+            is_over: false,
         }
     }
 
@@ -178,6 +182,11 @@ impl PodWorker {
         self.current = None;
         self.step += 1;
         self.synced = Some(now);
+    }
+
+    /// Whether its sandbox is gone, and what never ran in it has not been given up yet.
+    pub(super) fn is_to_be_given_up(&self) -> bool {
+        self.stage == Stage::Stopped && !self.is_over && self.containers.iter().any(Container::has_never_run)
     }
 
     fn is_anything_running(&self) -> bool {

@@ -171,6 +171,8 @@ pub(super) struct Node {
     pub(super) images: BTreeSet<String>,
     /// Whether it is cordoned (`spec.unschedulable`): no more pods come.
     pub(super) unschedulable: bool,
+    /// What of that its kubelet has told last.
+    pub(super) told_unschedulable: bool,
     /// As last written by its kubelet, or for want of it by the node lifecycle controller.
     pub(super) conditions: NodeConditions,
     pub(super) taints: BTreeSet<Taint>,
@@ -214,6 +216,7 @@ impl Node {
             labels,
             images: BTreeSet::new(),
             unschedulable: false,
+            told_unschedulable: false,
             conditions: NodeConditions::WELL,
             taints: BTreeSet::new(),
             outage: None,

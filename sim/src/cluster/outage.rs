@@ -214,6 +214,7 @@ impl Cluster {
                 node.kubelet = KubeletState::Registered(now + FIRST_SYNC);
                 node.kubelet_started = now;
                 node.pressure.forget();
+                node.told_unschedulable = false;
                 node.lease_renewed = now;
                 host.schedule(now + FIRST_SYNC, Event::KubeletGoesOn(ix));
                 self.register(ix, host);

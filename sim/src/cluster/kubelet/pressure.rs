@@ -48,6 +48,18 @@ pub(in super::super) struct Pressure {
     disk_seen: Option<SimTime>,
     /// The pod that is being evicted, and since when.
     evicting: Option<(PodIx, SimTime)>,
+    /// What else the kubelet was told to look out for, and since when it sees that.
+    soft: Option<SoftThreshold>,
+    soft_since: Option<SimTime>,
+}
+
+/// A soft threshold of `memory.available`: pods are evicted when there has been less for as long as its grace period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoftThreshold {
+    /// How much.
+    pub available: Bytes,
+    /// For how long (`evictionSoftGracePeriod`).
+    pub grace: SimDuration,
 }
 
 /// What is short.
@@ -78,7 +90,20 @@ struct Met {
 impl Pressure {
     /// A kubelet that starts knows nothing of what was.
     pub(in super::super) fn forget(&mut self) {
-        (self.memory_seen, self.disk_seen, self.evicting) = (None, None, None);
+        (self.memory_seen, self.disk_seen, self.evicting, self.soft_since) = (None, None, None, None);
+    }
+
+    /// The threshold that less memory than this meets, if any does for long enough (`thresholdsMetGracePeriod`). The
+    /// condition comes at once.
+    fn memory_met(&mut self, available: Bytes, now: SimTime) -> Option<Bytes> {
+        let soft = self.soft.filter(|soft| available < soft.available);
+        self.soft_since = soft.map(|_| self.soft_since.unwrap_or(now));
+        let is_hard = available < MEMORY_THRESHOLD;
+        if is_hard || soft.is_some() {
+            self.memory_seen = Some(now);
+        }
+        let lasts = self.soft_since.zip(soft).is_some_and(|(since, soft)| now.since(since) >= soft.grace);
+        if is_hard { Some(MEMORY_THRESHOLD) } else { soft.filter(|_| lasts).map(|soft| soft.available) }
     }
 
     /// Writes the conditions that follow.
@@ -98,6 +123,12 @@ impl Cluster {
     /// Lets something that belongs to no pod occupy so much of a node's disk from now on.
     pub fn occupy_disk(&mut self, node: NodeIx, bytes: Bytes) {
         self.nodes[node.index()].pressure.occupied_disk = bytes;
+    }
+
+    /// Tells the kubelet of a node, which must be restarted for it, to evict pods at another threshold too, or at none but
+    /// its own.
+    pub fn set_soft_threshold(&mut self, node: NodeIx, threshold: Option<SoftThreshold>) {
+        self.nodes[node.index()].pressure.soft = threshold;
     }
 
     /// How much of a node's memory is left before its kubelet evicts pods; less than nothing is nothing.
@@ -165,9 +196,8 @@ impl Cluster {
         let disk_threshold = Bytes(DISK.0 * DISK_THRESHOLD_PERCENT / 100);
         let pressure = &mut self.nodes[ix.index()].pressure;
         let mut met = Vec::new();
-        if memory < MEMORY_THRESHOLD {
-            pressure.memory_seen = Some(now);
-            met.push(Met { starved: Starved::Memory, threshold: MEMORY_THRESHOLD, available: memory });
+        if let Some(threshold) = pressure.memory_met(memory, now) {
+            met.push(Met { starved: Starved::Memory, threshold, available: memory });
         }
         if disk < disk_threshold {
             pressure.disk_seen = Some(now);
@@ -284,6 +314,7 @@ impl Cluster {
         let message = format!("The node had condition: [{}]. ", names.join(" "));
         pod.failed = Some(Failed { reason: "Evicted", message: message.clone() });
         pod.kubelet.stage = Stage::Stopped;
+        pod.kubelet.is_over = true;
         self.record_pod(host, ix, Severity::Warning, "Evicted", message);
         self.show_status(ix, host);
         self.resources_freed(host);
@@ -303,4 +334,26 @@ fn is_best_effort(pod: &Pod) -> bool {
 /// Memory comes in pages.
 fn whole_pages(bytes: Bytes) -> Bytes {
     Bytes(bytes.0 - bytes.0 % 4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_soft_threshold_is_met_when_its_grace_period_is_over_and_a_hard_one_at_once() {
+        let soft = SoftThreshold { available: Bytes::from_mebibytes(500), grace: SimDuration::from_secs(5) };
+        let mut pressure = Pressure { soft: Some(soft), ..Pressure::default() };
+        let mut met = |seconds, mebibytes| {
+            let now = SimTime::ZERO + SimDuration::from_secs(seconds);
+            pressure.memory_met(Bytes::from_mebibytes(mebibytes), now)
+        };
+        assert_eq!(met(10, 400), None);
+        assert_eq!(met(14, 400), None);
+        assert_eq!(met(15, 400), Some(soft.available));
+        assert_eq!(met(16, 50), Some(MEMORY_THRESHOLD));
+        assert_eq!(met(17, 600), None);
+        assert_eq!(met(20, 400), None, "its time begins anew");
+        assert_eq!(pressure.memory_seen, Some(SimTime::ZERO + SimDuration::from_secs(20)));
+    }
 }

@@ -140,6 +140,11 @@ impl Container {
         }
     }
 
+    /// Whether there was no process yet, in this pod's life.
+    pub(super) fn has_never_run(&self) -> bool {
+        matches!(self.process, Process::None) && self.last_exit.is_none()
+    }
+
     /// The live process, or the last one.
     pub(in super::super) fn newest_process(&self) -> Option<ContainerIx> {
         match &self.process {

@@ -72,9 +72,10 @@ impl Container {
     }
 }
 
-/// `getPhase`, for a pod whose containers are always restarted: it ends only when nothing runs in it any more.
+/// `getPhase`, for a pod whose containers are always restarted: it ends only when nothing runs in it any more. One of which
+/// a container never ran is pending until it is given up.
 fn phase(worker: &PodWorker) -> Phase {
-    if worker.stage == Stage::Stopped {
+    if worker.stage == Stage::Stopped && !worker.is_to_be_given_up() {
         let has_succeeded = |c: &Container| matches!(&c.process, Process::Exited(exit) if exit.code == 0);
         return if worker.containers.iter().all(has_succeeded) { Phase::Succeeded } else { Phase::Failed };
     }
@@ -89,10 +90,13 @@ impl Cluster {
         };
         for container in &mut pod.kubelet.containers {
             container.shown = container.status();
-            if pod.kubelet.stage == Stage::Stopped && matches!(container.process, Process::None) {
+            if pod.kubelet.stage == Stage::Stopped && container.has_never_run() {
                 // Of a pod that the kubelet has refused nothing is said.
-                let is_refused = pod.failed.is_some();
-                container.shown.state = if is_refused { ContainerState::Unknown } else { ContainerState::Lost };
+                if pod.failed.is_some() {
+                    container.shown.state = ContainerState::Unknown;
+                } else if pod.kubelet.is_over {
+                    container.shown.state = ContainerState::Lost;
+                }
             }
         }
         let phase = match pod.failed {
@@ -101,7 +105,9 @@ impl Cluster {
             _ => phase(&pod.kubelet),
         };
         let is_new = std::mem::replace(&mut pod.phase, phase) != phase;
-        pod.has_sandbox = matches!(pod.kubelet.stage, Stage::Up | Stage::Ending);
+        let has_sandbox = matches!(pod.kubelet.stage, Stage::Up | Stage::Ending);
+        // With the sandbox comes the address, whatever becomes of the containers.
+        let is_new = std::mem::replace(&mut pod.has_sandbox, has_sandbox) != has_sandbox || is_new;
         let waits_for_readiness: Vec<_> = (0..pod.kubelet.containers.len())
             .filter(|index| {
                 let shown = &pod.kubelet.containers[*index].shown;

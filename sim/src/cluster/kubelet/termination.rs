@@ -102,6 +102,7 @@ impl Cluster {
         let Some(node) = pod.node() else { return };
         if pod.kubelet.stage == Stage::Ending {
             pod.kubelet.stage = Stage::Stopped;
+            pod.kubelet.is_over = pod.deleted.is_none();
             for process in pod.kubelet.containers.iter().filter_map(Container::newest_process) {
                 host.remove_address(process);
             }
@@ -114,13 +115,17 @@ impl Cluster {
                 let relist = next_tick(self.nodes[node.index()].relist_phase(), host.now());
                 let seen = if unmounted <= relist { relist } else { relist + UNMOUNT_POLL };
                 // The status of a pod that has ended is written, and then it is deleted.
-                host.schedule(seen + REQUEST * 2, Event::TornDown(ix));
+                host.schedule(seen + REQUEST, Event::TornDown(ix));
             } else {
                 // Its object stays, as that of a pod that has failed; the room that it took is free.
                 self.resources_freed(host);
             }
         } else if pod.deleted.is_none() {
             // It stays until somebody deletes it.
+        } else if !pod.kubelet.is_over {
+            pod.kubelet.is_over = true;
+            self.show_status(ix, host);
+            host.schedule(host.now() + REQUEST, Event::TornDown(ix));
         } else if pod.grace > SimDuration::ZERO {
             // The kubelet deletes the object once more, without grace.
             pod.grace = SimDuration::ZERO;

@@ -34,6 +34,8 @@ pub(super) struct Case {
     pub(super) app: Arc<App>,
     pub(super) words: AppWords,
     pub(super) scenario: Scenario,
+    /// Where pods are to be at the start; those of no component that is named here are anywhere.
+    pub(super) placement: BTreeMap<Component, Vec<String>>,
     /// Changes that make the start, before the load.
     pub(super) before: Vec<Write>,
     /// Changes under load, by the time since it began.
@@ -77,6 +79,7 @@ impl Case {
             app: Arc::new(app),
             words: loaded.words,
             before: before(&start)?,
+            placement: start.placement,
             actions: script.map(|script| writes(&script.value)).unwrap_or_default(),
             begins,
             warm_up: options.warm_up.unwrap_or(ramp.unwrap_or_default() + WARM_UP),
@@ -214,6 +217,12 @@ pub(super) mod tests {
             window.components.iter().find(|c| c.component == "catalogue").map(|c| c.ready)
         };
         assert!(played.windows.iter().any(|window| ready(window) == Some(0)), "the only pod is gone for a while");
+    }
+
+    #[test]
+    fn a_case_says_where_its_pods_are() {
+        let case = Case::load("killed-node", &options()).unwrap_or_else(|failed| panic!("{failed:?}"));
+        assert_eq!(case.placement["catalogue"], ["node-2"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod disturb;
 mod network;
+mod placement;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -74,6 +75,8 @@ impl Stage {
     /// The lab that is up.
     pub(super) fn open(seed: u64) -> Result<Self, Failed> {
         let lab = Lab::find().map_err(failed)?;
+        // Somebody may have ended a comparison that had pulled a cable out.
+        lab.plug_in().map_err(failed)?;
         // Its thread records what happens while this one does other things.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.context("no runtime");
@@ -83,16 +86,19 @@ impl Stage {
 
     pub(super) fn play(&mut self, case: &Case) -> Result<Live> {
         let choice = &case.scenario.app;
+        let is_anywhere = case.placement.is_empty();
         let mut deployed = match self.deployed.take() {
-            Some(deployed) if deployed.is_as_applied && deployed.choice == *choice => deployed,
+            Some(deployed) if deployed.is_as_applied && deployed.choice == *choice && is_anywhere => deployed,
             _ => self.deploy(case)?,
         };
         deployed.is_as_applied = case.leaves_no_trace();
         let (before, network) = self.prepare(case, &deployed)?;
-        let placement = self.runtime.block_on(placement(&deployed.cluster))?;
+        let placement = self.runtime.block_on(placement::of(&deployed.cluster))?;
         let load = SimTime(since(deployed.applied).0);
         let live = self.measure(case, &deployed, Ages { before, load }, network, placement);
         self.deployed = Some(deployed);
+        // The next case finds all machines again, whatever became of this one.
+        self.lab.plug_in()?;
         live
     }
 
@@ -105,6 +111,7 @@ impl Stage {
         watched(|watcher| self.lab.wait_until_ready(&deployed, PATIENCE, watcher)).map_err(into_error)?;
         let namespace = deployed.deployments.first().map_or("default", |(namespace, _)| namespace);
         let cluster = self.runtime.block_on(Cluster::connect(&self.lab.kubeconfig(), namespace))?;
+        self.runtime.block_on(placement::arrange(&cluster, &self.lab, &case.placement))?;
         Ok(Deployed { choice, applied, cluster, is_as_applied: true })
     }
 
@@ -224,17 +231,6 @@ impl Stage {
         }
         Ok(())
     }
-}
-
-/// Where the pods lie.
-async fn placement(cluster: &Cluster) -> Result<BTreeMap<Component, Vec<String>>> {
-    let mut placement: BTreeMap<Component, Vec<String>> = BTreeMap::new();
-    for pod in cluster.pods().await? {
-        if let (Some(component), Some(node)) = (pod.component, pod.node) {
-            placement.entry(component).or_default().push(node);
-        }
-    }
-    Ok(placement)
 }
 
 fn request(request: &load::RequestReport) -> (String, RequestSide) {

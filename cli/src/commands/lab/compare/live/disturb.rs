@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use bridge::{Cluster, Execution, PodView};
 use lab::Lab;
 use sim::environment::{AppliedObject, Write};
-use sim::fault::{Effect, ObjectChange, PodEffect, Targets};
+use sim::fault::{Effect, NodeEffect, ObjectChange, PodEffect, Targets};
 use sim::scenario::Scenario;
 use sim::time::SimDuration;
 use sim::workload::Workload;
@@ -91,7 +91,11 @@ impl Place<'_> {
             Effect::Pods(targets, effect) => self.hit(targets, effect).await,
             Effect::Load(_) => Ok(Vec::new()),
             Effect::Program { .. } => bail!("the stand-in's programs have no faults of their own"),
-            Effect::Node { .. } => bail!("a comparison leaves the lab's machines alone"),
+            Effect::Node { node, effect: NodeEffect::Loss } => {
+                self.lab.unplug(node)?;
+                Ok(Vec::new())
+            }
+            Effect::Node { .. } => bail!("a comparison puts nothing on the lab's machines"),
             Effect::Together(_) => bail!("a comparison plays one fault at a time"),
         }
     }
