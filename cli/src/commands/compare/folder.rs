@@ -50,15 +50,15 @@ impl Folder {
         let mut manifest = folder.manifest()?;
         for loaded in scenarios {
             let scenario = &loaded.scenario.value;
-            let text = serde_json::to_string_pretty(scenario).context("cannot write a scenario as JSON")?;
+            let text = json(scenario)?;
             folder.enter("scenarios", &scenario.name, &text, &mut manifest.scenarios)?;
         }
         for contender in contenders {
-            let text = serde_json::to_string_pretty(&contender.description()).context("cannot write a contender")?;
+            let text = json(&contender.description())?;
             folder.enter("contenders", &contender.name, &text, &mut manifest.contenders)?;
         }
         manifest.version = VERSION;
-        let text = serde_json::to_string_pretty(&manifest).context("cannot write what is compared")?;
+        let text = json(&manifest)?;
         folder.write(&folder.0.join("comparison.json"), &text)?;
         Ok(folder)
     }
@@ -112,6 +112,10 @@ impl Folder {
     pub(super) fn episodes(&self, scenario: &str, contender: &str) -> PathBuf {
         self.0.join("episodes").join(slug(scenario)).join(slug(contender))
     }
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failed> {
+    serde_json::to_string_pretty(value).context("cannot write as JSON what is compared").map_err(Failed::Run)
 }
 
 /// The score of an episode that was finished before.
