@@ -1,4 +1,4 @@
-//! The queue on a RabbitMQ broker (3.10 or later), for agents in several processes.
+//! The queue on a `RabbitMQ` broker (3.10 or later), for agents in several processes.
 //!
 //! ```text
 //!  publish ─▶ exchange sockpit.NAME ─▶ sockpit.NAME.ADDRESS ─get─▶ Ledger ─▶ the receiver
