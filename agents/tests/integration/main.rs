@@ -3,6 +3,7 @@
 
 mod chat;
 mod conservation;
+mod conversations;
 mod determinism;
 mod endings;
 mod executor;
