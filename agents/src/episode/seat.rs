@@ -120,6 +120,8 @@ pub(super) enum Doing<R: Role> {
     Acting(R::Action),
     /// It thought and found nothing that could be done; it hears why when the thinking is over.
     Stumbling(String),
+    /// Its budget of tokens is used up: its work ends when the thinking is over.
+    Spent,
     /// It lets time pass.
     Waiting,
     /// It waits for others.

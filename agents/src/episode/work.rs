@@ -34,6 +34,7 @@ impl Unreported {
     fn words(&self) -> String {
         match self {
             Self::UsedUp(EndReason::StepBudget) => "its budget of steps was used up before it reported".into(),
+            Self::UsedUp(EndReason::TokenBudget) => "its budget of tokens was used up before it reported".into(),
             Self::UsedUp(_) => "its time was used up before it reported".into(),
             Self::Issue(text) => format!("it could not solve it: {text}"),
         }
