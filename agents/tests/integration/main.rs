@@ -10,6 +10,7 @@ mod executor;
 mod hierarchy;
 mod kubectl;
 mod leaks;
+mod losses;
 mod message;
 mod misbehaviour;
 mod models;
