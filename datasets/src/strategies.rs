@@ -38,15 +38,7 @@ mod tests {
         let names = shipped();
         assert_eq!(
             names,
-            [
-                "kubectl",
-                "managed-typed",
-                "peers",
-                "runbook-manager",
-                "script",
-                "solo-critic-memory",
-                "strong-manager"
-            ]
+            ["kubectl", "managed-typed", "peers", "runbook-manager", "script", "solo-critic-memory", "strong-manager"]
         );
         for name in names {
             let strategy = load(&name);

@@ -47,7 +47,7 @@ use memory::Memory;
 use repetition::Repetition;
 
 use super::{Cost, Decided, Deciding, Decision, Misstep, Percept, Policy};
-pub use memory::remembered;
+pub use memory::{Past, remembered};
 pub use seat::{Briefing, Next, Parsed, Seat};
 pub use settings::{ChatLimits, ChatSettings};
 
