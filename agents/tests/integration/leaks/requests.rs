@@ -93,14 +93,13 @@ fn operate(root: &str, mechanism: Mechanism, form: ToolForm, request: &ChatReque
     let own = between(request, "autonomic agent of `", "`");
     let other = if own == "front-end" { "catalogue" } else { "front-end" };
     match (turn(request), mechanism) {
-        (0, _) => looks(form, own),
-        (1, _) => changes(form, own),
         (2, Mechanism::Managed) if own == root => turns_to(form, "raise_issue", &[("text", &quote(request))]),
         (2, Mechanism::Peers) if own == root => {
             let question = quote(request);
             turns_to(form, "ask_peer", &[("component", other), ("text", &question), ("goal", "check-health")])
         }
-        (2, _) => looks(form, own),
+        (0 | 2, _) => looks(form, own),
+        (1, _) => changes(form, own),
         _ => call("report", &json!({"healthy": false, "actions_taken": quote(request)})),
     }
 }
