@@ -7,7 +7,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let mut table = String::from("&[\n");
-    for folder in ["apps", "comparisons", "faults", "published", "scenarios", "scripts", "suite"] {
+    for folder in ["apps", "comparisons", "faults", "published", "scenarios", "scripts", "strategies", "suite"] {
         println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
         collect(&root.join(folder), &mut files)?;

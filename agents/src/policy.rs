@@ -186,6 +186,8 @@ pub enum Heard {
 pub struct TaskView {
     /// The agent's own component.
     pub component: Component,
+    /// The namespace that the application is in.
+    pub namespace: String,
     /// The task in words.
     pub text: String,
     /// The same, typed.
@@ -207,8 +209,13 @@ impl TaskView {
     /// The task of a scenario as its agent gets it: nothing of the scenario but what an agent may know.
     pub fn of(scenario: &Scenario, app: &App) -> Self {
         let component = &scenario.task.agent;
+        let deployments = &app.objects.deployments;
+        let own = deployments.iter().find(|deployment| deployment.meta.name == *component);
+        let namespace = own.or_else(|| deployments.first()).map(|deployment| deployment.meta.namespace.clone());
         Self {
             component: component.clone(),
+            // Where Kubernetes puts what names none.
+            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
             text: scenario.task.text.clone(),
             goal: scenario.task.goal.clone(),
             objectives: scenario.slos.clone(),

@@ -25,6 +25,8 @@ pub fn reply(reply: &Reply, now: SimTime) -> String {
         Reply::Done(text) => text.clone(),
         Reply::Noted => "ok".into(),
         Reply::Answered(answer) => cut(group::answer(answer), MAX_ANSWER),
+        // As kubectl prints the words of the API server.
+        Reply::Rejected(why) if why.starts_with("Error from server") => why.clone(),
         Reply::Rejected(why) => format!("error: {why}"),
     }
 }

@@ -22,6 +22,7 @@ use serde_json::Value;
 use sim::environment::Action;
 
 use crate::mechanism::Mechanism;
+use kubectl::Kubectl;
 
 /// Declares the tools of a module that make the same type of action: arguments with their docs, and the action.
 macro_rules! tools {
@@ -165,14 +166,14 @@ pub fn for_agent(form: ToolForm, mechanism: Mechanism) -> Vec<Tool> {
     }
 }
 
-/// What an autonomic agent's tool call makes. Whether the mechanism knows the action is for the one who carries it out.
+/// What the tool call of an agent makes, of an application in a namespace. Whether the mechanism knows the action is for the one who carries it out.
 ///
 /// # Errors
 /// A message for the caller: unknown tool, arguments that do not fit, a command line or a program that cannot be read.
-pub fn parse_agent(form: ToolForm, name: &str, arguments: &Value) -> Result<Parsed, ToolError> {
+pub fn parse_agent(form: ToolForm, namespace: &str, name: &str, arguments: &Value) -> Result<Parsed, ToolError> {
     match form {
         ToolForm::Typed => typed::parse(name, arguments).map(Parsed::Act),
-        ToolForm::Kubectl => kubectl::parse_call(name, arguments).map(Parsed::Act),
+        ToolForm::Kubectl => Kubectl { namespace: namespace.to_owned() }.parse_call(name, arguments).map(Parsed::Act),
         ToolForm::Script => script::parse_call(name, arguments),
     }
 }

@@ -38,6 +38,8 @@ Exit codes: 0 done, 1 the run failed, 2 usage or invalid input.";
 pub(crate) enum Command {
     /// List the scenarios that ship, by suite and level
     Scenarios(ScenariosOptions),
+    /// List the strategies that ship: how chat models play
+    Strategies(StrategiesOptions),
     /// List the kinds of fault: how each is written, how it shows, what mends it and what does not
     Faults(FaultsOptions),
     /// Simulate an application or a scenario without an agent
@@ -229,6 +231,20 @@ pub(crate) struct ScenariosOptions {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sockpit strategies
+  sockpit run acv/high/pod-failure --strategy managed-typed --model openai:gpt-4o-mini
+  sockpit compare --suite acv --contender mine=kubectl,model=openai:gpt-4o-mini
+
+A name stands wherever a strategy file can be named. `datasets/strategies` has their text.")]
+pub(crate) struct StrategiesOptions {
+    /// Print one JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// One thread per core unless told otherwise.
 #[derive(Debug, Args)]
 pub(crate) struct Threads {
@@ -382,8 +398,9 @@ pub(crate) struct RunOptions {
     /// replay:FOLDER for what models answered in a recorded run [default: runbook]
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
-    /// How it plays: mechanism, tool form, prompts, critic, memory, budgets, and models by role
-    #[arg(long, value_name = "FILE")]
+    /// How it plays: mechanism, tool form, prompts, critic, memory, budgets, and models by role; a file, or the name of one
+    /// that ships (`sockpit strategies`)
+    #[arg(long, value_name = "STRATEGY")]
     pub(crate) strategy: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) models: ModelsOptions,

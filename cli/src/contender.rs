@@ -1,10 +1,10 @@
 //! Who plays: a policy for each role, by a name, a list of actions, a strategy file, a model, or a recording of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use agents::episode::Cast;
 use agents::mechanism::Mechanism;
@@ -12,15 +12,18 @@ use agents::model::ChatModel;
 use agents::model::budget::{Capped, SpendingLimit};
 use agents::model::cassette::{Cassette, Recorder, Replayer};
 use agents::model::clock::MachineClock;
-use agents::model::config::{ModelsFile, presets};
+use agents::model::config::{ModelConfig, ModelsFile, presets};
 use agents::model::openai::OpenAi;
+use agents::policy::chat::Past;
 use agents::policy::{self, AutonomicAgent, Chat, GroupManager, Policy};
 use agents::prompts::Prompts;
 use agents::strategy::{PromptChoice, RoleStrategy, Strategy};
 use anyhow::Context;
+use datasets::strategies;
 use serde_json::json;
 use sim::chance::Key;
 use sim::diagnostic::{Source, nearest};
+use sim::episode::MANAGER;
 use sim::scenario::Script;
 
 use crate::commands;
@@ -70,6 +73,8 @@ pub(crate) struct Contender {
 pub(crate) struct Models {
     file: Option<ModelsFile>,
     limit: Option<Arc<SpendingLimit>>,
+    /// Models whose price is not known, of which that was said.
+    unpriced: Mutex<BTreeSet<String>>,
 }
 
 impl Models {
@@ -82,7 +87,7 @@ impl Models {
             Ok(ModelsFile::load(&Source { path: name, text })?.value)
         };
         let limit = max_cost_usd.map(|usd| Arc::new(SpendingLimit::new((usd * 1e6) as u64)));
-        Ok(Self { file: file.map(read).transpose()?, limit })
+        Ok(Self { file: file.map(read).transpose()?, limit, unpriced: Mutex::default() })
     }
 
     /// Whether nothing more may be spent.
@@ -92,11 +97,30 @@ impl Models {
 
     /// A model on its server.
     pub(crate) fn open(&self, name: &str) -> Result<OpenAi, Failed> {
-        let config =
-            presets::find(name, self.file.as_ref()).map_err(|why| output::usage(format!("--model {name}: {why}")))?;
+        let config = self.config(name)?;
         let key = |variable: &str| std::env::var(variable).ok();
         OpenAi::new(name, config, &key, Arc::new(MachineClock::default()))
             .map_err(|why| output::usage(format!("--model {name}: {why}")))
+    }
+
+    fn config(&self, name: &str) -> Result<ModelConfig, Failed> {
+        presets::find(name, self.file.as_ref()).map_err(|why| output::usage(format!("--model {name}: {why}")))
+    }
+
+    /// Says of a model, once, that the limit cannot count what it costs, if that is not known.
+    fn warn_if_unpriced(&self, name: &str) -> Result<(), Failed> {
+        if self.config(name)?.price.is_some() {
+            return Ok(());
+        }
+        let mut unpriced = self.unpriced.lock().unwrap_or_else(PoisonError::into_inner);
+        if unpriced.insert(name.to_owned()) {
+            output::talk(&format!(
+                "warning: --max-cost does not count what {name} costs: its price is not known\n  help: describe the model \
+                 in a --models file, with `price: {{input: …, output: …}}` in US dollars per million tokens (0 if it is \
+                 free)"
+            ));
+        }
+        Ok(())
     }
 
     fn brain(&self, name: &str) -> Result<Brain, Failed> {
@@ -120,7 +144,10 @@ impl Models {
         }
         let model = self.open(name)?;
         Ok(Brain::Chat(match &self.limit {
-            Some(limit) => Arc::new(Capped::new(model, Arc::clone(limit))),
+            Some(limit) => {
+                self.warn_if_unpriced(name)?;
+                Arc::new(Capped::new(model, Arc::clone(limit)))
+            }
             None => Arc::new(model),
         }))
     }
@@ -130,12 +157,9 @@ impl Models {
         self.by_strategy(name, Strategy::default(), Some(name), Path::new(""))
     }
 
-    /// A contender as a strategy file says it, with a model for the roles to which it gives none.
+    /// A contender as a strategy says it, a file or one that ships, with a model for the roles to which it gives none.
     pub(crate) fn strategist(&self, name: &str, file: &Path, model: Option<&str>) -> Result<Contender, Failed> {
-        let path = file.display().to_string();
-        let text = fs::read_to_string(file)
-            .map_err(|why| output::usage(format!("{path}: the strategy cannot be read: {why}")))?;
-        let strategy = Strategy::load(&Source { path, text })?.value;
+        let strategy = Strategy::load(&strategy_text(file)?)?.value;
         self.by_strategy(name, strategy, model, file.parent().unwrap_or(Path::new("")))
     }
 
@@ -162,6 +186,24 @@ impl Models {
         let agent_prompts = prompts(&strategy.agent.prompts, folder)?;
         let manager_prompts = prompts(&strategy.manager().prompts, folder)?;
         Ok(Contender { name: name.to_owned(), strategy, agent, manager, critic, agent_prompts, manager_prompts })
+    }
+}
+
+/// The text of a strategy: of a file, or else of one that ships.
+fn strategy_text(file: &Path) -> Result<Source, Failed> {
+    let path = file.display().to_string();
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Source { path, text }),
+        Err(why) => strategies::find(&path).ok_or_else(|| {
+            let names = strategies::shipped();
+            let near = nearest(&path, names.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+            output::usage(format!(
+                "{path}: the strategy cannot be read: {why}{near}\n  help: name a file of kind Strategy, or one that ships: \
+                 {}",
+                names.join(", ")
+            ))
+        }),
     }
 }
 
@@ -246,22 +288,35 @@ impl Contender {
         chats(&self.agent) || chats(&self.manager) || self.critic.as_ref().is_some_and(chats)
     }
 
-    /// Both roles for one episode. What models answer is recorded beside the log, if there is one.
+    /// Whether its models are told in each trial what they noted in those before, which are then played one after the other.
+    pub(crate) fn remembers(&self) -> bool {
+        let thinks = |brain: &Brain| matches!(brain, Brain::Chat(_) | Brain::Replay(_));
+        self.strategy.memory && (thinks(&self.agent) || thinks(&self.manager))
+    }
+
+    /// Both roles for one episode. What models answer is recorded beside the log, if there is one. `past` is what they
+    /// noted in earlier trials: each is told its own, if it remembers.
     ///
     /// # Errors
     /// A recording cannot be read, or not be begun.
-    pub(crate) fn cast(&self, seed: u64, mechanism: Mechanism, tapes: Option<&Path>) -> anyhow::Result<Cast<'_>> {
+    pub(crate) fn cast(
+        &self,
+        seed: u64,
+        mechanism: Mechanism,
+        tapes: Option<&Path>,
+        past: &Past,
+    ) -> anyhow::Result<Cast<'_>> {
         let reel = Reel { seed, tapes };
-        let settings = self.strategy.settings(mechanism, "");
         let critic = self.critic.as_ref().map(|brain| reel.model(brain, "critic")).transpose()?.flatten();
         let agent_model = reel.model(&self.agent, "agent")?;
         let agents = {
-            let (settings, critic) = (settings.clone(), critic.clone());
+            let (past, critic) = (past.clone(), critic.clone());
             move |component: &String| -> Box<dyn Policy<AutonomicAgent>> {
                 match &agent_model {
                     Some(model) => {
                         let prompts = Arc::clone(&self.agent_prompts);
-                        let chat = Chat::<AutonomicAgent>::new(Arc::clone(model), prompts, settings.clone());
+                        let settings = self.strategy.settings(mechanism, &past.of(component));
+                        let chat = Chat::<AutonomicAgent>::new(Arc::clone(model), prompts, settings);
                         criticised(chat, critic.as_ref())
                     }
                     None => agent_without_model(&self.agent, seed, component),
@@ -271,6 +326,7 @@ impl Contender {
         let cast = Cast::of_agents(agents);
         let manager: Box<dyn Policy<GroupManager>> = match reel.model(&self.manager, "manager")? {
             Some(model) => {
+                let settings = self.strategy.settings(mechanism, &past.of(MANAGER));
                 let chat = Chat::<GroupManager>::new(model, Arc::clone(&self.manager_prompts), settings);
                 criticised(chat, critic.as_ref())
             }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use agents::episode::{self, Forks, Log, Setup, Sink};
 use agents::mechanism::Mechanism;
+use agents::policy::chat::Past;
 use anyhow::{Context, anyhow};
 use datasets::scenarios::Loaded;
 use sim::environment::Unavailable;
@@ -40,11 +41,16 @@ pub(crate) enum Outcome {
 }
 
 impl Plan<'_> {
-    /// Plays one episode and scores it.
+    /// How many of so many trials are played one after the other: those of whoever remembers the ones before, all.
+    pub(crate) fn in_a_row(&self, trials: usize) -> usize {
+        if self.contender.remembers() { trials.max(1) } else { 1 }
+    }
+
+    /// Plays one episode and scores it. What its models noted in the trials before is told, and what they note now is added.
     ///
     /// # Errors
     /// Its recording cannot be written.
-    pub(crate) fn play(&self, seed: u64) -> anyhow::Result<Outcome> {
+    pub(crate) fn play(&self, seed: u64, past: &mut Past) -> anyhow::Result<Outcome> {
         let mut recorder = match &self.record {
             Some(folder) => Some(Recorder::create(folder, &self.header(seed)?)?),
             None => None,
@@ -54,10 +60,13 @@ impl Plan<'_> {
                 recorder.line(entry);
             }
         };
-        let entries = match self.entries(seed, &mut sink)? {
+        let entries = match self.entries_after(seed, past, &mut sink)? {
             Ok(entries) => entries,
             Err(failure) => return Ok(Outcome::Void(failure)),
         };
+        if self.contender.remembers() {
+            past.add(&entries);
+        }
         let distance = |a: &str, b: &str| self.loaded.app.distance(a, b);
         let judge = Judge::new(&self.loaded.scenario.value, &self.loaded.words, &distance);
         let score = score::score(&judge, &entries);
@@ -72,6 +81,24 @@ impl Plan<'_> {
     /// # Errors
     /// The runtime cannot be started; or, inside, the world failed.
     pub(crate) fn entries(&self, seed: u64, sink: Sink<'_>) -> anyhow::Result<Result<Vec<Entry>, Unavailable>> {
+        self.entries_after(seed, &Past::default(), sink)
+    }
+
+    /// Adds what models noted in a trial that was played and recorded before.
+    ///
+    /// # Errors
+    /// Its log cannot be read.
+    pub(crate) fn recall(&self, seed: u64, past: &mut Past) -> anyhow::Result<()> {
+        let Some(folder) = self.record.as_ref().filter(|_| self.contender.remembers()) else { return Ok(()) };
+        let path = folder.join(format!("seed-{seed}.jsonl"));
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let recording = sim::episode::read(&text)
+            .with_context(|| format!("{} is not a log: take its score away to have it played again", path.display()))?;
+        past.add(&recording.entries);
+        Ok(())
+    }
+
+    fn entries_after(&self, seed: u64, past: &Past, sink: Sink<'_>) -> anyhow::Result<Result<Vec<Entry>, Unavailable>> {
         let Loaded { scenario, app, words, .. } = self.loaded;
         let distance = |a: &str, b: &str| app.distance(a, b);
         let judge = Judge::new(&scenario.value, words, &distance);
@@ -82,7 +109,7 @@ impl Plan<'_> {
             steps: self.contender.steps().unwrap_or(own.steps),
             ..own
         };
-        let cast = self.contender.cast(seed, setup.mechanism, self.record.as_deref())?;
+        let cast = self.contender.cast(seed, setup.mechanism, self.record.as_deref(), past)?;
         let mut twin = Twin::new(app, &self.scenario, seed);
         let mut log = Log::new(Some(sink));
         let forks = Some(Forks::<Twin>::of_world());

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), Failed> {
     match arguments.command {
         Command::Scenarios(options) => commands::scenarios::run(&options),
+        Command::Strategies(options) => commands::strategies::run(&options),
         Command::Faults(options) => commands::faults::run(&options),
         Command::Simulate(options) => commands::simulate::run(&options),
         Command::Load(options) => commands::load::run(&options),

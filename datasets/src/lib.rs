@@ -1,4 +1,5 @@
-//! What sockpit ships as data, and the typed loaders of it: applications, scenarios, recordings.
+//! What sockpit ships as data, and the typed loaders of it: applications, scenarios, strategies,
+//! recordings.
 
 pub mod apps;
 pub mod comparisons;
@@ -6,4 +7,5 @@ pub mod embedded;
 pub mod faults;
 pub mod published;
 pub mod scenarios;
+pub mod strategies;
 pub mod suite;

@@ -9,7 +9,10 @@
 //! - 2: the judge tells what another program answered, which pods have no limit, and whose limits are too large. A log of
 //!   version 1 says nothing of that, and is scored as if there were none;
 //! - 3: a hierarchy plays: messages, decisions of a manager, missteps, and the work of each round. Earlier logs have one
-//!   agent, each of whose decisions was a step.
+//!   agent, each of whose decisions was a step;
+//! - 4: missteps of three more kinds ([`MisstepKind::Declined`], [`MisstepKind::Forbidden`], [`MisstepKind::TokensSpent`]),
+//!   and an end by the budget of tokens. In earlier logs what a critic declined is a wait of no length, what lies in
+//!   another namespace is unreadable, and a budget of tokens that is used up is a model that failed.
 
 mod read;
 
@@ -21,7 +24,7 @@ use crate::environment::{Action, Assignment, Component, Conclusion, Declaration,
 use crate::time::SimTime;
 
 /// Version of the log's format.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// First line of a log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -268,6 +271,12 @@ pub enum MisstepKind {
     Script,
     /// The model gave no answer in time, or its server failed.
     ModelFailed,
+    /// A change, or work for others, that a critic declined; the text says which.
+    Declined,
+    /// A command about another namespace than the application's, which the API server forbids.
+    Forbidden,
+    /// The tokens that it may read and write are used up: its work ends with this step.
+    TokensSpent,
 }
 
 /// Why an episode ended.
@@ -280,6 +289,8 @@ pub enum EndReason {
     StepBudget,
     /// The budget of time was used up.
     TimeBudget,
+    /// The budget of tokens was used up.
+    TokenBudget,
 }
 
 /// A branch that was played beside the world.

@@ -3,7 +3,7 @@
 use sim::environment::{
     Action, Assignment, Conclusion, Environment, Failure, Goal, ManagerAction, Observation, Query, Stage, Unavailable,
 };
-use sim::episode::{EpisodeEvent, MANAGER};
+use sim::episode::{EndReason, EpisodeEvent, MANAGER};
 use sim::time::SimTime;
 
 use super::Conductor;
@@ -19,6 +19,9 @@ use crate::render;
 
 /// The most pieces of work in one round.
 const MOST_ASSIGNMENTS: usize = 32;
+
+/// Why work ends of somebody who may not think any more.
+const OUT_OF_TOKENS: Unreported = Unreported::UsedUp(EndReason::TokenBudget);
 
 /// A report without the values that are no numbers: nothing was measured, and neither log nor message can hold them.
 fn measured(mut conclusion: Conclusion) -> Conclusion {
@@ -46,6 +49,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             }
             Doing::Waiting => AutonomicAgent::noted(),
             Doing::Stumbling(why) => AutonomicAgent::refused(why),
+            Doing::Spent => return self.finish(Who::Agent(index), now, Err(OUT_OF_TOKENS)).await,
             Doing::Acting(Action::Wait(length)) => {
                 seat.doing = Doing::Waiting;
                 self.agenda.turn_at(Who::Agent(index), now + length);
@@ -156,6 +160,7 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             }
             Doing::Waiting => GroupManager::noted(),
             Doing::Stumbling(why) => GroupManager::refused(why),
+            Doing::Spent => return self.finish(Who::Manager, now, Err(OUT_OF_TOKENS)).await,
             Doing::Acting(ManagerAction::Wait(length)) => {
                 seat.doing = Doing::Waiting;
                 self.agenda.turn_at(Who::Manager, now + length);

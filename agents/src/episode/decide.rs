@@ -5,7 +5,7 @@
 
 use futures_util::future::{OptionFuture, join, join_all};
 use sim::environment::{Environment, Stage, Unavailable};
-use sim::episode::{EndReason, EpisodeEvent};
+use sim::episode::{EndReason, EpisodeEvent, MisstepKind};
 use sim::time::{SimDuration, SimTime};
 
 use super::seat::{Doing, Job, Plays, Seat, Who};
@@ -108,7 +108,8 @@ fn write_down<R: Plays>(
         Decided::Misstep(Misstep { kind, text }) => {
             let think_ns = think.0;
             log.push(now, EpisodeEvent::Misstep { agent, step, what: kind, text: text.clone(), think_ns, continued });
-            seat.doing = Doing::Stumbling(text);
+            let is_spent = kind == MisstepKind::TokensSpent;
+            seat.doing = if is_spent { Doing::Spent } else { Doing::Stumbling(text) };
         }
         Decided::Lost(why) => return Err(Unavailable(format!("{agent}, step {step}: {why}"))),
     }

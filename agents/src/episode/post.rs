@@ -1,4 +1,11 @@
 //! The message queue as the conductor uses it: every message has a number, and what happens to it goes to the log.
+//!
+//! Nobody waits for ever for what the queue has given up: a message that is refused as it is sent is told to its sender
+//! ([`Sent::refused`]), and one that is lost later is handed over by [`Post::lost`], to whoever waits for its answer. What
+//! the maintainer waits for cannot be answered by anybody else, so that the episode is void without it. It is void too where
+//! the queue says that a message was dealt with twice, since what was done then counts twice; that it gave a message up
+//! which was dealt with all the same is in the log (`duplicate`, after `dead_lettered`), and its answer counts if somebody
+//! still waits for it.
 
 use sim::environment::Unavailable;
 use sim::episode::{EpisodeEvent, MessageEvent, MessageKind, MessageState};
@@ -6,13 +13,27 @@ use sim::time::SimTime;
 
 use super::Log;
 use crate::message::{Address, Body, Envelope, Kind};
-use crate::queue::{Delivery, DeliveryTag, MessageQueue, Occurrence, TraceEvent};
+use crate::queue::{Acknowledgement, DeadLetter, Delivery, DeliveryTag, MessageQueue, Occurrence, TraceEvent};
 use crate::render;
 
 /// A queue, and how many messages went into it.
 pub(super) struct Post<Q> {
     queue: Q,
     published: u64,
+    /// Whether the queue has told of dead letters that were not looked at.
+    has_given_up: bool,
+    /// Those that were looked at, and not told to anybody.
+    lost: Vec<DeadLetter>,
+}
+
+/// A message that the queue has given up.
+pub(super) struct Lost {
+    /// The task or issue that it is, or to which it belongs.
+    pub(super) correlation: u64,
+    /// Who waits for an answer to that.
+    pub(super) waiting: Address,
+    /// What is to be told.
+    pub(super) why: String,
 }
 
 /// What became of a message as it was sent.
@@ -25,7 +46,7 @@ pub(super) struct Sent {
 
 impl<Q: MessageQueue> Post<Q> {
     pub(super) fn new(queue: Q) -> Self {
-        Self { queue, published: 0 }
+        Self { queue, published: 0, has_given_up: false, lost: Vec::new() }
     }
 
     /// Sends a message. A response says to which task or issue it belongs.
@@ -44,9 +65,18 @@ impl<Q: MessageQueue> Post<Q> {
         let correlation = response_to.unwrap_or(id);
         self.queue.publish(Envelope { id, from, to, correlation, sent_at: now, body }).await?;
         self.log_trace(now, &text, log);
-        let dead = self.queue.drain_dead_letters(now).await?;
-        let refused = dead.into_iter().find(|dead| dead.envelope.id == id).map(|dead| dead.reason.to_string());
-        Ok(Sent { id, refused })
+        self.has_given_up = false;
+        self.lost.extend(self.queue.drain_dead_letters(now).await?);
+        let own = self.lost.iter().position(|dead| dead.envelope.id == id);
+        Ok(Sent { id, refused: own.map(|own| self.lost.remove(own).reason.to_string()) })
+    }
+
+    /// What the queue has given up since this was last asked, but for what was refused as it was sent.
+    pub(super) async fn lost(&mut self, now: SimTime) -> Result<Vec<Lost>, Unavailable> {
+        if std::mem::take(&mut self.has_given_up) {
+            self.lost.extend(self.queue.drain_dead_letters(now).await?);
+        }
+        Ok(std::mem::take(&mut self.lost).into_iter().map(told_of).collect())
     }
 
     /// Everything that lies there for an address.
@@ -65,15 +95,24 @@ impl<Q: MessageQueue> Post<Q> {
     }
 
     /// A message has been dealt with.
+    ///
+    /// # Errors
+    /// The queue failed, or says that this was done before.
     pub(super) async fn acknowledge(
         &mut self,
         tag: DeliveryTag,
         now: SimTime,
         log: &mut Log<'_>,
     ) -> Result<(), Unavailable> {
-        self.queue.acknowledge(tag, now).await?;
+        let worth = self.queue.acknowledge(tag, now).await?;
         self.log_trace(now, "", log);
-        Ok(())
+        match worth {
+            // That it comes too late is in the trace.
+            Acknowledgement::First | Acknowledgement::TooLate => Ok(()),
+            Acknowledgement::Again => {
+                Err(Unavailable("a message was delivered and dealt with twice: what was done counts twice".to_owned()))
+            }
+        }
     }
 
     /// A message will never be dealt with.
@@ -91,6 +130,7 @@ impl<Q: MessageQueue> Post<Q> {
 
     /// The episode is over: what is left was never dealt with.
     pub(super) async fn purge(&mut self, now: SimTime, log: &mut Log<'_>) -> Result<(), Unavailable> {
+        // Its dead letters are in the trace, and nobody waits for an answer to them any more.
         self.queue.purge(now).await?;
         self.log_trace(now, "", log);
         Ok(())
@@ -98,8 +138,20 @@ impl<Q: MessageQueue> Post<Q> {
 
     fn log_trace(&mut self, now: SimTime, text: &str, log: &mut Log<'_>) {
         for event in self.queue.drain_trace() {
+            self.has_given_up |= matches!(event.what, Occurrence::DeadLettered { .. });
             log.push(now, EpisodeEvent::Message(told(event, text)));
         }
+    }
+}
+
+/// Who has to hear of a dead letter, and what.
+fn told_of(dead: DeadLetter) -> Lost {
+    let DeadLetter { envelope: Envelope { from, to, correlation, body, .. }, reason } = dead;
+    match body {
+        Body::Task { .. } | Body::Issue { .. } => {
+            Lost { correlation, waiting: from, why: format!("it was not delivered: {reason}") }
+        }
+        Body::Response { .. } => Lost { correlation, waiting: to, why: format!("its report did not arrive: {reason}") },
     }
 }
 

@@ -120,6 +120,8 @@ pub(super) enum Doing<R: Role> {
     Acting(R::Action),
     /// It thought and found nothing that could be done; it hears why when the thinking is over.
     Stumbling(String),
+    /// Its budget of tokens is used up: its work ends when the thinking is over.
+    Spent,
     /// It lets time pass.
     Waiting,
     /// It waits for others.
@@ -200,6 +202,18 @@ impl<'p, R: Role> Seat<'p, R> {
 }
 
 impl<R: Plays> Seat<'_, R> {
+    /// No answer will come to a question, for this reason; whether it was waiting for it.
+    pub(super) fn hears_nothing(&mut self, question: u64, why: String) -> bool {
+        let waits = |awaited: &Awaited| awaited.message == question && awaited.outcome.is_none();
+        if !matches!(&self.doing, Doing::Awaiting(awaited) if awaited.iter().any(waits)) {
+            return false;
+        }
+        if let Some(answers) = self.note(question, Err(why)) {
+            self.doing = Doing::Hearing(R::answered(answers));
+        }
+        true
+    }
+
     /// Waits for others. Where none of the questions could be sent, what came of that is heard at once.
     pub(super) fn wait_for(&mut self, awaited: Vec<Awaited>) {
         self.doing = Doing::Awaiting(awaited);

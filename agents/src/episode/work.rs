@@ -4,7 +4,7 @@ use sim::environment::{Conclusion, Environment, Goal, Stage, Unavailable};
 use sim::episode::{EndReason, EpisodeEvent};
 use sim::time::SimTime;
 
-use super::post::Post;
+use super::post::{Lost, Post};
 use super::seat::{Awaited, Doing, Job, Plays, Seat, Who};
 use super::{Conductor, Log};
 use crate::mechanism::Mechanism;
@@ -34,6 +34,7 @@ impl Unreported {
     fn words(&self) -> String {
         match self {
             Self::UsedUp(EndReason::StepBudget) => "its budget of steps was used up before it reported".into(),
+            Self::UsedUp(EndReason::TokenBudget) => "its budget of tokens was used up before it reported".into(),
             Self::UsedUp(_) => "its time was used up before it reported".into(),
             Self::Issue(text) => format!("it could not solve it: {text}"),
         }
@@ -67,13 +68,16 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
         };
         self.log.push(at, EpisodeEvent::TaskStarted { agent, evaluation: self.evaluation, text: text.clone() });
         let body = Body::Task { text, goal: self.setup.task.goal.clone(), evaluation: self.evaluation };
-        self.post.publish(at, Address::Maintainer, to, None, body, self.log).await?;
-        Ok(())
+        let sent = self.post.publish(at, Address::Maintainer, to.clone(), None, body, self.log).await?;
+        match sent.refused {
+            Some(why) => Err(Unavailable(format!("the task did not get to {to}: {why}"))),
+            None => Ok(()),
+        }
     }
 
     /// Collects everybody's mail, and lets those begin who have nothing to do; whether anything came of it.
     pub(super) async fn deliver(&mut self, now: SimTime) -> Result<bool, Unavailable> {
-        let mut anything = false;
+        let mut anything = self.tell_of_losses(now).await?;
         if let Some(manager) = &mut self.manager {
             anything |= collect(manager, &mut self.post, now, self.log).await?;
             if let Some(delivery) = manager.next() {
@@ -87,6 +91,23 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
             }
         }
         Ok(anything)
+    }
+
+    /// Tells who waits for an answer that none will come, where the queue has given up the question or the answer; whether
+    /// anybody had to be told.
+    async fn tell_of_losses(&mut self, now: SimTime) -> Result<bool, Unavailable> {
+        let mut anybody = false;
+        for Lost { correlation, waiting, why } in self.post.lost(now).await? {
+            anybody |= match &waiting {
+                Address::Maintainer => return Err(Unavailable(format!("the maintainer's task was lost: {why}"))),
+                Address::Manager => self.manager.as_mut().is_some_and(|seat| seat.hears_nothing(correlation, why)),
+                Address::Agent(_) => {
+                    let seat = self.agents.iter_mut().find(|seat| seat.address == waiting);
+                    seat.is_some_and(|seat| seat.hears_nothing(correlation, why))
+                }
+            };
+        }
+        Ok(anybody)
     }
 
     async fn begin_manager(&mut self, delivery: Delivery, now: SimTime) -> Result<(), Unavailable> {
@@ -177,7 +198,13 @@ impl<W: Environment + Stage, Q: MessageQueue> Conductor<'_, '_, '_, W, Q> {
         if let Some(why) = sent.refused {
             // Who waits for it must not wait for ever.
             let body = Body::Response { outcome: Err(format!("its report did not arrive: {why}")) };
-            self.post.publish(now, from, left.from.clone(), task, body, self.log).await?;
+            let to = left.from.clone();
+            let sent = self.post.publish(now, from.clone(), to.clone(), task, body, self.log).await?;
+            if let Some(why) = sent.refused {
+                return Err(Unavailable(format!(
+                    "{from} can tell {to} nothing, not even that its report is lost: {why}"
+                )));
+            }
         }
         self.post.acknowledge(left.delivery, now, self.log).await?;
         if left.from == Address::Maintainer { self.end_evaluation(now, reason).await } else { Ok(()) }

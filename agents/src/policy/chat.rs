@@ -13,7 +13,7 @@
 //!   are decided together with it ([`Cost::Continued`]);
 //! - a *critic* is a second model call that approves or declines a change before it is made. It belongs to the step in
 //!   which the change was proposed, and its tokens are added to it; a change that comes as part of an earlier answer makes
-//!   a step of its own by it.
+//!   a step of its own by it. What it declines is a misstep ([`MisstepKind::Declined`]) and is not done.
 //!
 //! Invariants:
 //! - every tool call gets an answer of its own before the model is asked again;
@@ -39,6 +39,7 @@ use sim::episode::MisstepKind;
 use crate::model::{ChatModel, Usage};
 use crate::prompts::{Allowance, PromptError, Prompts};
 use crate::tools::ToolError;
+use crate::tools::kubectl::Refusal;
 use ask::Review;
 use call::Call;
 use conversation::Conversation;
@@ -46,7 +47,7 @@ use memory::Memory;
 use repetition::Repetition;
 
 use super::{Cost, Decided, Deciding, Decision, Misstep, Percept, Policy};
-pub use memory::remembered;
+pub use memory::{Past, remembered};
 pub use seat::{Briefing, Next, Parsed, Seat};
 pub use settings::{ChatLimits, ChatSettings};
 
@@ -62,6 +63,8 @@ pub struct Chat<R: Seat> {
     critic: Option<Arc<dyn ChatModel>>,
     prompts: Arc<Prompts>,
     settings: ChatSettings,
+    /// Of the application; known with the first task.
+    namespace: String,
     critic_prompt: String,
     conversation: Conversation,
     memory: Memory,
@@ -139,6 +142,7 @@ impl<R: Seat> Chat<R> {
             critic: None,
             prompts,
             settings,
+            namespace: String::new(),
             critic_prompt: String::new(),
             conversation,
             memory,
@@ -215,6 +219,7 @@ impl<R: Seat> Chat<R> {
         let briefing = R::brief(&percept.heard, &self.prompts, &self.settings, budget, memory.as_deref())?;
         self.conversation.begin(briefing.system, briefing.task);
         self.critic_prompt = briefing.critic;
+        R::namespace(&percept.heard).clone_into(&mut self.namespace);
         Ok(())
     }
 
@@ -254,7 +259,7 @@ impl<R: Seat> Chat<R> {
             );
             return Err(Misstep { kind: MisstepKind::Repeated, text });
         }
-        R::parse(self.settings.form, &call.name, arguments).map_err(|error| {
+        R::parse(self.settings.form, &self.namespace, &call.name, arguments).map_err(|error| {
             let text = conversation::head(&error.to_string(), LONGEST_REASON);
             Misstep { kind: kind_of(&error), text }
         })
@@ -274,9 +279,9 @@ impl<R: Seat> Chat<R> {
                 self.awaiting = Awaiting::Call { call, counts: true };
                 Decided::Act(action)
             }
-            Review::Declined(reason) => {
-                self.conversation.answered(&call, reason);
-                Decided::Act(R::pause())
+            Review::Declined(misstep) => {
+                self.awaiting = Awaiting::Call { call, counts: false };
+                Decided::Misstep(misstep)
             }
             Review::Failed(decided) => {
                 self.awaiting = Awaiting::Call { call, counts: false };
@@ -292,36 +297,36 @@ impl<R: Seat> Chat<R> {
         percept: &Percept<R::Heard>,
         spent: &mut Spent,
     ) -> Option<Decided<R::Action>> {
-        loop {
-            let action = match R::next(&mut script.program, script.answer.take()) {
-                Next::Act(action) => action,
-                Next::Finished { output, error: None } => {
-                    let output = if output.is_empty() { "(the script printed nothing)".to_owned() } else { output };
-                    self.repetition.answered(&script.call, &output);
-                    self.conversation.answered(&script.call, output);
-                    return None;
-                }
-                Next::Finished { output, error: Some(error) } => {
-                    let text = if output.is_empty() { error } else { format!("{error}\nprinted before:\n{output}") };
-                    self.awaiting = Awaiting::Call { call: script.call, counts: false };
-                    return Some(Decided::Misstep(Misstep { kind: MisstepKind::Script, text }));
-                }
-            };
-            match self.review(&action, percept, spent).await {
-                Review::Approved => {
-                    self.decided_on(&action, percept);
-                    self.awaiting = Awaiting::Script(script);
-                    return Some(Decided::Act(action));
-                }
-                Review::Declined(reason) => {
-                    script.answer = Some(Percept { heard: R::refusal(reason), ..percept.clone() });
-                }
-                Review::Failed(decided) => {
-                    self.awaiting = Awaiting::Call { call: script.call, counts: false };
-                    return Some(decided);
-                }
+        let action = match R::next(&mut script.program, script.answer.take()) {
+            Next::Act(action) => action,
+            Next::Finished { output, error: None } => {
+                let output = if output.is_empty() { "(the script printed nothing)".to_owned() } else { output };
+                self.repetition.answered(&script.call, &output);
+                self.conversation.answered(&script.call, output);
+                return None;
             }
-        }
+            Next::Finished { output, error: Some(error) } => {
+                let text = if output.is_empty() { error } else { format!("{error}\nprinted before:\n{output}") };
+                self.awaiting = Awaiting::Call { call: script.call, counts: false };
+                return Some(Decided::Misstep(Misstep { kind: MisstepKind::Script, text }));
+            }
+        };
+        Some(match self.review(&action, percept, spent).await {
+            Review::Approved => {
+                self.decided_on(&action, percept);
+                self.awaiting = Awaiting::Script(script);
+                Decided::Act(action)
+            }
+            // The script hears of it as of any refusal, and goes on.
+            Review::Declined(misstep) => {
+                self.awaiting = Awaiting::Script(script);
+                Decided::Misstep(misstep)
+            }
+            Review::Failed(decided) => {
+                self.awaiting = Awaiting::Call { call: script.call, counts: false };
+                decided
+            }
+        })
     }
 
     /// Notes what is about to be done.
@@ -337,6 +342,7 @@ const fn kind_of(error: &ToolError) -> MisstepKind {
     match error {
         ToolError::Unknown { .. } => MisstepKind::UnknownTool,
         ToolError::Arguments { .. } => MisstepKind::BadArguments,
+        ToolError::Command(Refusal::Forbidden { .. }) => MisstepKind::Forbidden,
         ToolError::Command(_) => MisstepKind::Unreadable,
         ToolError::Script(_) => MisstepKind::Script,
     }

@@ -49,6 +49,7 @@ fn bare() -> Slos {
 fn task(evaluation: u32, objectives: &Slos) -> TaskView {
     TaskView {
         component: "example".to_owned(),
+        namespace: "example".to_owned(),
         text: "text".to_owned(),
         goal: Goal::ReportCpu,
         objectives: objectives.clone(),

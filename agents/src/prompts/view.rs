@@ -14,6 +14,7 @@ use crate::tools::ToolForm;
 #[derive(Serialize)]
 pub(super) struct Agent<'a> {
     component: &'a str,
+    namespace: &'a str,
     mechanism: &'static str,
     form: &'static str,
     objectives: Vec<Objective<'a>>,
@@ -97,6 +98,7 @@ impl<'a> Agent<'a> {
         let panel = |name: &'a String| Some(Panel { name, promql: task.dashboard(name, &task.component)? });
         Self {
             component: &task.component,
+            namespace: &task.namespace,
             mechanism: mechanism.name(),
             form: form.name(),
             objectives: objectives(&task.objectives),

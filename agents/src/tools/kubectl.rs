@@ -12,6 +12,7 @@
 //! Invariants:
 //! - There is no shell, and nothing is ever run: what only a shell could do is refused.
 //! - No word and no flag is passed over in silence, but those flags that make no difference to the action.
+//! - Nothing beyond the application's namespace is looked at or changed, but nodes, which are in none.
 //! - A look answers at least what was asked for. Lists of Deployments, and `get all`, are answered with their pods.
 
 mod arguments;
@@ -20,6 +21,7 @@ mod closed;
 mod line;
 mod looks;
 mod manifests;
+mod namespace;
 mod objects;
 mod patch;
 mod refusal;
@@ -61,27 +63,12 @@ pub fn tools(mechanism: Mechanism) -> Vec<Tool> {
     tools
 }
 
-/// The action that a call of one of these tools makes; any namespace that can be the application's is taken for it.
-///
-/// # Errors
-/// A message for the caller: unknown tool, arguments that do not fit, a command line that makes no action.
-pub fn parse_call(name: &str, arguments: &Value) -> Result<Action, ToolError> {
-    Kubectl::default().parse_call(name, arguments)
-}
-
-/// The action that a command line makes; any namespace that can be the application's is taken for it.
-///
-/// # Errors
-/// Why it makes none.
-pub fn parse(command_line: &str) -> Result<Action, Refusal> {
-    Kubectl::default().parse(command_line)
-}
-
 /// Reads command lines for the agents of one application.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kubectl {
-    /// The application's namespace, the only one that can be named; if it is not known, all but Kubernetes' own can be.
-    pub namespace: Option<String>,
+    /// The application's namespace, where every command goes that names none. Any other one, and all of them together, are
+    /// forbidden.
+    pub namespace: String,
 }
 
 impl Kubectl {
@@ -172,15 +159,8 @@ impl Kubectl {
     /// Words and flags of a command, in the application's namespace.
     fn read(&self, words: &[String], form: &Form) -> Result<Arguments, Refusal> {
         let arguments = Arguments::read(words, form)?;
-        let is_wrong = |found: &&str| match &self.namespace {
-            Some(own) => found != own,
-            None => found.starts_with("kube-"),
-        };
-        let found = arguments.values("namespace").find(is_wrong).map(ToOwned::to_owned);
-        match found {
-            Some(found) => Err(Refusal::Namespace { found }),
-            None => Ok(arguments),
-        }
+        namespace::check(&self.namespace, form.subject, &arguments)?;
+        Ok(arguments)
     }
 }
 

@@ -205,7 +205,7 @@ fn it_is_told_when_its_steps_run_out_and_when_its_tokens_have() {
     let third = table.hears(done("b"));
     assert_eq!(
         (stumbled(&third), third.cost),
-        ((MisstepKind::ModelFailed, "the budget of 2000 tokens is used up"), Cost::Rule)
+        ((MisstepKind::TokensSpent, "the budget of 2000 tokens is used up"), Cost::Rule)
     );
     assert_eq!(table.model.asked().len(), 2);
 }
@@ -265,17 +265,16 @@ fn a_critic_looks_at_changes_and_what_it_declines_is_not_done() {
     assert!(critic.asked().is_empty(), "a look is nobody's business");
     let declined = table.hears(done("the pods"));
     let Cost::Model(spent) = declined.cost else { panic!("{:?}", declined.cost) };
-    assert_eq!(
-        (acted(&declined), spent.tokens.input, spent.cost_micro_usd),
-        (Action::Wait(SimDuration::ZERO), 2_000, 14)
-    );
+    let text = r#"not done, since the critic declines {"restart":{"component":"catalogue"}}: nothing was measured"#;
+    assert_eq!(stumbled(&declined), (MisstepKind::Declined, text));
+    assert_eq!((spent.tokens.input, spent.cost_micro_usd), (2_000, 14));
     let question = format!("{:?}", critic.last_messages());
     for part in ["the pods", "restart", "You look after the service catalogue."] {
         assert!(question.contains(part), "{part} is not in {question}");
     }
-    let approved = table.hears(Heard::Answer(Reply::Noted));
+    let approved = table.hears(Heard::Answer(Reply::Rejected(text.to_owned())));
     assert_eq!(acted(&approved), restart("catalogue"));
-    assert_eq!(told(&table.model), ["the pods", "not done, since the critic declines it: nothing was measured"]);
+    assert_eq!(told(&table.model), ["the pods".to_owned(), format!("error: {text}")]);
 }
 
 #[test]

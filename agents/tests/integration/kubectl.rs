@@ -1,12 +1,21 @@
 //! Command lines as people and models write them: each makes the right action, or is refused with a reason.
 
 use agents::mechanism::Mechanism;
-use agents::tools::kubectl::{Kubectl, parse, parse_call, tools};
+use agents::tools::kubectl::{Kubectl, Refusal, tools};
 use proptest::prelude::*;
 use serde_json::json;
 use sim::environment::{Action, AppliedObject, AutoscalerSpec, DeletableKind, LogQuery, Query, ResourceChange, Write};
 use sim::time::SimDuration;
 use sim::units::{Bytes, Millicores};
+
+/// Reads a command line in the namespace of the shipped application.
+fn parse(line: &str) -> Result<Action, Refusal> {
+    kubectl().parse(line)
+}
+
+fn kubectl() -> Kubectl {
+    Kubectl { namespace: "sock-shop".into() }
+}
 
 /// As much of a log as an answer can show.
 const ALL: u32 = agents::render::MAX_ANSWER as u32;
@@ -57,8 +66,8 @@ fn pods_are_listed() {
         "kubectl get pods -nsock-shop -owide",
         "kubectl -n sock-shop get pods",
         "kubectl --namespace sock-shop get pods",
-        "kubectl get pods -A",
-        "kubectl get pods --all-namespaces --no-headers",
+        "kubectl get pods --namespace= --no-headers",
+        "kubectl get pods --all-namespaces=false",
         "kubectl get pods --watch=false --sort-by=.metadata.name",
         "kubectl get all",
         "kubectl get deployments",
@@ -391,7 +400,6 @@ fn flags_that_cannot_be_honoured_are_refused() {
         ("kubectl scale deployment/catalogue --replicas", "flag needs an argument: --replicas"),
         ("kubectl scale deployment/catalogue --replicas=three", "not a number of 0 or more"),
         ("kubectl scale deployment/catalogue --replicas=-1", "not a number of 0 or more"),
-        ("kubectl get pods -n kube-system", "namespace \"kube-system\" is not yours"),
     ] {
         refuses(line, part);
     }
@@ -462,18 +470,120 @@ fn words_that_do_not_fit_are_refused() {
     }
 }
 
+/// What the API server says to a service account that has a role in one namespace.
+fn forbids(line: &str, what: &str, cannot: &str) {
+    let expected = format!(
+        "Error from server (Forbidden): {what} is forbidden: User \"system:serviceaccount:sock-shop:agent\" cannot {cannot}"
+    );
+    assert_eq!(parse(line).map_err(|refusal| refusal.to_string()), Err(expected), "{line}");
+}
+
 #[test]
-fn only_the_applications_namespace_can_be_named() {
-    let kubectl = Kubectl { namespace: Some("sock-shop".into()) };
-    assert!(kubectl.parse("kubectl get pods -n sock-shop").is_ok());
+fn every_namespace_but_the_applications_is_forbidden() {
+    let list_pods = r#"list resource "pods" in API group "" in the namespace "default""#;
     for line in [
         "kubectl get pods -n default",
         "kubectl -n default get pods",
-        "kubectl scale deploy/a --replicas=1 --namespace=x",
+        "kubectl get pods -l name=catalogue -ndefault",
+        "kubectl get all --namespace default",
+        "kubectl get po,svc -n=default",
+        "kubectl logs -l name=catalogue -n default",
+        "kubectl get nodes,pods -n default",
+        "kubectl get pods -n sock-shop -n default",
     ] {
-        let refusal = kubectl.parse(line).expect_err(line).to_string();
-        assert!(refusal.contains("is not yours"), "{line}: {refusal}");
+        forbids(line, "pods", list_pods);
     }
+    let scale = r#"get resource "deployments" in API group "apps" in the namespace "x""#;
+    for line in [
+        "kubectl scale deploy/a --replicas=1 --namespace=x",
+        "kubectl get deployment a -n x",
+        "kubectl describe deploy a -n x",
+        "kubectl rollout restart deployment/a -n x",
+        "kubectl rollout undo deployment a -n x",
+        "kubectl rollout status deployment/a -n x",
+        "kubectl set image deployment/a a=b:1 -n x",
+        "kubectl set env deployment a A=1 -n x",
+        "kubectl autoscale deployment a --max=3 -n x",
+        "kubectl logs deployment/a -n x",
+        r#"kubectl patch deployment a -p '{"spec":{"replicas":3}}' -n x"#,
+    ] {
+        forbids(line, r#"deployments.apps "a""#, scale);
+    }
+    for (line, what, cannot) in [
+        ("kubectl get pods -A", "pods", r#"list resource "pods" in API group "" at the cluster scope"#),
+        ("kubectl get pods --all-namespaces", "pods", r#"list resource "pods" in API group "" at the cluster scope"#),
+        (
+            "kubectl get deploy -A",
+            "deployments.apps",
+            r#"list resource "deployments" in API group "apps" at the cluster scope"#,
+        ),
+        ("kubectl get events -A", "events", r#"list resource "events" in API group "" at the cluster scope"#),
+        (
+            "kubectl events -n kube-system",
+            "events",
+            r#"list resource "events" in API group "" in the namespace "kube-system""#,
+        ),
+        (
+            "kubectl top pods -A",
+            "pods.metrics.k8s.io",
+            r#"list resource "pods" in API group "metrics.k8s.io" at the cluster scope"#,
+        ),
+        (
+            "kubectl logs a-7d4b9c5f68-x2x4z -n x",
+            r#"pods "a-7d4b9c5f68-x2x4z""#,
+            r#"get resource "pods" in API group "" in the namespace "x""#,
+        ),
+        (
+            "kubectl delete pod a-7d4b9c5f68-x2x4z -n x",
+            r#"pods "a-7d4b9c5f68-x2x4z""#,
+            r#"delete resource "pods" in API group "" in the namespace "x""#,
+        ),
+        (
+            "kubectl delete netpol deny -n x",
+            r#"networkpolicies.networking.k8s.io "deny""#,
+            r#"delete resource "networkpolicies" in API group "networking.k8s.io" in the namespace "x""#,
+        ),
+        (
+            "kubectl get hpa a -n x",
+            r#"horizontalpodautoscalers.autoscaling "a""#,
+            r#"get resource "horizontalpodautoscalers" in API group "autoscaling" in the namespace "x""#,
+        ),
+        (
+            "kubectl get pdb -n x",
+            "poddisruptionbudgets.policy",
+            r#"list resource "poddisruptionbudgets" in API group "policy" in the namespace "x""#,
+        ),
+        (
+            "kubectl create -f catalogue.yaml -n x",
+            r#"deployments.apps "catalogue""#,
+            r#"create resource "deployments" in API group "apps" in the namespace "x""#,
+        ),
+    ] {
+        forbids(line, what, cannot);
+    }
+}
+
+#[test]
+fn a_manifest_stays_in_the_namespace_and_nodes_are_in_none() {
+    let quota = |namespace: &str| {
+        format!(
+            "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: q{namespace}}}\nspec: {{hard: {{pods: \"9\"}}}}"
+        )
+    };
+    let elsewhere = r#"get resource "resourcequotas" in API group "" in the namespace "x""#;
+    forbids(&format!("kubectl apply -n x -f -\n{}", quota("")), "resourcequotas \"q\"", elsewhere);
+    forbids(&format!("kubectl apply -f -\n{}", quota(", namespace: x")), "resourcequotas \"q\"", elsewhere);
+    for own in ["", ", namespace: sock-shop"] {
+        let manifest = quota(own);
+        writes(&format!("kubectl apply -f -\n{manifest}"), Write::Apply(AppliedObject { manifest: manifest.clone() }));
+    }
+    for line in ["kubectl get nodes -A", "kubectl describe node node-2 -n x", "kubectl top nodes -n x"] {
+        sees(line, Query::Nodes);
+    }
+    writes("kubectl cordon node-2 -n x", Write::Cordon { node: "node-2".into() });
+    // What is wrong with a command is said first, as kubectl does.
+    refuses("kubectl get widgets -n x", "doesn't have a resource type \"widgets\"");
+    refuses("kubectl get -n x", "the kind of object is missing");
 }
 
 #[test]
@@ -481,9 +591,9 @@ fn beside_command_lines_there_are_typed_calls() {
     let names = |mechanism| tools(mechanism).iter().map(|tool| tool.name).collect::<Vec<_>>();
     assert_eq!(names(Mechanism::Solo), ["kubectl", "query_metrics", "dependencies", "wait", "declare", "report"]);
     assert!(names(Mechanism::Peers).contains(&"ask_peer") && names(Mechanism::Managed).contains(&"raise_issue"));
-    let waited = parse_call("wait", &json!({"duration": "30s"}));
+    let waited = kubectl().parse_call("wait", &json!({"duration": "30s"}));
     assert_eq!(waited, Ok(Action::Wait(SimDuration::from_secs(30))));
-    let listed = parse_call("kubectl", &json!({"command": "kubectl get pods"}));
+    let listed = kubectl().parse_call("kubectl", &json!({"command": "kubectl get pods"}));
     assert_eq!(listed, Ok(Action::Observe(pods(None))));
     for (name, arguments, part) in [
         ("scale", json!({"component": "catalogue", "replicas": 3}), "unknown tool `scale`"),
@@ -491,7 +601,7 @@ fn beside_command_lines_there_are_typed_calls() {
         ("kubectl", json!("get pods"), "invalid type"),
         ("kubectl", json!({"command": "ls"}), "`ls` is not kubectl"),
     ] {
-        let error = parse_call(name, &arguments).expect_err(name).to_string();
+        let error = kubectl().parse_call(name, &arguments).expect_err(name).to_string();
         assert!(error.contains(part), "{error}");
     }
 }

@@ -1,6 +1,8 @@
 //! What an agent reads holds nothing of a scenario but its task, and nothing of a fault but what a real cluster
 //! would show.
 
+mod requests;
+
 use agents::episode::Cast;
 use agents::policy::runbook;
 use datasets::scenarios::{self, Loaded};

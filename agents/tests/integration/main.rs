@@ -3,12 +3,14 @@
 
 mod chat;
 mod conservation;
+mod conversations;
 mod determinism;
 mod endings;
 mod executor;
 mod hierarchy;
 mod kubectl;
 mod leaks;
+mod losses;
 mod message;
 mod misbehaviour;
 mod models;

@@ -1,13 +1,16 @@
 //! Models that misbehave: each is played through a whole episode, which ends within its budget, is scored, and says what
 //! went wrong.
 
+mod budgets;
+mod managers;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use agents::episode::{self, Cast, Forks, Log, Setup};
 use agents::model::{ChatRequest, Completion, Message, ModelFailure, ToolCall};
 use agents::policy::chat::{ChatSettings, Seat, remembered};
-use agents::policy::{AutonomicAgent, Chat, GroupManager, runbook};
+use agents::policy::{AutonomicAgent, Chat};
 use agents::prompts::Prompts;
 use agents::tools::ToolForm;
 use datasets::scenarios::Loaded;
@@ -22,6 +25,9 @@ use crate::play::{Episode, shipped};
 use crate::puppet::{Answer, Puppet, broken, call, calls, usage, words, written};
 
 const SCENARIO: &str = "acv/low/scale";
+
+/// Of a misbehaviour that is neither wrong nor refused.
+const NOTHING_TO_SAY: &str = "";
 
 fn chat<R: Seat>(model: &Arc<Puppet>, form: ToolForm) -> Chat<R> {
     let settings = ChatSettings { form, ..ChatSettings::default() };
@@ -40,6 +46,14 @@ fn missteps(entries: &[Entry]) -> BTreeSet<MisstepKind> {
         _ => None,
     };
     entries.iter().filter_map(kind).collect()
+}
+
+/// Whether the log says this of a step: why it came to nothing, or why it was refused.
+fn says(entries: &[Entry], part: &str) -> bool {
+    entries.iter().any(|entry| match &entry.event {
+        EpisodeEvent::Misstep { text, .. } | EpisodeEvent::Answer { rejected: true, text, .. } => text.contains(part),
+        _ => false,
+    })
 }
 
 /// The steps of a log that were charged.
@@ -106,51 +120,85 @@ fn many(number: u32) -> Completion {
 #[test]
 fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
     use EndReason::{StepBudget, TimeBudget};
-    use MisstepKind::{BadArguments, NoAction, Repeated, Script, TooLong, UnknownTool, Unreadable};
+    use MisstepKind::{BadArguments, Forbidden, NoAction, Repeated, Script, TooLong, UnknownTool, Unreadable};
     use ToolForm::{Kubectl, Script as Program, Typed};
 
-    let table: Vec<(&str, ToolForm, Answer, &[MisstepKind], EndReason)> = vec![
+    let not_his = "carts is not yours: you may only change catalogue";
+    let table: Vec<(&str, ToolForm, Answer, &[MisstepKind], EndReason, &str)> = vec![
         (
             "arguments that break off",
             Typed,
             Ok(written("scale", "{\"component\": \"catalogue\", \"replicas\": ")),
             &[Unreadable],
             StepBudget,
+            "the arguments are not a JSON object",
         ),
-        ("an unknown tool", Typed, Ok(call("kubectl get pods", &json!({}))), &[UnknownTool], StepBudget),
+        (
+            "an unknown tool",
+            Typed,
+            Ok(call("kubectl get pods", &json!({}))),
+            &[UnknownTool],
+            StepBudget,
+            "unknown tool `kubectl get pods`",
+        ),
         (
             "wrong types",
             Typed,
             Ok(call("scale", &json!({"component": "catalogue", "replicas": "three"}))),
             &[BadArguments],
             StepBudget,
+            "scale: invalid type",
         ),
-        ("a megabyte of text", Typed, Ok(words(&long())), &[TooLong], StepBudget),
+        (
+            "a megabyte of text",
+            Typed,
+            Ok(words(&long())),
+            &[TooLong],
+            StepBudget,
+            "the answer has 1120000 characters, of which 16000 are read",
+        ),
         (
             "a megabyte of arguments",
             Typed,
             Ok(written("scale", &format!("{{\"component\": \"{}\"}}", long()))),
             &[TooLong],
             StepBudget,
+            "at most 16000 are read",
         ),
-        ("a megabyte as the name of a tool", Typed, Ok(call(&long(), &json!({}))), &[UnknownTool], StepBudget),
-        ("a thousand calls at once", Typed, Ok(many(1_000)), &[], StepBudget),
-        ("nothing at all", Typed, Ok(words("")), &[NoAction], StepBudget),
-        ("words only", Typed, Ok(words("All is well, nothing to do.")), &[NoAction], StepBudget),
+        (
+            "a megabyte as the name of a tool",
+            Typed,
+            Ok(call(&long(), &json!({}))),
+            &[UnknownTool],
+            StepBudget,
+            "there is no tool whose name has 1120000 characters",
+        ),
+        ("a thousand calls at once", Typed, Ok(many(1_000)), &[], StepBudget, not_his),
+        ("nothing at all", Typed, Ok(words("")), &[NoAction], StepBudget, "no tool was called"),
+        (
+            "words only",
+            Typed,
+            Ok(words("All is well, nothing to do.")),
+            &[NoAction],
+            StepBudget,
+            "call one, or `report` if you are done",
+        ),
         (
             "the same call for ever",
             Typed,
             Ok(call("dependencies", &json!({"component": "catalogue"}))),
             &[Repeated],
             StepBudget,
+            "answered in the same way 3 times in a row",
         ),
-        ("waiting for ever", Typed, Ok(call("wait", &json!({"duration": "24h"}))), &[], TimeBudget),
+        ("waiting for ever", Typed, Ok(call("wait", &json!({"duration": "24h"}))), &[], TimeBudget, NOTHING_TO_SAY),
         (
             "a call for another component",
             Typed,
             Ok(call("scale", &json!({"component": "carts", "replicas": 0}))),
             &[Repeated],
             StepBudget,
+            not_his,
         ),
         (
             "a pipe",
@@ -158,6 +206,15 @@ fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
             Ok(call("kubectl", &json!({"command": "kubectl get pods | xargs kubectl delete pod"}))),
             &[Unreadable],
             StepBudget,
+            "there is no shell here, so a pipe cannot be used",
+        ),
+        (
+            "a look into another namespace",
+            Kubectl,
+            Ok(call("kubectl", &json!({"command": "kubectl get pods -n kube-system"}))),
+            &[Forbidden],
+            StepBudget,
+            "cannot list resource \"pods\" in API group \"\" in the namespace \"kube-system\"",
         ),
         (
             "a script that never ends",
@@ -165,6 +222,7 @@ fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
             Ok(call("run_script", &json!({"script": "let x = 0; loop { x += 1; }"}))),
             &[Script],
             StepBudget,
+            "a loop does not end",
         ),
         (
             "a script that looks for ever",
@@ -172,6 +230,7 @@ fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
             Ok(call("run_script", &json!({"script": "loop { dependencies(\"catalogue\"); }"}))),
             &[Script],
             StepBudget,
+            "the script was stopped",
         ),
         (
             "a script that is none",
@@ -179,10 +238,12 @@ fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
             Ok(call("run_script", &json!({"script": "please scale catalogue"}))),
             &[Script],
             StepBudget,
+            "the script cannot be read",
         ),
     ];
-    for (name, form, answer, kinds, ended) in table {
-        check(name, form, &|| for_ever(answer.clone()), kinds, ended);
+    for (name, form, answer, kinds, ended, reason) in table {
+        let episode = check(name, form, &|| for_ever(answer.clone()), kinds, ended);
+        assert!(reason == NOTHING_TO_SAY || says(&episode.entries, reason), "{name}: nothing says `{reason}`");
     }
 }
 
@@ -257,52 +318,6 @@ fn play(loaded: &Loaded, cast: Cast<'_>) -> (Result<(), Unavailable>, Vec<Entry>
         assert!(score.levels.l2.is_some_and(|outcome| !outcome.why.is_empty()), "it is scored");
     }
     (played, log.into_entries())
-}
-
-#[test]
-fn a_manager_that_misbehaves_ends_scored_too() {
-    let assign = |component: &str, goal: serde_json::Value| {
-        call("assign_tasks", &json!({"tasks": [{"component": component, "text": "Do it.", "goal": goal}]}))
-    };
-    let table: Vec<(&str, Answer, &[MisstepKind], EndReason)> = vec![
-        ("words only", Ok(words("Everybody should look at it.")), &[MisstepKind::NoAction], EndReason::StepBudget),
-        (
-            "an agent's tool",
-            Ok(call("scale", &json!({"component": "catalogue", "replicas": 3}))),
-            &[MisstepKind::UnknownTool],
-            EndReason::StepBudget,
-        ),
-        (
-            "nobody's agent",
-            Ok(assign("gremlins", json!("report-p99"))),
-            &[MisstepKind::Repeated],
-            EndReason::StepBudget,
-        ),
-        (
-            "no such goal",
-            Ok(assign("catalogue", json!("be-fast"))),
-            &[MisstepKind::BadArguments],
-            EndReason::StepBudget,
-        ),
-        ("nobody", Ok(call("assign_tasks", &json!({"tasks": []}))), &[MisstepKind::Repeated], EndReason::StepBudget),
-        (
-            "a success that is none",
-            Ok(call("conclude", &json!({"healthy": true, "mitigated": true}))),
-            &[],
-            EndReason::Completed,
-        ),
-    ];
-    let loaded = shipped("acv/high/reduce-total-latency");
-    for (name, answer, kinds, ended) in table {
-        let model = for_ever(answer);
-        let cast = Cast::of_agents(|_| Box::new(runbook())).under(chat::<GroupManager>(&model, ToolForm::Typed));
-        let (played, entries) = play(&loaded, cast);
-        assert_eq!(played, Ok(()), "{name}");
-        assert_eq!((reason(&entries), missteps(&entries)), (ended, kinds.iter().copied().collect()), "{name}");
-        for request in model.asked() {
-            assert_eq!(broken(&request.messages), None, "{name}");
-        }
-    }
 }
 
 /// What somebody wrote into a log that an agent reads.

@@ -330,16 +330,16 @@ fn the_form_is_one_tool_and_the_end_of_the_task() {
     assert!(!listed(Mechanism::Solo).contains("- ask_peer("));
     assert!(listed(Mechanism::Peers).contains("- ask_peer(component, text, goal?)"));
     assert!(listed(Mechanism::Managed).contains("- raise_issue(text)"));
-    let parsed = parse_agent(ToolForm::Script, "run_script", &json!({"script": "print(1);"})).unwrap();
+    let parsed = parse_agent(ToolForm::Script, "sock-shop", "run_script", &json!({"script": "print(1);"})).unwrap();
     assert!(matches!(parsed, Parsed::Run(_)));
-    let parsed = parse_agent(ToolForm::Script, "report", &json!({"healthy": true})).unwrap();
+    let parsed = parse_agent(ToolForm::Script, "sock-shop", "report", &json!({"healthy": true})).unwrap();
     assert!(matches!(parsed, Parsed::Act(Action::Report(_))));
     for (name, arguments, part) in [
         ("run_script", json!({"script": "let ;"}), "cannot be read"),
         ("run_script", json!({}), "missing field `script`"),
         ("scale", json!({}), "unknown tool `scale`"),
     ] {
-        let error = parse_agent(ToolForm::Script, name, &arguments).unwrap_err().to_string();
+        let error = parse_agent(ToolForm::Script, "sock-shop", name, &arguments).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
     for form in ToolForm::ALL {

@@ -28,8 +28,8 @@ pub(crate) struct CompareOptions {
     /// may be repeated
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Vec<String>,
-    /// A contender by a strategy file, as NAME=FILE or NAME=FILE,model=MODEL; may be repeated
-    #[arg(long, value_name = "NAME=FILE")]
+    /// A contender by a strategy, a file or one that ships, as NAME=STRATEGY or NAME=STRATEGY,model=MODEL; may be repeated
+    #[arg(long, value_name = "NAME=STRATEGY")]
     pub(crate) contender: Vec<String>,
     #[command(flatten)]
     pub(crate) models: ModelsOptions,

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use agents::policy::chat::Past;
 use datasets::scenarios::{self, Loaded};
 use rayon::prelude::*;
 use sim::scenario::Trigger;
@@ -133,15 +134,22 @@ fn play(
         })
         .collect();
     let seeds: Vec<u64> = (0..options.trials).map(|n| options.seed.wrapping_add(n.into())).collect();
-    let jobs: Vec<(&Plan<'_>, u64)> =
-        plans.iter().flat_map(|plan| seeds.iter().map(move |seed| (plan, *seed))).collect();
-    let bar = progress::bar(jobs.len() as u64, "episodes");
+    // The trials of whoever remembers are played one after the other, those of others all at once.
+    let jobs: Vec<(&Plan<'_>, &[u64])> = plans
+        .iter()
+        .flat_map(|plan| seeds.chunks(plan.in_a_row(seeds.len())).map(move |trials| (plan, trials)))
+        .collect();
+    let bar = progress::bar((plans.len() * seeds.len()) as u64, "episodes");
     let scores = pool.install(|| {
-        let played = jobs.par_iter().map(|(plan, seed)| {
-            let may_play = !models.are_spent() || !plan.contender.asks_a_model();
-            let score = if may_play { scored(plan, *seed) } else { Ok(None) };
-            bar.inc(1);
-            score
+        let played = jobs.par_iter().map(|(plan, trials)| {
+            let mut past = Past::default();
+            let scores = trials.iter().map(|seed| {
+                let may_play = !models.are_spent() || !plan.contender.asks_a_model();
+                let score = if may_play { scored(plan, *seed, &mut past) } else { Ok(None) };
+                bar.inc(1);
+                score
+            });
+            scores.collect::<anyhow::Result<Vec<_>>>()
         });
         played.collect::<anyhow::Result<Vec<_>>>()
     });
@@ -149,19 +157,20 @@ fn play(
     if models.are_spent() {
         output::talk("warning: --max-cost is reached: episodes that were not played by then are not scored");
     }
-    scores.map_err(Failed::Run)
+    Ok(scores.map_err(Failed::Run)?.into_iter().flatten().collect())
 }
 
 /// The score of one episode, which is played if it was not finished before.
-fn scored(plan: &Plan<'_>, seed: u64) -> anyhow::Result<Option<EpisodeScore>> {
+fn scored(plan: &Plan<'_>, seed: u64, past: &mut Past) -> anyhow::Result<Option<EpisodeScore>> {
     // Thousands of episodes are held at once: what no table shows is let go.
     let shown = |score: EpisodeScore| Some(EpisodeScore { reward: Vec::new(), judgements: Vec::new(), ..score });
     if let Some(folder) = &plan.record
         && let Some(score) = folder::finished(folder, seed)?
     {
+        plan.recall(seed, past)?;
         return Ok(shown(score));
     }
-    match plan.play(seed)? {
+    match plan.play(seed, past)? {
         Outcome::Scored(score) => Ok(shown(*score)),
         Outcome::Void(why) => {
             output::talk(&format!("warning: an episode is void and not scored: {why}"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use agents::policy::chat::Past;
 use agents::render::Table;
 use rayon::prelude::*;
 use sim::scenario::Thinking;
@@ -64,26 +65,31 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
 fn contender(options: &RunOptions) -> Result<Contender, Failed> {
     let models = Models::load(options.models.models.as_deref(), None)?;
     match &options.strategy {
-        Some(file) => models.strategist(&file.display().to_string(), file, options.model.as_deref()),
+        Some(strategy) => models.strategist(&strategy.display().to_string(), strategy, options.model.as_deref()),
         None => models.contender(options.model.as_deref().unwrap_or("runbook")),
     }
 }
 
-/// Plays the trials in parallel, each in a world of its own; the result is in the order of seeds.
+/// Plays the trials, each in a world of its own: in parallel, if none has to remember those before it. The result is in the
+/// order of seeds.
 fn play_all(plan: &Plan<'_>, options: &RunOptions) -> Result<Vec<Outcome>, Failed> {
     let pool = options.threads.pool()?;
     let bar = progress::bar(options.trials.into(), "episodes");
     let seeds: Vec<u64> = (0..options.trials).map(|n| options.seed.wrapping_add(n.into())).collect();
     let outcomes = pool.install(|| {
-        let played = seeds.par_iter().map(|seed| {
-            let outcome = plan.play(*seed);
-            bar.inc(1);
-            outcome
+        let played = seeds.par_chunks(plan.in_a_row(seeds.len())).map(|seeds| {
+            let mut past = Past::default();
+            let outcomes = seeds.iter().map(|seed| {
+                let outcome = plan.play(*seed, &mut past);
+                bar.inc(1);
+                outcome
+            });
+            outcomes.collect::<anyhow::Result<Vec<_>>>()
         });
         played.collect::<anyhow::Result<Vec<_>>>()
     });
     bar.finish_and_clear();
-    outcomes.map_err(Failed::Run)
+    Ok(outcomes.map_err(Failed::Run)?.into_iter().flatten().collect())
 }
 
 fn text(summary: &Summary, scores: &[EpisodeScore]) -> String {

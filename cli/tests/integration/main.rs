@@ -8,10 +8,12 @@ mod faults;
 mod generate;
 mod lab_compare;
 mod load;
+mod memory;
 mod messages;
 mod record;
 mod run;
 mod simulate;
+mod strategies;
 
 use std::process::Output;
 

@@ -120,7 +120,7 @@ fn follows(last: Option<&Entry>, next: &Entry, line: usize) -> Result<(), LogErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::episode::{EndReason, EpisodeEvent, WorldEvent};
+    use crate::episode::{EndReason, EpisodeEvent, MisstepKind, WorldEvent};
     use crate::time::SimTime;
 
     fn lines() -> Vec<String> {
@@ -165,6 +165,28 @@ mod tests {
         );
         let entries = read(text).unwrap().entries;
         assert_eq!(entries[1].event, EpisodeEvent::Ended { reason: EndReason::StepBudget });
+    }
+
+    /// What version 4 added is read, and the kinds that version 3 had are read as they were.
+    #[test]
+    fn missteps_of_the_third_and_the_fourth_version_are_read() {
+        let log = |schema: u32, what: &str, reason: &str| {
+            format!(
+                "{{\"schema\":{schema},\"scenario\":\"s\",\"scenario_digest\":\"d\",\"seed\":1,\"policy\":\"m\"}}\n\
+                 {{\"seq\":1,\"t_ns\":5,\"kind\":\"misstep\",\"agent\":\"a\",\"step\":1,\"what\":\"{what}\",\"text\":\"t\",\"think_ns\":0}}\n\
+                 {{\"seq\":2,\"t_ns\":9,\"kind\":\"ended\",\"reason\":\"{reason}\"}}\n"
+            )
+        };
+        for (schema, what, kind, reason, ended) in [
+            (3, "model_failed", MisstepKind::ModelFailed, "step_budget", EndReason::StepBudget),
+            (4, "declined", MisstepKind::Declined, "completed", EndReason::Completed),
+            (4, "forbidden", MisstepKind::Forbidden, "time_budget", EndReason::TimeBudget),
+            (4, "tokens_spent", MisstepKind::TokensSpent, "token_budget", EndReason::TokenBudget),
+        ] {
+            let entries = read(&log(schema, what, reason)).unwrap().entries;
+            assert!(matches!(entries[0].event, EpisodeEvent::Misstep { what, .. } if what == kind), "{what}");
+            assert_eq!(entries[1].event, EpisodeEvent::Ended { reason: ended });
+        }
     }
 
     /// Killed after any byte: the complete lines are kept, and nothing is invented.

@@ -73,7 +73,7 @@ pub fn component_of(write: &Write) -> Option<String> {
 pub struct Conduct {
     /// Calls to the policies.
     pub steps: u32,
-    /// Of these, steps that came to nothing.
+    /// Of these, steps that came to nothing, what a critic declined among them.
     #[serde(default)]
     pub missteps: u32,
     /// Evaluations that began.
@@ -141,7 +141,7 @@ pub(super) fn conduct(judge: &Judge<'_>, reading: &Reading<'_>, credit: &[Credit
 fn is_over_budget(reading: &Reading<'_>) -> bool {
     let unreported = reading.reported.len() < reading.evaluations.len();
     match reading.ended {
-        Some(EndReason::StepBudget | EndReason::TimeBudget) => true,
+        Some(EndReason::StepBudget | EndReason::TimeBudget | EndReason::TokenBudget) => true,
         Some(EndReason::Completed) => unreported,
         // Cut off: nobody knows how the last one would have ended.
         None => false,

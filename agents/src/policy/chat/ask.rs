@@ -14,8 +14,8 @@ const TRANSCRIPT: usize = 24_000;
 /// What a critic says of an action.
 pub(super) enum Review<A> {
     Approved,
-    /// What the one who proposed it is told.
-    Declined(String),
+    /// It is not done; the one who proposed it is told what was declined and why.
+    Declined(Misstep),
     /// There is no verdict; what comes of the step instead.
     Failed(Decided<A>),
 }
@@ -46,7 +46,10 @@ impl<R: Seat> Chat<R> {
         spent.add(usage);
         match verdict {
             Ok(verdict) if verdict.approve => Review::Approved,
-            Ok(verdict) => Review::Declined(format!("not done, since the critic declines it: {}", verdict.reason)),
+            Ok(verdict) => {
+                let text = format!("not done, since the critic declines {change}: {}", verdict.reason);
+                Review::Declined(Misstep { kind: MisstepKind::Declined, text })
+            }
             Err(failure) if failure.is_final() => Review::Failed(Decided::Lost(failure.to_string())),
             Err(failure) => Review::Failed(Decided::Misstep(Misstep {
                 kind: MisstepKind::ModelFailed,
@@ -59,7 +62,7 @@ impl<R: Seat> Chat<R> {
     pub(super) async fn ask(&mut self, percept: &Percept<R::Heard>, spent: &mut Spent) -> Option<Decided<R::Action>> {
         let limits = self.settings.limits;
         if let Some(budget) = limits.tokens.filter(|budget| self.tokens >= *budget) {
-            return Some(self.remark(MisstepKind::ModelFailed, format!("the budget of {budget} tokens is used up")));
+            return Some(self.remark(MisstepKind::TokensSpent, format!("the budget of {budget} tokens is used up")));
         }
         if percept.steps_left <= limits.warned_at && !self.is_warned {
             self.is_warned = true;

@@ -1,4 +1,9 @@
 //! What stays of tasks that are over: a note of what was found and done, for the tasks that follow.
+//!
+//! Within an episode a policy keeps its own [`Memory`]. From one episode to the next the notes are made of the log
+//! ([`Past`]): of what an agent did, was answered and reported itself, and of nothing else that stands there.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use sim::environment::{Action, Conclusion, ManagerAction};
 use sim::episode::{Entry, EpisodeEvent, MANAGER};
@@ -94,6 +99,40 @@ pub fn remembered(entries: &[Entry], agent: &str) -> String {
     memory.text().unwrap_or_default()
 }
 
+/// What was noted in earlier episodes, by whom: agents by their names in logs, the manager as [`MANAGER`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past(BTreeMap<String, Vec<String>>);
+
+impl Past {
+    /// What one of them noted, oldest first; empty if it noted nothing.
+    pub fn of(&self, agent: &str) -> String {
+        self.0.get(agent).map(|notes| notes.join("\n")).unwrap_or_default()
+    }
+
+    /// Adds what everybody noted in another episode, from its log. Of each the newest notes are kept.
+    pub fn add(&mut self, entries: &[Entry]) {
+        let names: BTreeSet<&str> = entries.iter().filter_map(who).collect();
+        for name in names {
+            let noted = remembered(entries, name);
+            // Each episode has a clock of its own.
+            let noted = noted.lines().map(|line| format!("- in an earlier trial, {}", line.trim_start_matches("- ")));
+            let notes = self.0.entry(name.to_owned()).or_default();
+            notes.extend(noted);
+            let excess = notes.len().saturating_sub(NOTES);
+            notes.drain(..excess);
+        }
+    }
+}
+
+/// Who did something of which a note can be made.
+fn who(entry: &Entry) -> Option<&str> {
+    match &entry.event {
+        EpisodeEvent::Decision { agent, .. } | EpisodeEvent::Reported { agent, .. } => Some(agent),
+        EpisodeEvent::ManagerDecision { .. } => Some(MANAGER),
+        _ => None,
+    }
+}
+
 fn change_with_answer(change: &str, answer: &str) -> String {
     let first = answer.lines().next().unwrap_or_default();
     let change = head(change, PART).replace('\n', " ");
@@ -144,6 +183,50 @@ mod tests {
         off.ended(SimTime::ZERO, &healthy());
         assert_eq!(off.text(), None);
         assert_eq!(Memory::new(Some(String::new())).text(), None);
+    }
+
+    /// Notes of two trials: each agent has its own, and what others or the judge know is in none.
+    #[test]
+    fn each_remembers_what_it_did_and_reported_itself() {
+        let reported = |agent: &str, kind: &str| EpisodeEvent::Reported {
+            agent: agent.to_owned(),
+            conclusion: Conclusion {
+                root_cause_component: Some(agent.to_owned()),
+                root_cause_kind: Some(kind.to_owned()),
+                ..Conclusion::default()
+            },
+        };
+        let restart = Action::Write(sim::environment::Write::Restart { component: "carts".into() });
+        let decided =
+            EpisodeEvent::Decision { agent: "carts".into(), step: 1, action: restart, think_ns: 0, continued: false };
+        let answered = EpisodeEvent::Answer {
+            agent: "carts".into(),
+            step: 1,
+            rejected: false,
+            text: "deployment.apps/carts restarted".into(),
+        };
+        let began = EpisodeEvent::World(sim::episode::WorldEvent::FaultBegan { at: SimTime::ZERO, index: 0 });
+        let log = |events: Vec<EpisodeEvent>| -> Vec<Entry> {
+            let entry = |(seq, event)| Entry { seq, t_ns: SimTime::from_secs_f64(60.0), event };
+            (1..).zip(events).map(entry).collect()
+        };
+        let mut past = Past::default();
+        assert_eq!(past.of("carts"), "");
+        past.add(&log(vec![began, decided, answered, reported("carts", "cpu-stress"), reported("orders", "bad-tag")]));
+        past.add(&log(vec![reported("carts", "bad-tag")]));
+        assert_eq!(
+            past.of("carts"),
+            "- in an earlier trial, at 60s: reported not healthy; root cause: carts, cpu-stress; changes: \
+             {\"restart\":{\"component\":\"carts\"}} (deployment.apps/carts restarted)\n\
+             - in an earlier trial, at 60s: reported not healthy; root cause: carts, bad-tag; changes: none"
+        );
+        assert!(!past.of("orders").contains("carts"), "{}", past.of("orders"));
+        assert_eq!(past.of(MANAGER), "");
+        for _ in 0..20 {
+            past.add(&log(vec![reported("carts", "leak")]));
+        }
+        assert_eq!(past.of("carts").lines().count(), NOTES);
+        assert!(!past.of("carts").contains("bad-tag"), "the oldest are forgotten");
     }
 
     #[test]

@@ -22,11 +22,14 @@ pub trait Seat: Role<Heard: Clone> + Sized + 'static {
     /// The tools of the role.
     fn tools(settings: &ChatSettings) -> Vec<Tool>;
 
-    /// What a tool call makes.
+    /// The namespace of the application, where a task says it.
+    fn namespace(heard: &Self::Heard) -> &str;
+
+    /// What a tool call makes, in the namespace of the application.
     ///
     /// # Errors
     /// A message for the caller.
-    fn parse(form: ToolForm, name: &str, arguments: &Value) -> Result<Parsed<Self>, ToolError>;
+    fn parse(form: ToolForm, namespace: &str, name: &str, arguments: &Value) -> Result<Parsed<Self>, ToolError>;
 
     /// Goes on with a script: with nothing at first, then with what was heard of its last action.
     fn next(program: &mut Self::Program, answer: Option<Percept<Self::Heard>>) -> Next<Self>;
@@ -48,9 +51,6 @@ pub trait Seat: Role<Heard: Clone> + Sized + 'static {
 
     /// What is heard, as text.
     fn text(heard: &Self::Heard, now: SimTime) -> String;
-
-    /// What is heard of an action that was refused.
-    fn refusal(why: String) -> Self::Heard;
 
     /// The action of a step that needs none.
     fn pause() -> Self::Action;
@@ -102,11 +102,18 @@ impl Seat for AutonomicAgent {
         tools::for_agent(settings.form, settings.mechanism)
     }
 
-    fn parse(form: ToolForm, name: &str, arguments: &Value) -> Result<Parsed<Self>, ToolError> {
-        Ok(match tools::parse_agent(form, name, arguments)? {
+    fn parse(form: ToolForm, namespace: &str, name: &str, arguments: &Value) -> Result<Parsed<Self>, ToolError> {
+        Ok(match tools::parse_agent(form, namespace, name, arguments)? {
             tools::Parsed::Act(action) => Parsed::Act(action),
             tools::Parsed::Run(program) => Parsed::Run(program),
         })
+    }
+
+    fn namespace(heard: &Heard) -> &str {
+        match heard {
+            Heard::Task(task) => &task.namespace,
+            Heard::Answer(_) => "",
+        }
     }
 
     fn next(program: &mut Program, answer: Option<Percept<Heard>>) -> Next<Self> {
@@ -152,10 +159,6 @@ impl Seat for AutonomicAgent {
         }
     }
 
-    fn refusal(why: String) -> Heard {
-        Heard::Answer(Reply::Rejected(why))
-    }
-
     fn pause() -> Action {
         Action::Wait(SimDuration::ZERO)
     }
@@ -184,8 +187,13 @@ impl Seat for GroupManager {
         manager::all()
     }
 
-    fn parse(_: ToolForm, name: &str, arguments: &Value) -> Result<Parsed<Self>, ToolError> {
+    fn parse(_: ToolForm, _: &str, name: &str, arguments: &Value) -> Result<Parsed<Self>, ToolError> {
         manager::parse(name, arguments).map(Parsed::Act)
+    }
+
+    fn namespace(_: &ManagerHeard) -> &str {
+        // It has no command lines.
+        ""
     }
 
     fn next(program: &mut Self::Program, _: Option<Percept<ManagerHeard>>) -> Next<Self> {
@@ -213,10 +221,6 @@ impl Seat for GroupManager {
 
     fn text(heard: &ManagerHeard, _: SimTime) -> String {
         render::group::heard(heard)
-    }
-
-    fn refusal(why: String) -> ManagerHeard {
-        ManagerHeard::Rejected(why)
     }
 
     fn pause() -> ManagerAction {

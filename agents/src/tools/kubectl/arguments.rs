@@ -5,6 +5,7 @@
 
 use std::str::FromStr;
 
+use super::namespace::Subject;
 use super::refusal::Refusal;
 
 /// A flag that a command knows.
@@ -97,6 +98,8 @@ static COMMON: [Flag; 32] = [
 /// What a command takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
+    /// What it asks the API server for.
+    pub(super) subject: Subject,
     /// How it is written.
     pub(super) usage: &'static str,
     /// Flags that it has beside the common ones, or treats in its own way.

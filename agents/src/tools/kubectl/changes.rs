@@ -6,10 +6,12 @@ use sim::units::{parse_bytes, parse_millicores};
 use super::Kubectl;
 use super::arguments::{Form, bad, switch, value};
 use super::looks::only_deployment;
+use super::namespace::Subject;
 use super::objects::{deployment, node};
 use super::refusal::Refusal;
 
 const SCALE: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl scale deployment/NAME --replicas=N",
     flags: &[
         value("replicas"),
@@ -20,6 +22,7 @@ const SCALE: Form = Form {
 };
 
 const AUTOSCALE: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl autoscale deployment/NAME --min=N --max=N --cpu-percent=N",
     flags: &[
         value("min"),
@@ -31,14 +34,17 @@ const AUTOSCALE: Form = Form {
     ],
 };
 
-const SET_IMAGE: Form = Form { usage: "kubectl set image deployment/NAME NAME=IMAGE:TAG", flags: &[] };
+const SET_IMAGE: Form =
+    Form { subject: Subject::Named, usage: "kubectl set image deployment/NAME NAME=IMAGE:TAG", flags: &[] };
 
 const SET_RESOURCES: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl set resources deployment/NAME --limits=cpu=200m,memory=512Mi --requests=cpu=100m,memory=256Mi",
     flags: &[value("limits"), value("requests"), value("containers").short('c')],
 };
 
 const SET_ENV: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl set env deployment/NAME KEY=VALUE, or KEY- to remove it",
     flags: &[
         value("env").short('e'),
@@ -52,15 +58,19 @@ const SET_ENV: Form = Form {
     ],
 };
 
-const RESTART: Form = Form { usage: "kubectl rollout restart deployment/NAME", flags: &[] };
+const RESTART: Form = Form { subject: Subject::Named, usage: "kubectl rollout restart deployment/NAME", flags: &[] };
 
-const UNDO: Form =
-    Form { usage: "kubectl rollout undo deployment/NAME [--to-revision=N]", flags: &[value("to-revision")] };
+const UNDO: Form = Form {
+    subject: Subject::Named,
+    usage: "kubectl rollout undo deployment/NAME [--to-revision=N]",
+    flags: &[value("to-revision")],
+};
 
-const CORDON: Form = Form { usage: "kubectl cordon NODE", flags: &[] };
-const UNCORDON: Form = Form { usage: "kubectl uncordon NODE", flags: &[] };
+const CORDON: Form = Form { subject: Subject::Node, usage: "kubectl cordon NODE", flags: &[] };
+const UNCORDON: Form = Form { subject: Subject::Node, usage: "kubectl uncordon NODE", flags: &[] };
 
 const DRAIN: Form = Form {
+    subject: Subject::Node,
     usage: "kubectl drain NODE --ignore-daemonsets --delete-emptydir-data",
     flags: &[
         switch("ignore-daemonsets").passed_over(),

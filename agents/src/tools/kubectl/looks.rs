@@ -4,17 +4,19 @@ use sim::environment::{Action, LogQuery, Query};
 
 use super::Kubectl;
 use super::arguments::{Arguments, Form, bad, switch, value};
+use super::namespace::Subject;
 use super::objects::{Kind, deployment, kind, named, owner_of_pod, owner_of_set, selected, valid};
 use super::refusal::Refusal;
 use crate::render::MAX_ANSWER;
 
 const GET: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl get KIND [NAME] [-l name=COMPONENT] [-o wide]",
     flags: &[
         value("output").short('o'),
         value("selector").short('l'),
         value("field-selector"),
-        switch("all-namespaces").short('A').passed_over(),
+        switch("all-namespaces").short('A'),
         value("sort-by").passed_over(),
         switch("no-headers").passed_over(),
         switch("show-kind").passed_over(),
@@ -26,26 +28,29 @@ const GET: Form = Form {
 };
 
 const DESCRIBE: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl describe KIND NAME",
     flags: &[
         value("selector").short('l'),
         switch("show-events").passed_over(),
-        switch("all-namespaces").short('A').passed_over(),
+        switch("all-namespaces").short('A'),
         value("chunk-size").passed_over(),
     ],
 };
 
 const EVENTS: Form = Form {
+    subject: Subject::Events,
     usage: "kubectl events [--for KIND/NAME]",
     flags: &[
         value("for"),
-        switch("all-namespaces").short('A').passed_over(),
+        switch("all-namespaces").short('A'),
         switch("no-headers").passed_over(),
         value("types").refused("the answer has both types, each event with its own; leave it out"),
     ],
 };
 
 const LOGS: Form = Form {
+    subject: Subject::Logged,
     usage: "kubectl logs POD|deployment/NAME [--tail=N] [--previous]",
     flags: &[
         switch("previous").short('p'),
@@ -66,10 +71,11 @@ const LOGS: Form = Form {
 };
 
 const TOP: Form = Form {
+    subject: Subject::Usage,
     usage: "kubectl top pods|nodes [NAME] [-l name=COMPONENT]",
     flags: &[
         value("selector").short('l'),
-        switch("all-namespaces").short('A').passed_over(),
+        switch("all-namespaces").short('A'),
         switch("containers").passed_over(),
         switch("no-headers").passed_over(),
         value("sort-by").passed_over(),
@@ -78,11 +84,13 @@ const TOP: Form = Form {
 };
 
 const ROLLOUT_HISTORY: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl rollout history deployment/NAME",
     flags: &[value("revision").refused("the history shows all revisions, each with its image; leave it out")],
 };
 
 const ROLLOUT_STATUS: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl rollout status deployment/NAME",
     flags: &[
         // One look, whatever it says here.

@@ -5,10 +5,12 @@ use sim::environment::{Action, AppliedObject, DeletableKind, Write};
 use super::Kubectl;
 use super::arguments::{Arguments, Form, switch, value};
 use super::line::Line;
+use super::namespace::{self, Subject};
 use super::objects::{Kind, object, valid};
 use super::refusal::Refusal;
 
 const APPLY: Form = Form {
+    subject: Subject::Made,
     usage: "kubectl apply -f -, a line break, and the manifest",
     flags: &[
         value("filename").short('f'),
@@ -24,9 +26,10 @@ const APPLY: Form = Form {
     ],
 };
 
-const CREATE: Form = Form { usage: "kubectl create -f NAME.yaml", flags: APPLY.flags };
+const CREATE: Form = Form { subject: Subject::Made, usage: "kubectl create -f NAME.yaml", flags: APPLY.flags };
 
 const DELETE: Form = Form {
+    subject: Subject::Deleted,
     usage: "kubectl delete pod|deployment|hpa|quota|pdb|netpol NAME",
     flags: &[
         switch("wait").passed_over(),
@@ -42,11 +45,14 @@ pub(super) fn apply(kubectl: &Kubectl, line: &Line, words: &[String]) -> Result<
     let arguments = kubectl.read(words, &APPLY)?;
     arguments.nothing_more(&arguments.words)?;
     match (file(&arguments)?, &line.input) {
-        ("-", Some(manifest)) => applied(manifest),
+        ("-", Some(manifest)) => {
+            namespace::may_apply(&kubectl.namespace, &arguments, manifest)?;
+            applied(manifest)
+        }
         ("-", None) => {
             Err(Refusal::Manifest { problem: "write it behind `apply -f -` and a line break, in the same command" })
         }
-        (path, input) => created(path, input.as_ref()),
+        (path, input) => created(kubectl, &arguments, path, input.as_ref()),
     }
 }
 
@@ -63,7 +69,7 @@ pub(super) fn create(kubectl: &Kubectl, line: &Line, words: &[String]) -> Result
     arguments.nothing_more(&arguments.words)?;
     match file(&arguments)? {
         "-" => Err(Refusal::Manifest { problem: "what follows a line break is applied: write `apply -f -`" }),
-        path => created(path, line.input.as_ref()),
+        path => created(kubectl, &arguments, path, line.input.as_ref()),
     }
 }
 
@@ -87,7 +93,7 @@ fn applied(manifest: &str) -> Result<Action, Refusal> {
 }
 
 /// The Deployment whose own manifest is meant by the name of a file: `catalogue.yaml`, `manifests/04-catalogue-dep.yaml`.
-fn created(path: &str, input: Option<&String>) -> Result<Action, Refusal> {
+fn created(kubectl: &Kubectl, arguments: &Arguments, path: &str, input: Option<&String>) -> Result<Action, Refusal> {
     if path.contains("://") {
         return Err(Refusal::Manifest { problem: "there is no network here; write it behind `apply -f -`" });
     }
@@ -111,7 +117,9 @@ fn created(path: &str, input: Option<&String>) -> Result<Action, Refusal> {
                       break",
         });
     }
-    Ok(Action::Write(Write::CreateDeployment { component: valid(component)? }))
+    let component = valid(component)?;
+    namespace::may_create(&kubectl.namespace, arguments, &component)?;
+    Ok(Action::Write(Write::CreateDeployment { component }))
 }
 
 pub(super) fn delete(kubectl: &Kubectl, words: &[String]) -> Result<Action, Refusal> {

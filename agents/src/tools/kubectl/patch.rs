@@ -8,10 +8,12 @@ use sim::environment::{Action, ResourceChange, Write};
 use super::Kubectl;
 use super::arguments::{Arguments, Form, bad, value};
 use super::changes::main_container;
+use super::namespace::Subject;
 use super::objects::{Kind, object};
 use super::refusal::Refusal;
 
 const PATCH: Form = Form {
+    subject: Subject::Named,
     usage: "kubectl patch deployment NAME -p '{\"spec\": {\"replicas\": 3}}'",
     flags: &[
         value("patch").short('p'),

@@ -127,11 +127,11 @@ pub enum Refusal {
         /// What to do.
         instead: &'static str,
     },
-    /// Another namespace.
-    #[error("namespace \"{found}\" is not yours: leave the flag out, or name the namespace of the application")]
-    Namespace {
-        /// As written.
-        found: String,
+    /// Another namespace, or all of them: the API server forbids it.
+    #[error("Error from server (Forbidden): {message}")]
+    Forbidden {
+        /// Its words.
+        message: String,
     },
     /// A selector that does not name one component.
     #[error("the selector \"{selector}\" cannot be used here: {instead}")]
