@@ -326,8 +326,7 @@ mod tests {
             trials,
         };
         let mut manifest = Manifest::default();
-        for command in
-            [asked(&["noop", "hpa"], 1, 2), asked(&["noop", "hpa"], 1, 2), asked(&["noop", "runbook"], 2, 3)]
+        for command in [asked(&["noop", "hpa"], 1, 2), asked(&["noop", "hpa"], 1, 2), asked(&["noop", "runbook"], 2, 3)]
         {
             manifest.ask(&command);
         }

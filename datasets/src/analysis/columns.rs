@@ -82,8 +82,7 @@ fn reward(episodes: &[Episode]) -> Vec<Column> {
     let points = |name: &str, of: &dyn Fn(&EpisodeScore) -> Option<f64>| figure(episodes, name, of);
     let mut columns = vec![points("reward", &|score| Some(score.total.sum()))];
     for clause in ClauseName::ALL {
-        let violations =
-            |score: &EpisodeScore| Some(score.total.violations.get(&clause).copied().unwrap_or_default());
+        let violations = |score: &EpisodeScore| Some(score.total.violations.get(&clause).copied().unwrap_or_default());
         columns.push(points(&format!("reward_{}", clause.name()), &violations));
     }
     columns.extend([
@@ -110,9 +109,8 @@ fn times(episodes: &[Episode]) -> [Column; 4] {
 
 /// What it took and what it risked.
 fn conduct(episodes: &[Episode]) -> Vec<Column> {
-    let count = |name: &str, of: &dyn Fn(&EpisodeScore) -> u32| {
-        figure(episodes, name, |score: &EpisodeScore| Some(of(score)))
-    };
+    let count =
+        |name: &str, of: &dyn Fn(&EpisodeScore) -> u32| figure(episodes, name, |score: &EpisodeScore| Some(of(score)));
     vec![
         count("steps", &|score| score.conduct.steps),
         count("missteps", &|score| score.conduct.missteps),
@@ -250,6 +248,6 @@ fn counts<'f>(frame: &'f DataFrame, name: &str) -> &'f UInt32Chunked {
     frame.column(name).and_then(Column::u32).expect(OWN)
 }
 
-pub(super) fn large_counts<'f>(frame: &'f DataFrame, name: &str) -> &'f UInt64Chunked {
+fn large_counts<'f>(frame: &'f DataFrame, name: &str) -> &'f UInt64Chunked {
     frame.column(name).and_then(Column::u64).expect(OWN)
 }

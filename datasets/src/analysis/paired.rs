@@ -86,7 +86,8 @@ fn pairs<'r>(rows: &'r [Row<'_>], contender: &str, reference: &str) -> Pairs<'r>
 
 fn level_difference(pairs: &Pairs<'_>, level: Level) -> Option<LevelDifference> {
     let outcomes = pairs.values().flatten();
-    let counts = Paired::count(outcomes.filter_map(|(own, theirs)| own.figures.level(level).zip(theirs.figures.level(level))));
+    let counts =
+        Paired::count(outcomes.filter_map(|(own, theirs)| own.figures.level(level).zip(theirs.figures.level(level))));
     let p = mcnemar_exact(counts);
     newcombe_paired(counts).map(|difference| LevelDifference { counts, difference, p, p_adjusted: p })
 }
@@ -99,10 +100,10 @@ fn reward_difference(pairs: &Pairs<'_>, key: Key) -> Option<Mean> {
 
 /// Corrects the P values of a level for how many contenders there are.
 fn correct(differences: &mut [Difference], level: Level) {
-    let mut asked: Vec<&mut LevelDifference> =
+    let asked: Vec<&mut LevelDifference> =
         differences.iter_mut().filter_map(|difference| difference.levels[level as usize].as_mut()).collect();
     let adjusted = holm(&asked.iter().map(|difference| difference.p).collect::<Vec<_>>());
-    for (difference, p) in asked.iter_mut().zip(adjusted) {
+    for (difference, p) in asked.into_iter().zip(adjusted) {
         difference.p_adjusted = p;
     }
 }

@@ -137,7 +137,7 @@ impl Episodes {
         let seed = first_seed(&rows);
         let row = |name: &String| {
             let own: Vec<&Row<'_>> = rows.iter().filter(|row| row.contender == name).collect();
-            let group = counts.find(&[("contender", name)])?;
+            let group = counts.find(&[("contender", name.as_str())])?;
             Some(contender_row(&counts, group, &own, Key::root(seed).with_str(name)))
         };
         self.contenders().iter().filter_map(row).collect()
@@ -152,15 +152,11 @@ impl Episodes {
             *groups.entry(scenarios.text("group", row).unwrap_or_default()).or_default() += 1;
         }
         let row = |(group, scenarios): (&str, u32)| {
-            let levels = |contender: &String| match played.find(&[("group", group), ("contender", contender)]) {
-                Some(row) => Level::ALL.map(|level| played.level(level, row)),
-                None => [None; 5],
+            let levels = |contender: &String| {
+                let row = played.find(&[("group", group), ("contender", contender.as_str())]);
+                Level::ALL.map(|level| played.level(level, row?))
             };
-            GroupRow {
-                group: group.to_owned(),
-                scenarios,
-                contenders: self.contenders().iter().map(levels).collect(),
-            }
+            GroupRow { group: group.to_owned(), scenarios, contenders: self.contenders().iter().map(levels).collect() }
         };
         groups.into_iter().map(row).collect()
     }
@@ -245,8 +241,8 @@ fn false_alarms(own: &[&Row<'_>]) -> Option<Rate> {
 /// A value of each scored episode, by scenario; without the scenarios that have none.
 fn strata(own: &[&Row<'_>], value: impl Fn(&Scored) -> Option<f64>) -> Vec<Vec<f64>> {
     let scenarios = own.chunk_by(|a, b| a.scenario == b.scenario);
-    let values = scenarios.map(|rows| rows.iter().filter_map(|row| value(row.scored.as_ref()?)).collect());
-    values.filter(|values: &Vec<f64>| !values.is_empty()).collect()
+    let values = scenarios.map(|rows| rows.iter().filter_map(|row| value(row.scored.as_ref()?)).collect::<Vec<f64>>());
+    values.filter(|values| !values.is_empty()).collect()
 }
 
 /// The mean over scenarios, each as heavy as the others, with its interval.
