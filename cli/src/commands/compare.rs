@@ -6,7 +6,8 @@
 //!                                        └──▶ run folder ───┘  --to, and later again with --from
 //! ```
 //!
-//! A comparison that keeps a folder makes its tables from what lies there, not from what it remembers ([`datasets::analysis`]).
+//! A comparison that keeps a folder makes its tables from what lies there, not from what it remembers
+//! ([`datasets::analysis`]).
 
 mod csv;
 mod folder;
@@ -141,8 +142,8 @@ fn chosen(options: &CompareOptions) -> Result<Vec<Loaded>, Failed> {
         let name = &loaded.scenario.value.name;
         if scenarios[..at].iter().any(|other| other.scenario.value.name == *name) {
             return Err(output::usage(format!(
-                "two of the scenarios are named {name}: tables could not tell them apart\n  help: give one of them another \
-                 name"
+                "two of the scenarios are named {name}: tables could not tell them apart\n  help: give one of them \
+                 another name"
             )));
         }
     }
