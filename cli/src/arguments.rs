@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use agents::mechanism::Mechanism;
 use clap::{Args, Parser, Subcommand};
-pub(crate) use compare::{Ceiling, CompareOptions};
+pub(crate) use compare::{Ceiling, CompareOptions, Format};
 use sim::time::{SimDuration, parse_duration};
 
 pub(crate) use scenario::{CheckOptions, GenerateOptions, ScenarioCommand};

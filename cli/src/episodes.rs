@@ -1,7 +1,7 @@
 //! Plays episodes of a scenario: one world, one policy, one log and one score each.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -9,6 +9,7 @@ use agents::episode::{self, Forks, Log, Setup, Sink};
 use agents::mechanism::Mechanism;
 use agents::policy::chat::Past;
 use anyhow::{Context, anyhow};
+use datasets::runs::{self, Void, digest};
 use datasets::scenarios::Loaded;
 use sim::environment::Unavailable;
 use sim::episode::{Entry, Header, SCHEMA_VERSION};
@@ -62,7 +63,12 @@ impl Plan<'_> {
         };
         let entries = match self.entries_after(seed, past, &mut sink)? {
             Ok(entries) => entries,
-            Err(failure) => return Ok(Outcome::Void(failure)),
+            Err(failure) => {
+                if let Some(recorder) = recorder {
+                    recorder.give_up(&failure)?;
+                }
+                return Ok(Outcome::Void(failure));
+            }
         };
         if self.contender.remembers() {
             past.add(&entries);
@@ -130,11 +136,6 @@ impl Plan<'_> {
     }
 }
 
-/// FNV-1a, 64 bits: names a content, guards against nothing.
-pub(crate) fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 /// Waits for a world or a policy: the twin's futures are always ready, a model's are not.
 ///
 /// There is one runtime: connections to a model's server outlive an episode.
@@ -148,26 +149,22 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> 
     Ok(runtime.block_on(future))
 }
 
-/// Writes the log of one episode line by line, and its score at the end. A killed run leaves the
+/// Writes the log of one episode line by line, and at the end its score, or why it is void. A killed run leaves the
 /// lines that were written; only a finished episode has a score file.
 struct Recorder {
     log: BufWriter<File>,
-    log_path: PathBuf,
-    score_path: PathBuf,
+    folder: PathBuf,
+    seed: u64,
     failure: Option<std::io::Error>,
 }
 
 impl Recorder {
     fn create(folder: &Path, header: &Header) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let log_path = folder.join(format!("seed-{}.jsonl", header.seed));
-        let file = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
-        let mut recorder = Self {
-            log: BufWriter::new(file),
-            log_path,
-            score_path: folder.join(format!("seed-{}.score.json", header.seed)),
-            failure: None,
-        };
+        let path = runs::log_file(folder, header.seed);
+        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let log = BufWriter::new(file);
+        let mut recorder = Self { log, folder: folder.to_owned(), seed: header.seed, failure: None };
         recorder.line(header);
         Ok(recorder)
     }
@@ -180,19 +177,41 @@ impl Recorder {
         }
     }
 
+    /// The score stands for a finished episode, which is not void any more if it was before.
     fn finish(mut self, score: &EpisodeScore) -> anyhow::Result<()> {
-        if let Some(failure) = self.failure.take() {
-            return Err(anyhow!(failure).context(format!(
-                "cannot write {}: the lines before are kept; free some space and run this seed again",
-                self.log_path.display()
-            )));
+        self.check_log()?;
+        write(&runs::score_file(&self.folder, self.seed), score)?;
+        remove(&runs::void_file(&self.folder, self.seed))
+    }
+
+    /// The world failed: what was seen until then is kept, and why. A score of before is of another episode.
+    fn give_up(mut self, failure: &Unavailable) -> anyhow::Result<()> {
+        self.check_log()?;
+        remove(&runs::score_file(&self.folder, self.seed))?;
+        write(&runs::void_file(&self.folder, self.seed), &Void { why: failure.to_string() })
+    }
+
+    fn check_log(&mut self) -> anyhow::Result<()> {
+        let Some(failure) = self.failure.take() else { return Ok(()) };
+        Err(anyhow!(failure).context(format!(
+            "cannot write {}: the lines before are kept; free some space and run this seed again",
+            runs::log_file(&self.folder, self.seed).display()
+        )))
+    }
+}
+
+/// Writes a value as JSON, whole or not at all.
+fn write(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_vec_pretty(value).context("cannot write the outcome of an episode as JSON")?;
+    runs::write_whole(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Takes a file away, if it is there.
+pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(why) if why.kind() != ErrorKind::NotFound => {
+            Err(anyhow!(why).context(format!("cannot take {} away", path.display())))
         }
-        let text = serde_json::to_vec_pretty(score).context("cannot write the score as JSON")?;
-        // Whole or not at all: a score file stands for a finished episode.
-        let partial = self.score_path.with_extension("partial");
-        fs::write(&partial, text)
-            .and_then(|()| fs::rename(&partial, &self.score_path))
-            .with_context(|| format!("cannot write {}", self.score_path.display()))?;
-        Ok(())
+        _ => Ok(()),
     }
 }

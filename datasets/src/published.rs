@@ -56,6 +56,15 @@ impl Part {
     /// All, in order.
     pub const ALL: [Self; 3] = [Self::L1, Self::L2, Self::Faults];
 
+    /// The word in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::L1 => "L1",
+            Self::L2 => "L2",
+            Self::Faults => "faults",
+        }
+    }
+
     /// The part to which a task belongs that asks for these levels.
     pub fn of(levels: &[Level]) -> Self {
         match levels.iter().min() {

@@ -36,7 +36,9 @@ pub use credit::{Better, Credit, DelegationCredit, Regret, menu};
 pub use levels::{Judged, LevelScores, Localization, Outcome};
 pub use reading::Reading;
 pub use reward::{IntervalReward, Terms, return_of};
-pub use summary::{Conditional, LevelRates, Summary, Trials, mitigation_by_diagnosis, summarize};
+pub use summary::{
+    Conditional, EpisodeFigures, LevelRates, Summary, Trials, mitigation_by_diagnosis, summarize, summarize_figures,
+};
 pub use timing::Times;
 
 use crate::episode::{Entry, Truth};

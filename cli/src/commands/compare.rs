@@ -1,57 +1,120 @@
 //! `sockpit compare`: contenders over the same scenarios and seeds.
 //!
 //! ```text
-//! scenarios × contenders × seeds ──played in parallel──▶ Results ──▶ tables (text, Markdown) or JSON
+//! scenarios × contenders × seeds ──played in parallel──▶ Episodes ──▶ tables: text, Markdown, CSV, JSON
+//!                                        │                  ▲
+//!                                        └──▶ run folder ───┘  --to, and later again with --from
 //! ```
+//!
+//! A comparison that keeps a folder makes its tables from what lies there, not from what it remembers
+//! ([`datasets::analysis`]).
 
+mod csv;
 mod folder;
+mod paired;
 mod paper;
 mod report;
-mod results;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use agents::policy::chat::Past;
+use datasets::analysis::{self, About, CEILING, Episode, Episodes, FLOOR, Only};
+use datasets::runs::{self, Asked, Played, RunFolder};
 use datasets::scenarios::{self, Loaded};
 use rayon::prelude::*;
+use sim::diagnostic::nearest;
 use sim::scenario::Trigger;
-use sim::score::EpisodeScore;
 
-use crate::arguments::{Ceiling, CompareOptions};
+use crate::arguments::{Ceiling, CompareOptions, Format};
 use crate::contender::{Contender, Models};
-use crate::episodes::{Outcome, Plan};
+use crate::episodes::{self, Outcome, Plan};
 use crate::output::{self, Failed};
 use crate::progress;
-use folder::Folder;
-use results::Results;
-
-/// The contender that is always there.
-const FLOOR: &str = "noop";
-/// The one that looks ahead.
-const CEILING: &str = "oracle";
 
 pub(crate) fn run(options: &CompareOptions) -> Result<(), Failed> {
+    if !options.from.is_empty() {
+        return again(options);
+    }
     let scenarios = chosen(options)?;
     let models = Models::load(options.models.models.as_deref(), options.max_cost)?;
     let contenders = contenders(options, &models)?;
     if options.dry_run {
         return output::data(&forecast(options, &scenarios, &contenders));
     }
+    let asked = Asked {
+        scenarios: scenarios.iter().map(|loaded| loaded.scenario.value.name.clone()).collect(),
+        contenders: contenders.iter().map(|contender| contender.name.clone()).collect(),
+        seed: options.seed,
+        trials: options.trials,
+    };
+    check_reference(options.against.as_deref(), &asked.contenders)?;
     let folder = match &options.to {
-        Some(path) => Some(Folder::open(path, &scenarios, &contenders)?),
+        Some(path) => Some(folder::open(path, &scenarios, &contenders, &asked)?),
         None => None,
     };
     let started = Instant::now();
-    let scores = play(options, &scenarios, &contenders, &models, folder.as_ref())?;
-    let names = contenders.into_iter().map(|contender| contender.name).collect();
-    let wall_s = started.elapsed().as_secs_f64();
-    let results = Results::new(&scenarios, names, options.seed, options.trials, scores, wall_s);
-    if options.json {
-        return output::json(&results.summaries());
+    let played = play(options, &scenarios, &contenders, &models, folder.as_ref())?;
+    let wall_s = Some(started.elapsed().as_secs_f64());
+    let Some(folder) = folder else {
+        return show(&Episodes::new(&asked.contenders, played), options, wall_s);
+    };
+    drop(played);
+    show(&analysis::asked_in(&folder, &asked)?, options, wall_s)?;
+    keep(&folder)
+}
+
+/// Makes the tables of what is kept in folders, and plays nothing.
+fn again(options: &CompareOptions) -> Result<(), Failed> {
+    let folders: Vec<RunFolder> = options.from.iter().map(RunFolder::new).collect();
+    let only = Only { scenarios: options.only_scenario.clone(), contenders: options.only_contender.clone() };
+    let episodes = analysis::folders(&folders, &only)?;
+    check_reference(options.against.as_deref(), episodes.contenders())?;
+    show(&episodes, options, None)?;
+    for folder in &folders {
+        // A folder that one may only read still has its tables.
+        if let Err(Failed::Input(why) | Failed::Run(why)) = keep(folder) {
+            output::talk(&format!("warning: the tables are not kept as Parquet: {why:#}"));
+        }
     }
-    output::data(&report::text(&results, options.markdown))
+    Ok(())
+}
+
+/// Writes what is in a folder as Parquet.
+fn keep(folder: &RunFolder) -> Result<(), Failed> {
+    let bar = progress::bar(0, "telemetry files");
+    let kept = analysis::keep(folder, |done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    kept.map_err(|why| Failed::Run(why.into()))
+}
+
+fn show(episodes: &Episodes, options: &CompareOptions, wall_s: Option<f64>) -> Result<(), Failed> {
+    let reference = options.against.as_deref().or_else(|| episodes.reference());
+    match options.format() {
+        Format::Text => output::data(&report::text(episodes, reference, wall_s, false)),
+        Format::Markdown => output::data(&report::text(episodes, reference, wall_s, true)),
+        Format::Csv => output::data(&csv::text(&episodes.by_scenario(wall_s))),
+        Format::Json => {
+            let summaries: Vec<_> = episodes.by_scenario(wall_s).into_iter().map(|row| row.summary).collect();
+            output::json(&summaries)
+        }
+    }
+}
+
+/// Refuses to compare with somebody who is not there.
+fn check_reference(reference: Option<&str>, contenders: &[String]) -> Result<(), Failed> {
+    let Some(name) = reference.filter(|name| contenders.iter().all(|contender| contender != name)) else {
+        return Ok(());
+    };
+    let help = match nearest(name, contenders.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", contenders.join(", ")),
+    };
+    Err(output::usage(format!("--against {name}: there is no such contender\n  help: {help}")))
 }
 
 /// The scenarios that are asked for, each once, in the order of their names.
@@ -75,7 +138,17 @@ fn chosen(options: &CompareOptions) -> Result<Vec<Loaded>, Failed> {
             "nothing to play\n  help: name a suite (--suite acv) or scenarios (--scenario NAME)",
         ));
     }
-    names.iter().map(|name| super::load_scenario(name, &[])).collect()
+    let scenarios = names.iter().map(|name| super::load_scenario(name, &[])).collect::<Result<Vec<_>, _>>()?;
+    for (at, loaded) in scenarios.iter().enumerate() {
+        let name = &loaded.scenario.value.name;
+        if scenarios[..at].iter().any(|other| other.scenario.value.name == *name) {
+            return Err(output::usage(format!(
+                "two of the scenarios are named {name}: tables could not tell them apart\n  help: give one of them \
+                 another name"
+            )));
+        }
+    }
+    Ok(scenarios)
 }
 
 /// Floor, contenders in the order in which they were named, ceiling; each once.
@@ -110,46 +183,47 @@ fn by_strategy(text: &str, models: &Models) -> Result<Contender, Failed> {
     models.strategist(name, Path::new(file), model)
 }
 
-/// The scores by scenario, contender and seed, in this order; none where the world failed or the money was spent.
+/// Every episode that is asked for: played, void, or unplayed since the money was spent.
 fn play(
     options: &CompareOptions,
     scenarios: &[Loaded],
     contenders: &[Contender],
     models: &Models,
-    folder: Option<&Folder>,
-) -> Result<Vec<Option<EpisodeScore>>, Failed> {
+    folder: Option<&RunFolder>,
+) -> Result<Vec<Episode>, Failed> {
     let pool = options.threads.pool()?;
-    let plans: Vec<Plan<'_>> = scenarios
+    let plans: Vec<(Arc<About>, Plan<'_>)> = scenarios
         .iter()
         .flat_map(|loaded| {
             let scenario = Arc::new(loaded.scenario.value.clone());
-            contenders.iter().map(move |contender| Plan {
-                loaded,
-                scenario: Arc::clone(&scenario),
-                contender,
-                mechanism: options.mechanism,
-                credit: 0,
-                record: folder.map(|folder| folder.episodes(&loaded.scenario.value.name, &contender.name)),
+            let about = Arc::new(About::of(&scenario));
+            contenders.iter().map(move |contender| {
+                let plan = Plan {
+                    loaded,
+                    scenario: Arc::clone(&scenario),
+                    contender,
+                    mechanism: options.mechanism,
+                    credit: 0,
+                    record: folder.map(|folder| folder.episodes(&about.name, &contender.name)),
+                };
+                (Arc::clone(&about), plan)
             })
         })
         .collect();
     let seeds: Vec<u64> = (0..options.trials).map(|n| options.seed.wrapping_add(n.into())).collect();
     // The trials of whoever remembers are played one after the other, those of others all at once.
-    let jobs: Vec<(&Plan<'_>, &[u64])> = plans
-        .iter()
-        .flat_map(|plan| seeds.chunks(plan.in_a_row(seeds.len())).map(move |trials| (plan, trials)))
-        .collect();
+    let jobs: Vec<(&(Arc<About>, Plan<'_>), &[u64])> =
+        plans.iter().flat_map(|of| seeds.chunks(of.1.in_a_row(seeds.len())).map(move |trials| (of, trials))).collect();
     let bar = progress::bar((plans.len() * seeds.len()) as u64, "episodes");
-    let scores = pool.install(|| {
-        let played = jobs.par_iter().map(|(plan, trials)| {
+    let episodes = pool.install(|| {
+        let played = jobs.par_iter().map(|((about, plan), trials)| {
             let mut past = Past::default();
-            let scores = trials.iter().map(|seed| {
-                let may_play = !models.are_spent() || !plan.contender.asks_a_model();
-                let score = if may_play { scored(plan, *seed, &mut past) } else { Ok(None) };
+            let episodes = trials.iter().map(|seed| {
+                let played = outcome(plan, *seed, models, &mut past);
                 bar.inc(1);
-                score
+                Ok(Episode::new(about, &plan.contender.name, *seed, played?))
             });
-            scores.collect::<anyhow::Result<Vec<_>>>()
+            episodes.collect::<anyhow::Result<Vec<_>>>()
         });
         played.collect::<anyhow::Result<Vec<_>>>()
     });
@@ -157,26 +231,32 @@ fn play(
     if models.are_spent() {
         output::talk("warning: --max-cost is reached: episodes that were not played by then are not scored");
     }
-    Ok(scores.map_err(Failed::Run)?.into_iter().flatten().collect())
+    Ok(episodes.map_err(Failed::Run)?.into_iter().flatten().collect())
 }
 
-/// The score of one episode, which is played if it was not finished before.
-fn scored(plan: &Plan<'_>, seed: u64, past: &mut Past) -> anyhow::Result<Option<EpisodeScore>> {
-    // Thousands of episodes are held at once: what no table shows is let go.
-    let shown = |score: EpisodeScore| Some(EpisodeScore { reward: Vec::new(), judgements: Vec::new(), ..score });
-    if let Some(folder) = &plan.record
-        && let Some(score) = folder::finished(folder, seed)?
-    {
-        plan.recall(seed, past)?;
-        return Ok(shown(score));
-    }
-    match plan.play(seed, past)? {
-        Outcome::Scored(score) => Ok(shown(*score)),
-        Outcome::Void(why) => {
-            output::talk(&format!("warning: an episode is void and not scored: {why}"));
-            Ok(None)
+/// What comes of one episode, which is played if it was not finished before.
+fn outcome(plan: &Plan<'_>, seed: u64, models: &Models, past: &mut Past) -> anyhow::Result<Played> {
+    if let Some(folder) = &plan.record {
+        let before = runs::played(folder, seed)?;
+        if matches!(before, Played::Scored(_)) {
+            plan.recall(seed, past)?;
+            return Ok(before);
         }
     }
+    if models.are_spent() && plan.contender.asks_a_model() {
+        return Ok(Played::Unplayed);
+    }
+    if let Some(folder) = &plan.record {
+        // It tells of the episodes that were finished before.
+        episodes::remove(&runs::telemetry_file(folder))?;
+    }
+    Ok(match plan.play(seed, past)? {
+        Outcome::Scored(score) => Played::Scored(score),
+        Outcome::Void(why) => {
+            output::talk(&format!("warning: an episode is void and not scored: {why}"));
+            Played::Void(why.to_string())
+        }
+    })
 }
 
 /// What would be played, and how often models would be asked at most.

@@ -52,7 +52,8 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
         model: &contender.name,
         seed: options.seed,
         void,
-        wall_s: started.elapsed().as_secs_f64(),
+        unplayed: 0,
+        wall_s: Some(started.elapsed().as_secs_f64()),
     };
     let summary = score::summarize(&trials, &scores);
     if options.json {
@@ -96,7 +97,11 @@ fn text(summary: &Summary, scores: &[EpisodeScore]) -> String {
     let mut lines = vec![
         format!(
             "{}   {}, {} episodes from seed {}, {:.1} s",
-            summary.scenario, summary.model, summary.trials, summary.seed, summary.wall_s
+            summary.scenario,
+            summary.model,
+            summary.trials,
+            summary.seed,
+            summary.wall_s.unwrap_or_default()
         ),
         String::new(),
         levels(&summary.levels),

@@ -67,6 +67,8 @@ fn a_comparison_goes_on_where_it_was_stopped() {
     let first = without_wall(json(&whole));
     let episodes: Vec<_> = walk(&path.join("episodes")).filter(|path| path.ends_with("score.json")).collect();
     assert_eq!(episodes.len(), 4, "{episodes:?}");
+    let tables: Vec<_> = walk(&path).filter(|path| path.ends_with(".parquet")).collect();
+    assert_eq!(tables.len(), 3, "episodes, and telemetry of each contender: {tables:?}");
     // One was not finished when it was killed; another one is marked, to see that it is read and not played.
     std::fs::remove_file(&episodes[0]).unwrap();
     let marked = std::fs::read_to_string(&episodes[1]).unwrap();
@@ -85,6 +87,52 @@ fn a_comparison_goes_on_where_it_was_stopped() {
     std::fs::write(path.join("comparison.json"), "{}").unwrap();
     let broken = failure(&arguments);
     assert!(broken.starts_with("exit 2\n") && broken.contains("not a comparison"), "{broken}");
+}
+
+/// What a folder keeps can be looked at again, in parts and with others.
+#[test]
+fn the_tables_of_a_folder_are_made_again_without_playing() {
+    let root = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| root.path().join(name).to_str().unwrap().to_owned());
+    let kept = |seed: &str, folder: &str| {
+        let rest = [seed, "--model", "hpa", "--ceiling", "none", "--to", folder, "--json"];
+        json(&[&SHORT[..], &rest].concat())
+    };
+    let played = kept("1", &one);
+    let again = json(&["compare", "--from", &one, "--json"]);
+    assert_eq!(again[0]["wall_s"], serde_json::Value::Null, "nobody knows how long it took");
+    let figures = |summaries: &serde_json::Value| {
+        let mut summaries = summaries.clone();
+        for summary in summaries.as_array_mut().unwrap() {
+            summary.as_object_mut().unwrap().remove("wall_s");
+        }
+        summaries
+    };
+    assert_eq!(figures(&again), figures(&played));
+
+    // An episode whose world failed is in every table, with those of another folder.
+    kept("8", &other);
+    let episodes = walk(&std::path::Path::new(&one).join("episodes"));
+    let score = episodes.filter(|path| path.ends_with("hpa/seed-2.score.json")).last().unwrap();
+    std::fs::remove_file(&score).unwrap();
+    std::fs::write(score.replace(".score.json", ".void.json"), r#"{"why": "the cluster is gone"}"#).unwrap();
+    let merged = ["compare", "--from", &one, "--from", &other];
+    let text = stdout(&merged);
+    for expected in
+        ["1 scenarios, 2 contenders, 4 seeds: 8 episodes, 1 void\n", "VOID", "Against hpa, paired by scenario and seed"]
+    {
+        assert!(text.contains(expected), "{expected} is missing:\n{text}");
+    }
+    let csv = stdout(&[&merged[..], &["--only-contender", "hpa", "--format", "csv"]].concat());
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((rows.len(), rows[0][8], rows[1][8], rows[1][9]), (2, "scored", "3", "1"), "{csv}");
+
+    let unknown = failure(&["compare", "--from", &one, "--against", "hpb"]);
+    assert!(unknown.starts_with("exit 2\n") && unknown.contains("did you mean `hpa`?"), "{unknown}");
+    let nothing = failure(&["compare", "--from", root.path().to_str().unwrap()]);
+    assert!(nothing.starts_with("exit 2\n") && nothing.contains("no comparison is kept there"), "{nothing}");
+    let both = failure(&["compare", "--from", &one, "--suite", "acv"]);
+    assert!(both.starts_with("exit 2\n") && both.contains("--suite"), "{both}");
 }
 
 /// All files below a folder, in the order of their names.

@@ -22,6 +22,7 @@ fn the_json_summary_has_exactly_the_promised_fields() {
         "tokens_out",
         "cost_usd",
         "void",
+        "unplayed",
         "wall_s",
     ];
     let mut found = keys(&summary);

@@ -77,6 +77,28 @@ pub struct Paired {
     pub neither: u32,
 }
 
+impl Paired {
+    /// Counts pairs of outcomes, each of the first and of the second.
+    pub fn count(outcomes: impl IntoIterator<Item = (bool, bool)>) -> Self {
+        let mut pairs = Self::default();
+        for outcome in outcomes {
+            let counted = match outcome {
+                (true, true) => &mut pairs.both,
+                (true, false) => &mut pairs.only_first,
+                (false, true) => &mut pairs.only_second,
+                (false, false) => &mut pairs.neither,
+            };
+            *counted += 1;
+        }
+        pairs
+    }
+
+    /// How many there are.
+    pub const fn trials(self) -> u32 {
+        self.both + self.only_first + self.only_second + self.neither
+    }
+}
+
 /// A rate with Wilson's score interval (E. B. Wilson, JASA 22, 1927); the whole range without trials.
 pub fn wilson(passed: u32, of: u32) -> Rate {
     if of == 0 {
@@ -100,7 +122,7 @@ fn score_interval(x: f64, n: f64) -> (f64, f64) {
 /// The difference of two rates over the same trials, first minus second: method 10 of R. G. Newcombe,
 /// Statistics in Medicine 17, 1998, p. 2635. None without trials.
 pub fn newcombe_paired(pairs: Paired) -> Option<Mean> {
-    let trials = pairs.both + pairs.only_first + pairs.only_second + pairs.neither;
+    let trials = pairs.trials();
     if trials == 0 {
         return None;
     }
@@ -299,6 +321,14 @@ mod tests {
             assert!(near(ends(interval).0, low) && near(ends(interval).1, high), "{interval:?}");
         }
         assert_eq!(newcombe_paired(Paired::default()), None);
+    }
+
+    #[test]
+    fn pairs_are_counted_by_who_succeeded() {
+        let outcomes = [(true, true), (true, false), (true, false), (false, true), (false, false), (false, false)];
+        let pairs = Paired::count(outcomes);
+        assert_eq!(pairs, Paired { both: 1, only_first: 2, only_second: 1, neither: 2 });
+        assert_eq!(pairs.trials(), 6);
     }
 
     #[test]

@@ -38,8 +38,11 @@ pub struct Summary {
     pub cost_usd: f64,
     /// Episodes whose world failed: not scored.
     pub void: u32,
-    /// Time on the wall clock for all of it, in seconds.
-    pub wall_s: f64,
+    /// Episodes that were asked for and not played, since a comparison was stopped.
+    #[serde(default)]
+    pub unplayed: u32,
+    /// Time on the wall clock for all of it, in seconds; null where it is not known.
+    pub wall_s: Option<f64>,
 }
 
 /// Rates by level.
@@ -69,25 +72,79 @@ pub struct Trials<'a> {
     pub seed: u64,
     /// Episodes whose world failed.
     pub void: u32,
-    /// Time on the wall clock, in seconds.
-    pub wall_s: f64,
+    /// Episodes that were not played.
+    pub unplayed: u32,
+    /// Time on the wall clock, in seconds, if it is known.
+    pub wall_s: Option<f64>,
+}
+
+/// What a summary takes from the score of one episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpisodeFigures {
+    /// Whether each level was passed, L1 first; none where it is not asked for.
+    pub levels: [Option<bool>; 5],
+    /// Total reward, in points.
+    pub reward: f64,
+    /// Time to detect.
+    pub detect: Option<Waited>,
+    /// Time to mitigate.
+    pub mitigate: Option<Waited>,
+    /// Calls to the policies.
+    pub steps: u32,
+    /// Rounds of delegation.
+    pub rounds: u32,
+    /// Tokens read.
+    pub tokens_in: u64,
+    /// Tokens written.
+    pub tokens_out: u64,
+    /// Price in US dollars.
+    pub cost_usd: f64,
+}
+
+impl EpisodeFigures {
+    /// Whether a level was passed; none where it is not asked for.
+    pub const fn level(&self, level: Level) -> Option<bool> {
+        self.levels[level as usize]
+    }
+}
+
+impl From<&EpisodeScore> for EpisodeFigures {
+    fn from(score: &EpisodeScore) -> Self {
+        Self {
+            levels: Level::ALL.map(|level| Some(score.levels.get(level)?.passed)),
+            reward: score.total.sum(),
+            detect: score.times.detect,
+            mitigate: score.times.mitigate,
+            steps: score.conduct.steps,
+            rounds: score.conduct.rounds,
+            tokens_in: score.conduct.tokens_in,
+            tokens_out: score.conduct.tokens_out,
+            cost_usd: score.conduct.cost_usd,
+        }
+    }
 }
 
 /// Sums up the scored episodes of one scenario and contender.
 pub fn summarize(trials: &Trials<'_>, scores: &[EpisodeScore]) -> Summary {
+    summarize_figures(trials, &scores.iter().map(EpisodeFigures::from).collect::<Vec<_>>())
+}
+
+/// The same from what a summary takes of each score.
+pub fn summarize_figures(trials: &Trials<'_>, episodes: &[EpisodeFigures]) -> Summary {
     let rate = |level| {
-        let outcomes: Vec<bool> = scores.iter().filter_map(|s| s.levels.get(level)).map(|o| o.passed).collect();
+        let outcomes: Vec<bool> = episodes.iter().filter_map(|episode| episode.level(level)).collect();
         (!outcomes.is_empty()).then(|| wilson(outcomes.iter().filter(|p| **p).count() as u32, outcomes.len() as u32))
     };
-    let mean = |of: &dyn Fn(&EpisodeScore) -> f64| scores.iter().map(of).sum::<f64>() / (scores.len().max(1)) as f64;
-    let median = |of: &dyn Fn(&EpisodeScore) -> Option<Waited>| {
-        kaplan_meier_median(&scores.iter().filter_map(of).collect::<Vec<_>>())
+    let mean =
+        |of: &dyn Fn(&EpisodeFigures) -> f64| episodes.iter().map(of).sum::<f64>() / (episodes.len().max(1)) as f64;
+    let median = |of: &dyn Fn(&EpisodeFigures) -> Option<Waited>| {
+        kaplan_meier_median(&episodes.iter().filter_map(of).collect::<Vec<_>>())
     };
-    let totals: Vec<f64> = scores.iter().map(|s| s.total.sum()).collect();
+    let totals: Vec<f64> = episodes.iter().map(|e| e.reward).collect();
     Summary {
         scenario: trials.scenario.to_owned(),
         model: trials.model.to_owned(),
-        trials: scores.len() as u32 + trials.void,
+        trials: episodes.len() as u32 + trials.void + trials.unplayed,
         seed: trials.seed,
         levels: LevelRates {
             l1: rate(Level::L1),
@@ -97,14 +154,15 @@ pub fn summarize(trials: &Trials<'_>, scores: &[EpisodeScore]) -> Summary {
             l5: rate(Level::L5),
         },
         reward: bootstrap_mean(&totals, Key::root(trials.seed).with_str(trials.scenario)),
-        ttd_s: median(&|s| s.times.detect),
-        ttm_s: median(&|s| s.times.mitigate),
-        steps: mean(&|s| f64::from(s.conduct.steps)),
-        rounds: mean(&|s| f64::from(s.conduct.rounds)),
-        tokens_in: mean(&|s| s.conduct.tokens_in as f64),
-        tokens_out: mean(&|s| s.conduct.tokens_out as f64),
-        cost_usd: scores.iter().map(|s| s.conduct.cost_usd).sum(),
+        ttd_s: median(&|e| e.detect),
+        ttm_s: median(&|e| e.mitigate),
+        steps: mean(&|e| f64::from(e.steps)),
+        rounds: mean(&|e| f64::from(e.rounds)),
+        tokens_in: mean(&|e| e.tokens_in as f64),
+        tokens_out: mean(&|e| e.tokens_out as f64),
+        cost_usd: episodes.iter().map(|e| e.cost_usd).sum(),
         void: trials.void,
+        unplayed: trials.unplayed,
         wall_s: trials.wall_s,
     }
 }

@@ -303,7 +303,7 @@ fn harm_counts_failed_requests_and_actions_on_others() {
 #[test]
 fn the_summary_has_the_documented_form() {
     let scores = [competent(healthy).idle_branch(false).score(), Log::of(240, healthy).score()];
-    let trials = Trials { scenario: "test/stress", model: "runbook", seed: 7, void: 1, wall_s: 0.5 };
+    let trials = Trials { scenario: "test/stress", model: "runbook", seed: 7, void: 1, unplayed: 0, wall_s: Some(0.5) };
     let summary = serde_json::to_string_pretty(&summarize(&trials, &scores)).unwrap();
     insta::assert_snapshot!(summary);
     let split = mitigation_by_diagnosis(&scores);

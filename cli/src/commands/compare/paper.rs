@@ -2,22 +2,16 @@
 //! delegations of the tasks of one agent (low) and of a group (high).
 
 use agents::render::Table;
+use datasets::analysis::Episodes;
 use datasets::published::{Figures, Part, Published, Share};
 use sim::scenario::Level;
-use sim::score::EpisodeScore;
 
-use super::results::Results;
-
-/// The two forms of the suite, as its names begin.
-const FORMS: [(&str, &str); 2] = [("low", "acv/low/"), ("high", "acv/high/")];
-
-pub(super) fn table(results: &Results, published: &Published) -> Table {
+pub(super) fn table(episodes: &Episodes, published: &Published) -> Table {
     let mut header = vec!["FORM".to_owned(), "WHAT".to_owned(), published.name.clone()];
-    header.extend(results.contenders.iter().cloned());
+    header.extend(episodes.contenders().iter().cloned());
     let mut table = Table::new(header).numbers_from(2);
-    for (form, prefix) in FORMS {
-        let figures = if form == "low" { &published.low } else { &published.high };
-        for row in rows(results, prefix, figures) {
+    for (form, figures) in [("low", &published.low), ("high", &published.high)] {
+        for row in rows(form, figures, &episodes.paper(form)) {
             let cells = [form.to_owned(), row.what, row.published];
             table.row(cells.into_iter().chain(row.played).collect::<Vec<_>>());
         }
@@ -31,66 +25,32 @@ struct Row {
     played: Vec<String>,
 }
 
+impl Row {
+    /// One figure of what was published and of each contender.
+    fn new(what: String, published: &Figures, played: &[Figures], cell: impl Fn(&Figures) -> String) -> Self {
+        Self { what, published: cell(published), played: played.iter().map(&cell).collect() }
+    }
+}
+
 /// The rows of one form for which anything was played.
-fn rows(results: &Results, prefix: &str, figures: &Figures) -> Vec<Row> {
-    let contenders = 0..results.contenders.len();
+fn rows(form: &str, published: &Figures, played: &[Figures]) -> Vec<Row> {
     let mut rows = Vec::new();
     for level in Level::ALL {
-        rows.push(Row {
-            what: format!("{level:?} passed"),
-            published: share(figures.levels.get(&level).copied()),
-            played: contenders.clone().map(|c| share(passed(results, prefix, c, level))).collect(),
-        });
+        let passed = |figures: &Figures| share(figures.levels.get(&level).copied());
+        rows.push(Row::new(format!("{level:?} passed"), published, played, passed));
     }
     for part in Part::ALL {
-        let of = |c| results.of_part(prefix, part, c);
-        let mean = |c, value: fn(&EpisodeScore) -> f64| mean(of(c).map(value));
-        let per_evaluation = |s: &EpisodeScore| f64::from(s.conduct.steps) / f64::from(s.conduct.evaluations.max(1));
-        rows.push(Row {
-            what: format!("steps, {}", name(part)),
-            published: number(figures.steps.get(&part).copied()),
-            played: contenders.clone().map(|c| number(mean(c, per_evaluation))).collect(),
-        });
-        if prefix.contains("high") {
-            rows.push(Row {
-                what: format!("rounds, {}", name(part)),
-                published: number(figures.rounds.get(&part).copied()),
-                played: contenders.clone().map(|c| number(mean(c, |s| f64::from(s.conduct.rounds)))).collect(),
-            });
-            rows.push(Row {
-                what: format!("right delegations, {}", name(part)),
-                published: share(figures.delegation.get(&part).copied()),
-                played: contenders.clone().map(|c| share(delegations(of(c)))).collect(),
-            });
+        let steps = |figures: &Figures| number(figures.steps.get(&part).copied());
+        rows.push(Row::new(format!("steps, {}", part.name()), published, played, steps));
+        if form == "high" {
+            let rounds = |figures: &Figures| number(figures.rounds.get(&part).copied());
+            rows.push(Row::new(format!("rounds, {}", part.name()), published, played, rounds));
+            let right = |figures: &Figures| share(figures.delegation.get(&part).copied());
+            rows.push(Row::new(format!("right delegations, {}", part.name()), published, played, right));
         }
     }
     rows.retain(|row| row.played.iter().any(|cell| !cell.is_empty()));
     rows
-}
-
-fn name(part: Part) -> &'static str {
-    match part {
-        Part::L1 => "L1",
-        Part::L2 => "L2",
-        Part::Faults => "faults",
-    }
-}
-
-fn passed(results: &Results, prefix: &str, contender: usize, level: Level) -> Option<Share> {
-    let scores = results.of_prefix(prefix, contender);
-    let outcomes: Vec<bool> = scores.filter_map(|score| Some(score.levels.get(level)?.passed)).collect();
-    (!outcomes.is_empty()).then(|| (outcomes.iter().filter(|passed| **passed).count() as u32, outcomes.len() as u32))
-}
-
-fn delegations<'s>(scores: impl Iterator<Item = &'s EpisodeScore>) -> Option<Share> {
-    let sum = scores
-        .fold((0, 0), |(right, of), score| (right + score.conduct.right_delegations, of + score.conduct.delegations));
-    (sum.1 > 0).then_some(sum)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), value| (sum + value, n + 1.0));
-    (n > 0.0).then_some(sum / n)
 }
 
 /// Per cent, with the counts from which they come.
