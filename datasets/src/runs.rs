@@ -238,7 +238,7 @@ pub fn seeds(episodes: &Path) -> Result<BTreeSet<u64>, Diagnostics> {
         let name = entry.map_err(unreadable)?.file_name();
         let seed = name.to_str().and_then(|name| name.strip_prefix("seed-")).and_then(|rest| {
             let seed = rest.strip_suffix(".score.json").or_else(|| rest.strip_suffix(".void.json"))?;
-            seed.parse().ok()
+            seed.parse::<u64>().ok()
         });
         seeds.extend(seed);
     }

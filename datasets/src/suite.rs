@@ -148,7 +148,7 @@ impl Suite {
         variables.insert("id".into(), name.clone().into());
         let variables = Value::from(Serde(&variables));
         let origin = Origin { suite: self.name.clone(), template: template.to_owned(), parameters: parameters.clone() };
-        let scenario = origin.head() + &render("scenario", &of.scenario, &variables)?;
+        let scenario = origin.head() + render("scenario", &of.scenario, &variables)?.as_str();
         let mut scripts = BTreeMap::new();
         for (script, text) in &of.scripts {
             let rendered = render(&format!("scripts.{script}"), text, &variables)?;

@@ -112,8 +112,8 @@ fn the_tables_of_a_folder_are_made_again_without_playing() {
 
     // An episode whose world failed is in every table, with those of another folder.
     kept("8", &other);
-    let episodes = walk(&std::path::Path::new(&one).join("episodes"));
-    let score = episodes.filter(|path| path.ends_with("hpa/seed-2.score.json")).last().unwrap();
+    let episodes = std::path::Path::new(&one).join("episodes");
+    let score = walk(&episodes).filter(|path| path.ends_with("hpa/seed-2.score.json")).last().unwrap();
     std::fs::remove_file(&score).unwrap();
     std::fs::write(score.replace(".score.json", ".void.json"), r#"{"why": "the cluster is gone"}"#).unwrap();
     let merged = ["compare", "--from", &one, "--from", &other];

@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{DataFrame, Schema};
-use polars_io::prelude::{BatchedWriter, ParquetReader, ParquetWriter, SerReader};
+use polars_io::parquet::write::BatchedWriter;
+use polars_io::prelude::{ParquetReader, ParquetWriter, SerReader};
 use sim::diagnostic::Diagnostics;
 
 use crate::runs;
