@@ -169,6 +169,7 @@ fn fill(row: &mut Row, episode: &Recorded, shelf: &Shelf) -> anyhow::Result<()> 
         row.notes.push(format!("the replay broke off after {} events: {failure}", replayed.len()));
     }
     drop_torn(&mut recorded, &text, &replayed);
+    row.events = recorded.len();
     let has_ended = recorded.last().is_some_and(|line| matches!(event(line), Some(EpisodeEvent::Ended { .. })));
     row.difference = difference::first(&recorded, &replayed);
     row.outcome = match &row.difference {

@@ -10,6 +10,7 @@ mod lab_compare;
 mod load;
 mod messages;
 mod record;
+mod replay;
 mod run;
 mod simulate;
 
