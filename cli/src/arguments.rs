@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod compare;
+mod replay;
 mod scenario;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use compare::{Ceiling, CompareOptions, Format};
 use sim::time::{SimDuration, parse_duration};
 
+pub(crate) use replay::ReplayOptions;
 pub(crate) use scenario::{CheckOptions, GenerateOptions, ScenarioCommand};
 
 /// A flight simulator for autonomic agents: a Kubernetes application simulated request by request,
@@ -27,6 +29,7 @@ Examples:
   sockpit faults                                      what can go wrong, and how it shows
   sockpit run acv/low/pod-failure --model runbook --trials 20
   sockpit compare --suite acv/low --model runbook --trials 10
+  sockpit replay runs/mine                            recorded episodes again: are they identical?
   sockpit simulate --level heavy --target front-end   the twin alone, without an agent
   sockpit simulate acv/low/cpu-stress --every 15s     watch a fault, window by window
   sockpit scenario check my-scenario.yaml
@@ -50,6 +53,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Play several policies on the same scenarios and seeds, and set their results side by side
     Compare(CompareOptions),
+    /// Play recorded episodes again, models from their recordings, and say whether they are identical
+    Replay(ReplayOptions),
     /// Say whether a chat model can play: tools, schemas, parallel calls, long prompts
     Doctor(DoctorOptions),
     /// Check scenarios, make a suite of them, or print the schema of their files
@@ -419,7 +424,7 @@ pub(crate) struct RunOptions {
     /// Futures per decision for credit by branches; 0 for none
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub(crate) credit: u32,
-    /// Write each episode's log and score into this folder
+    /// Write each episode's log and score into this folder, and all that `sockpit replay` needs
     #[arg(long, value_name = "FOLDER")]
     pub(crate) record: Option<PathBuf>,
     #[command(flatten)]

@@ -8,6 +8,7 @@ mod figures;
 pub(crate) mod generate;
 pub(crate) mod lab;
 pub(crate) mod load;
+pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod scenarios;
 pub(crate) mod simulate;

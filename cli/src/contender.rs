@@ -1,5 +1,7 @@
 //! Who plays: a policy for each role, by a name, a list of actions, a strategy file, a model, or a recording of one.
 
+mod recorded;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
@@ -28,6 +30,7 @@ use sim::scenario::Script;
 
 use crate::commands;
 use crate::output::{self, Failed};
+pub(crate) use recorded::Description;
 
 /// The built-in policies.
 const BUILT_IN: [&str; 6] = ["noop", "random", "restart", "hpa", "runbook", "oracle"];
@@ -381,17 +384,18 @@ struct Reel<'a> {
     tapes: Option<&'a Path>,
 }
 
-impl Reel<'_> {
-    fn file(&self, folder: &Path, role: &str) -> PathBuf {
-        folder.join(format!("seed-{}.{role}.cassette.jsonl", self.seed))
-    }
+/// Where the recording of a role's model lies.
+fn cassette_file(folder: &Path, seed: u64, role: &str) -> PathBuf {
+    folder.join(format!("seed-{seed}.{role}.cassette.jsonl"))
+}
 
+impl Reel<'_> {
     /// The model of a role in this episode; none for a policy that needs none.
     fn model(&self, brain: &Brain, role: &str) -> anyhow::Result<Option<Arc<dyn ChatModel>>> {
         Ok(match brain {
             Brain::BuiltIn(_) | Brain::Script(_) => None,
             Brain::Replay(folder) => {
-                let path = self.file(folder, role);
+                let path = cassette_file(folder, self.seed, role);
                 let text = fs::read_to_string(&path).with_context(|| {
                     format!(
                         "cannot read {}: name the folder in which this seed was recorded with a model",
@@ -403,7 +407,7 @@ impl Reel<'_> {
             }
             Brain::Chat(model) => Some(match self.tapes {
                 Some(folder) => {
-                    let path = self.file(folder, role);
+                    let path = cassette_file(folder, self.seed, role);
                     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
                     let mut file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
                     let sink = Box::new(move |line: &str| file.write_all(line.as_bytes()));

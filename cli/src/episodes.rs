@@ -1,4 +1,14 @@
 //! Plays episodes of a scenario: one world, one policy, one log and one score each.
+//!
+//! What is recorded of an episode is enough to play it again without anything else (`sockpit replay`):
+//!
+//! ```text
+//! FOLDER/scenario-DIGEST.json              the scenario as resolved, by its digest, which the logs name
+//!        seed-N.setup.json                 who played, and how: strategy, policies by role, mechanism (crate::recorded)
+//!        seed-N.jsonl                      the log
+//!        seed-N.ROLE.cassette.jsonl        what a model answered in a role
+//!        seed-N.score.json                 the score of an episode that was finished
+//! ```
 
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Write};
@@ -19,6 +29,7 @@ use sim::world::Twin;
 use tokio::runtime::Runtime;
 
 use crate::contender::Contender;
+use crate::recorded;
 
 /// What all episodes of a run have in common.
 pub(crate) struct Plan<'a> {
@@ -53,7 +64,12 @@ impl Plan<'_> {
     /// Its recording cannot be written.
     pub(crate) fn play(&self, seed: u64, past: &mut Past) -> anyhow::Result<Outcome> {
         let mut recorder = match &self.record {
-            Some(folder) => Some(Recorder::create(folder, &self.header(seed)?)?),
+            Some(folder) => {
+                let scenario = resolved(&self.scenario)?;
+                let recorder = Recorder::create(folder, &self.header(&scenario, seed))?;
+                recorded::keep(folder, seed, &scenario, self)?;
+                Some(recorder)
+            }
             None => None,
         };
         let mut sink = |entry: &Entry| {
@@ -96,15 +112,20 @@ impl Plan<'_> {
     /// Its log cannot be read.
     pub(crate) fn recall(&self, seed: u64, past: &mut Past) -> anyhow::Result<()> {
         let Some(folder) = self.record.as_ref().filter(|_| self.contender.remembers()) else { return Ok(()) };
-        let path = folder.join(format!("seed-{seed}.jsonl"));
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let recording = sim::episode::read(&text)
-            .with_context(|| format!("{} is not a log: take its score away to have it played again", path.display()))?;
-        past.add(&recording.entries);
-        Ok(())
+        recorded::recall(&folder.join(format!("seed-{seed}.jsonl")), past)
+            .context("take its score away to have it played again")
     }
 
-    fn entries_after(&self, seed: u64, past: &Past, sink: Sink<'_>) -> anyhow::Result<Result<Vec<Entry>, Unavailable>> {
+    /// The same of an episode whose models remember some before it.
+    ///
+    /// # Errors
+    /// Those of [`Plan::entries`].
+    pub(crate) fn entries_after(
+        &self,
+        seed: u64,
+        past: &Past,
+        sink: Sink<'_>,
+    ) -> anyhow::Result<Result<Vec<Entry>, Unavailable>> {
         let Loaded { scenario, app, words, .. } = self.loaded;
         let distance = |a: &str, b: &str| app.distance(a, b);
         let judge = Judge::new(&scenario.value, words, &distance);
@@ -124,16 +145,29 @@ impl Plan<'_> {
         Ok(played.map(|()| entries))
     }
 
-    fn header(&self, seed: u64) -> anyhow::Result<Header> {
-        let resolved = serde_json::to_string(&*self.scenario).context("cannot write the scenario as JSON")?;
-        Ok(Header {
+    /// `scenario` is the text of the resolved scenario.
+    fn header(&self, scenario: &str, seed: u64) -> Header {
+        Header {
             schema: SCHEMA_VERSION,
             scenario: self.scenario.name.clone(),
-            scenario_digest: format!("{:016x}", digest(resolved.as_bytes())),
+            scenario_digest: digest_of(scenario),
             seed,
             policy: self.contender.name.clone(),
-        })
+        }
     }
+}
+
+/// A scenario with all its defaults, as it is kept and digested.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub(crate) fn resolved(scenario: &Scenario) -> anyhow::Result<String> {
+    serde_json::to_string(scenario).context("cannot write the scenario as JSON")
+}
+
+/// The digest of a text, as headers of logs have it.
+pub(crate) fn digest_of(text: &str) -> String {
+    format!("{:016x}", digest(text.as_bytes()))
 }
 
 /// Waits for a world or a policy: the twin's futures are always ready, a model's are not.

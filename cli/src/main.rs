@@ -10,6 +10,7 @@ mod contender;
 mod episodes;
 mod output;
 mod progress;
+mod recorded;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Load(options) => commands::load::run(&options),
         Command::Run(options) => commands::run::run(&options),
         Command::Compare(options) => commands::compare::run(&options),
+        Command::Replay(options) => commands::replay::run(&options),
         Command::Doctor(options) => commands::doctor::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
         Command::Scenario { command: ScenarioCommand::Generate(options) } => commands::generate::run(&options),

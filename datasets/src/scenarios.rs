@@ -110,6 +110,28 @@ pub fn load_source(source: &Source, settings: &[(&str, &str)]) -> Result<Loaded,
     Ok(Loaded { scenario, app: Arc::new(app), words, warnings })
 }
 
+/// Loads a scenario as it was once played, with all its defaults written out, such as a recording keeps it. It was checked
+/// then; now only its form is, since what a default says may not be written by hand.
+///
+/// # Errors
+/// Every mistake in its form, or in its application.
+pub fn load_resolved(source: &Source) -> Result<Loaded, Diagnostics> {
+    let scenario: Located<Scenario> = sim::input::parse(source)?;
+    let choice = &scenario.value.app;
+    let (app, words, warnings) = application(choice).map_err(|failure| match failure {
+        AppFailure::Broken(mistakes) => mistakes,
+        AppFailure::Unknown { known } => {
+            let help = format!("it was played with an app that is here no more; there are {}", known.join(", "));
+            Diagnostics(vec![scenario.error("app.name", format!("there is no app `{}`", choice.name)).help(help)])
+        }
+    })?;
+    if let Some(overlay) = choice.overlay.as_ref().filter(|overlay| !words.overlays.contains(*overlay)) {
+        let mistake = scenario.error("app.overlay", format!("there is no overlay `{overlay}`"));
+        return Err(Diagnostics(vec![mistake.help("it was played with an overlay that is here no more")]));
+    }
+    Ok(Loaded { scenario, app: Arc::new(app), words, warnings })
+}
+
 /// The application of a scenario. With an overlay that it does not have it comes without, so that the rest of the
 /// scenario is checked as well.
 fn application(choice: &AppChoice) -> Result<(App, AppWords, Vec<Diagnostic>), AppFailure> {
@@ -211,6 +233,28 @@ mod tests {
         assert!(all_or_nothing.to_string().contains("`pod-failure` is all or nothing"), "{all_or_nothing}");
         let nowhere = load("acv/low/pod-failure", &[("faults[3].severity", "1")]).unwrap_err();
         assert!(nowhere.to_string().contains("there is no element 3: the list has 1"), "{nowhere}");
+    }
+
+    /// What a recording keeps of a scenario is the scenario, to the last bit of its numbers.
+    #[test]
+    fn every_shipped_scenario_reads_back_as_it_was_resolved() {
+        for name in shipped() {
+            let scenario = load(&name, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}")).scenario.value;
+            let text = serde_json::to_string(&scenario).unwrap();
+            let source = Source { path: format!("{name}.json"), text: text.clone() };
+            let again = load_resolved(&source).unwrap_or_else(|mistakes| panic!("{mistakes}")).scenario.value;
+            assert!(again == scenario, "{name}: {text}");
+            assert_eq!(serde_json::to_string(&again).unwrap(), text, "{name}");
+        }
+        let gone = serde_json::to_string(&load("acv/low/scale", &[]).unwrap().scenario.value).unwrap();
+        let refused = |from: &str, to: &str| {
+            let source = Source { path: "kept.json".into(), text: gone.replacen(from, to, 1) };
+            load_resolved(&source).unwrap_err().to_string()
+        };
+        let no_app = refused("\"app\":{\"name\":\"sock-shop\"", "\"app\":{\"name\":\"sock-shp\"");
+        assert!(no_app.contains("there is no app `sock-shp`"), "{no_app}");
+        let no_overlay = refused("\"overlay\":\"acv\"", "\"overlay\":\"acw\"");
+        assert!(no_overlay.contains("there is no overlay `acw`"), "{no_overlay}");
     }
 
     #[test]

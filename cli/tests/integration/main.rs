@@ -11,6 +11,7 @@ mod load;
 mod memory;
 mod messages;
 mod record;
+mod replay;
 mod run;
 mod simulate;
 mod strategies;
