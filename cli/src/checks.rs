@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use agents::policy::chat::Past;
 use datasets::scenarios::Loaded;
 use serde::Serialize;
 use sim::environment::Goal;
@@ -212,7 +213,7 @@ fn plan<'a>(loaded: &'a Loaded, contender: &'a Contender) -> Plan<'a> {
 }
 
 fn score(loaded: &Loaded, contender: &Contender, seed: u64) -> anyhow::Result<EpisodeScore> {
-    match plan(loaded, contender).play(seed)? {
+    match plan(loaded, contender).play(seed, &mut Past::default())? {
         Outcome::Scored(score) => Ok(*score),
         Outcome::Void(failure) => Err(anyhow::Error::new(failure)),
     }
