@@ -22,6 +22,7 @@ mod cluster;
 mod drain;
 mod error;
 mod exec;
+pub mod guard;
 mod http;
 mod nodes;
 mod plan;
