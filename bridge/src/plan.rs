@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sim::environment::{AppliedObject, AutoscalerSpec, Component, DeletableKind, Rejected, ResourceChange, Write};
 
 /// The annotation that `kubectl rollout restart` sets on the template.
-const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+pub(crate) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// The annotation with the number of a `ReplicaSet`'s revision.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 /// Annotations that describe an object itself, not its template, and stay in a rollback (`annotationsToSkip` in
