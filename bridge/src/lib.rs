@@ -19,6 +19,8 @@
 
 mod changes;
 mod cluster;
+mod context;
+pub mod doctor;
 mod drain;
 mod error;
 mod exec;
