@@ -34,6 +34,7 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Run(options) => commands::run::run(&options),
         Command::Compare(options) => commands::compare::run(&options),
         Command::Doctor(options) => commands::doctor::run(&options),
+        Command::Undo(options) => commands::undo::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
         Command::Scenario { command: ScenarioCommand::Generate(options) } => commands::generate::run(&options),
         Command::Scenario { command: ScenarioCommand::Schema } => commands::check::schema(),
