@@ -17,6 +17,7 @@
 //! - One [`Cluster`] touches one namespace, and nodes; of the rest it reads what pods request. A drain evicts whatever runs
 //!   on its node, as it does everywhere.
 
+mod changes;
 mod cluster;
 mod drain;
 mod error;
@@ -29,6 +30,7 @@ mod prometheus;
 mod recorder;
 mod write;
 
+pub use changes::Changes;
 pub use cluster::Cluster;
 pub use error::Error;
 pub use exec::{ExecOutput, Execution};
