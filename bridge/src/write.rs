@@ -16,14 +16,16 @@ use crate::error::Error;
 use crate::plan::{Call, Context, Current, Kind, Plan, plan};
 
 /// Who owns the fields that are written here.
-const FIELD_MANAGER: &str = "sockpit";
+pub(crate) const FIELD_MANAGER: &str = "sockpit";
 /// How often a write that met another one is tried.
 const ATTEMPTS: u32 = 5;
 
 /// Whether a call changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
+    /// What it would do is worked out and refused or not; nothing is stored.
     DryRun,
+    /// It is.
     ForGood,
 }
 
@@ -44,10 +46,30 @@ impl Cluster {
         self.write_once(write).await.map_err(Error::into_failure)
     }
 
-    async fn write_once(&self, write: &Write) -> Result<String, Error> {
+    /// Tries a change as a server dry run: the answer that it would get, and nothing is changed. Of a drain only the
+    /// cordon is tried.
+    ///
+    /// # Errors
+    /// Those that the change would have.
+    pub async fn rehearse(&self, write: &Write) -> Result<String, Failure> {
+        let rehearsed = async {
+            let Plan { call, answer } = self.plan(write).await?;
+            if let Some(call) = call {
+                self.send(&call, Mode::DryRun).await?;
+            }
+            Ok(answer)
+        };
+        rehearsed.await.map_err(Error::into_failure)
+    }
+
+    async fn plan(&self, write: &Write) -> Result<Plan, Error> {
         let current = self.current(write).await?;
         let context = Context { namespace: &self.namespace, manifests: &self.manifests, now: Timestamp::now() };
-        let Plan { call, answer } = plan(write, &current, &context).map_err(|Rejected(why)| Error::Refused(why))?;
+        plan(write, &current, &context).map_err(|Rejected(why)| Error::Refused(why))
+    }
+
+    async fn write_once(&self, write: &Write) -> Result<String, Error> {
+        let Plan { call, answer } = self.plan(write).await?;
         let answer = match call {
             Some(call) => self.make(&call, answer).await?,
             None => answer,
