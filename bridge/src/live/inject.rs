@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sim::environment::{AppliedObject, Failure, Write};
 use sim::fault::{ObjectChange, Targets};
 use sim::scenario::{Premise, PremiseStrategy};
-use sim::time::{SimDuration, SimTime};
+use sim::time::SimDuration;
 use sim::workload::Workload;
 
 use super::Live;
@@ -174,17 +174,19 @@ impl<C: Changes> Live<C> {
             ObjectChange::Service { fields, .. } => (true, fields),
             ObjectChange::Applied { .. } => return Ok(()),
         };
-        let path = match is_service {
-            true => self.link.cluster.path_of(group::CORE, "services", object),
-            false => self.link.cluster.path_of(group::APPS, "deployments", object),
+        let path = if is_service {
+            self.link.cluster.path_of(group::CORE, "services", object)
+        } else {
+            self.link.cluster.path_of(group::APPS, "deployments", object)
         };
         let ask = async |cluster: &Cluster| cluster.get("read an object", &path).await;
         let before = self.link.patiently(ask).await?;
         let main = owned(&main_container(object, &before)["name"]);
         let names = fields.as_object().into_iter().flatten().map(|(field, _)| field);
-        let paths: Vec<String> = match is_service {
-            true => names.map(|field| format!("/spec/{field}")).collect(),
-            false => names.map(|field| container_field(&before, &main, field)).collect(),
+        let paths: Vec<String> = if is_service {
+            names.map(|field| format!("/spec/{field}")).collect()
+        } else {
+            names.map(|field| container_field(&before, &main, field)).collect()
         };
         let patch = change.patch(&main);
         self.change_fields(Some(fault), kind, &path, &before, &patch, &paths).await
@@ -279,11 +281,6 @@ impl<C: Changes> Live<C> {
         }
         self.executions.retain(|(fault, _)| Some(*fault) != of);
         Ok(())
-    }
-
-    /// When all that the stage does is over, at the latest.
-    pub(super) fn end(&self) -> SimTime {
-        self.scenario.horizon()
     }
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use sim::environment::{Stage, Unavailable};
 use sim::episode::{Truth, WorldEvent};
-use sim::time::SimTime;
+use sim::time::{SimDuration, SimTime};
 use sim::transition::Change;
 
 use super::Live;
@@ -67,14 +67,14 @@ impl<C: Changes> Stage for Live<C> {
     }
 
     async fn truth(&mut self) -> Result<Truth, Unavailable> {
-        self.measure().await.map_err(unavailable)
+        self.measure().await
     }
 }
 
 /// Whatever goes wrong on the stage is the world's failure: no agent has asked for it.
 pub(super) fn unavailable(error: Error) -> Unavailable {
     Unavailable(match error {
-        Error::Refused(why) => format!("the cluster refuses: {why}"),
+        Error::Refused(why) => why,
         other => other.to_string(),
     })
 }
@@ -84,7 +84,7 @@ impl<C: Changes> Live<C> {
     fn recorded(&self) -> Vec<WorldEvent> {
         let Some(recorder) = &self.recorder else { return Vec::new() };
         let (transitions, lost) = recorder.drain();
-        let on_clock = |at| SimTime::ZERO + at - self.recorded_before;
+        let on_clock = |at: SimDuration| SimTime::ZERO + at - self.recorded_before;
         let events = transitions.into_iter().filter_map(|transition| match transition.what {
             Change::Event { severity, reason, message } => Some(WorldEvent::Kubernetes {
                 at: on_clock(transition.at),
@@ -169,22 +169,23 @@ impl<C: Changes> Live<C> {
         Ok(())
     }
 
-    async fn measure(&mut self) -> Result<Truth, Error> {
-        let seen = self.see().await?;
+    async fn measure(&mut self) -> Result<Truth, Unavailable> {
+        let seen = self.see().await.map_err(unavailable)?;
         let is_new = |pod: &Value| {
             let node = text(&pod["spec"]["nodeName"]);
             !node.is_empty() && !self.nodes.contains_key(node)
         };
         if seen.pods.iter().any(is_new) {
-            self.read_nodes().await?;
+            self.read_nodes().await.map_err(unavailable)?;
         }
         let clients = self.clients.interval();
         let components: Vec<String> = self.app.objects.deployments.iter().map(|d| d.meta.name.clone()).collect();
         let now = self.clock.now();
         let truth = self.meter.read(now, Timestamp::now(), &components, &clients, &self.nodes, &seen);
         truth.map_err(|component| {
-            Error::Server(format!(
-                "metrics-server has had no figures of {component} for long, though its pods are ready: see `kubectl top pods`"
+            Unavailable(format!(
+                "metrics-server has had no figures of {component} for long, though its pods are ready: see `kubectl top \
+                 pods`"
             ))
         })
     }
@@ -297,6 +298,7 @@ mod tests {
         assert_eq!(of(&[("name", "user")]), None);
         let pod = [("pod", "carts-1"), ("container", "carts")];
         let found = periods(&[sample(&pod, 30.0), sample(&[("pod", "x")], 1.0)], &[sample(&pod, 4.0)]);
-        assert_eq!(found, [(("carts-1".to_owned(), "carts".to_owned()), (30.0, 4.0))].into());
+        let expected = BTreeMap::from([(("carts-1".to_owned(), "carts".to_owned()), (30.0, 4.0))]);
+        assert_eq!(found, expected);
     }
 }
