@@ -63,6 +63,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A file of a session's folder cannot be written or read.
+    #[error(
+        "the record {} cannot be kept or read: {reason}. Nothing is changed without it: make room, or name another folder",
+        path.display()
+    )]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Prometheus does not answer as it should.
     #[error("Prometheus at {url}: {reason}. Is it up? (`sockpit lab status`)")]
     Prometheus {

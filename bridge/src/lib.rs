@@ -24,6 +24,7 @@ mod credentials;
 mod drain;
 mod error;
 mod exec;
+pub mod guard;
 mod http;
 pub mod live;
 mod nodes;
