@@ -102,7 +102,8 @@ impl Error {
             | Self::Unauthorized(_)
             | Self::Refused(_)
             | Self::Malformed { .. }
-            | Self::Exec { .. } => false,
+            | Self::Exec { .. }
+            | Self::Record { .. } => false,
         }
     }
 

@@ -6,7 +6,7 @@
 //!               └─▶ workloads, pods, network, policies, events: JSON as the twin's views
 //!  act ─────▶ writes ──Write──▶ Changes (a guard, or the cluster itself) ──▶ API server
 //!  prepare, inject, recover ─▶ faults (pure) ─▶ inject ──▶ pods, objects, clients (the load generator)
-//!                                                └─▶ recovery: how it is taken back, kept before it is done
+//!                                                └─▶ guard::Recoveries: how it is taken back, kept before it is done
 //!  truth ───▶ stage ─▶ truth: figures of the judge
 //!  drain_journal ◀── watches of the cluster (events), what became of the link, faults
 //! ```
@@ -14,11 +14,10 @@
 //! The clock of an episode is that of this machine, from the moment at which the world is prepared: every Deployment
 //! complete, the start as the scenario says. [`Environment::advance`] waits.
 //!
-//! What an agent asks for passes through one port, [`Changes`]. What the stage does to the cluster is kept as a list of
-//! [`Recovery`], newest last, handed to a closure before each change and after each that was taken back: whoever stores
-//! it can undo it after a crash, with [`restore`]. [`Live::finish`] undoes it at the end.
+//! What an agent asks for passes through one port, [`Changes`], which a [`Guarded`](crate::guard::Guarded) cluster is. How
+//! what the stage does to the cluster is taken back is added to a list on disk, [`Recoveries`], before it is done, so that
+//! it can be undone after a crash ([`Cluster::undo`]). [`Live::finish`] undoes it at the end.
 
-mod advisory;
 mod clients;
 mod events;
 mod faults;
@@ -29,13 +28,11 @@ mod network;
 mod observe;
 mod pods;
 mod policies;
-mod recovery;
 mod stage;
 mod truth;
 mod workloads;
 mod writes;
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,19 +44,18 @@ use sim::episode::WorldEvent;
 use sim::scenario::Scenario;
 use sim::time::{SimDuration, SimTime};
 
-pub use advisory::Advisory;
 pub use link::Patience;
-pub use recovery::{FieldChange, Recovery, Restored, restore};
 
 use crate::changes::Changes;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::exec::Execution;
+use crate::guard::{Finding, Recoveries};
 use crate::prometheus::Prometheus;
 use crate::recorder::Recorder;
 use clients::Clients;
 use events::Zero;
-use inject::Of;
+use inject::Open;
 use link::Link;
 use stage::unavailable;
 use truth::{Meter, Nodes};
@@ -119,9 +115,6 @@ impl Clock {
     }
 }
 
-/// Keeps the list of recoveries; what it returned well must survive a crash of this process.
-type Store = Box<dyn FnMut(&[Recovery]) -> io::Result<()> + Send>;
-
 /// A live cluster as a world. `C` is what its changes pass through.
 pub struct Live<C> {
     link: Link,
@@ -139,10 +132,12 @@ pub struct Live<C> {
     nodes: Nodes,
     meter: Meter,
     journal: Vec<WorldEvent>,
-    /// Oldest first.
-    recoveries: Vec<(Of, Recovery)>,
-    restored: Vec<Restored>,
-    store: Store,
+    /// The list on disk of how things are taken back.
+    recoveries: Option<Recoveries>,
+    /// What is to be taken back, oldest first.
+    open: Vec<Open>,
+    /// What became of what was taken back.
+    findings: Vec<Finding>,
     /// What runs in containers, by the fault's number.
     executions: Vec<(usize, Execution)>,
 }
@@ -172,17 +167,17 @@ impl<C: Changes> Live<C> {
             nodes: Nodes::default(),
             meter: Meter::default(),
             journal: Vec::new(),
-            recoveries: Vec::new(),
-            restored: Vec::new(),
-            store: Box::new(|_| Ok(())),
+            recoveries: None,
+            open: Vec::new(),
+            findings: Vec::new(),
             executions: Vec::new(),
         }
     }
 
-    /// The same with its recoveries kept by `store`, which gets all that are open each time that they change.
+    /// The same with a list on disk of how what the stage does is taken back. Without one, a crash leaves it done.
     #[must_use]
-    pub fn keeping(mut self, store: impl FnMut(&[Recovery]) -> io::Result<()> + Send + 'static) -> Self {
-        self.store = Box::new(store);
+    pub fn keeping(mut self, recoveries: Recoveries) -> Self {
+        self.recoveries = Some(recoveries);
         self
     }
 
@@ -200,14 +195,13 @@ impl<C: Changes> Live<C> {
     /// that were taken back before included.
     ///
     /// # Errors
-    /// What is left open, which stays in the list that is kept.
-    pub async fn finish(&mut self) -> Result<Vec<Restored>, Unavailable> {
+    /// What is left open, which stays in the list on disk.
+    pub async fn finish(&mut self) -> Result<Vec<Finding>, Unavailable> {
         self.clients = Clients::default();
-        while let Some((of, _)) = self.recoveries.last() {
-            let of = *of;
+        while let Some(of) = self.open.last().map(|open| open.of) {
             self.take_back(of).await.map_err(unavailable)?;
         }
-        Ok(std::mem::take(&mut self.restored))
+        Ok(std::mem::take(&mut self.findings))
     }
 }
 

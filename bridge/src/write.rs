@@ -48,30 +48,10 @@ impl Cluster {
         self.write_once(write).await.map_err(Error::into_failure)
     }
 
-    /// Tries a change as a server dry run: the answer that it would get, and nothing is changed. Of a drain only the
-    /// cordon is tried.
-    ///
-    /// # Errors
-    /// Those that the change would have.
-    pub async fn rehearse(&self, write: &Write) -> Result<String, Failure> {
-        let rehearsed = async {
-            let Plan { call, answer } = self.plan(write).await?;
-            if let Some(call) = call {
-                self.send(&call, Mode::DryRun).await?;
-            }
-            Ok(answer)
-        };
-        rehearsed.await.map_err(Error::into_failure)
-    }
-
-    async fn plan(&self, write: &Write) -> Result<Plan, Error> {
+    async fn write_once(&self, write: &Write) -> Result<String, Error> {
         let current = self.current(write).await?;
         let context = Context { namespace: &self.namespace, manifests: &self.manifests, now: Timestamp::now() };
-        plan(write, &current, &context).map_err(|Rejected(why)| Error::Refused(why))
-    }
-
-    async fn write_once(&self, write: &Write) -> Result<String, Error> {
-        let Plan { call, answer } = self.plan(write).await?;
+        let Plan { call, answer } = plan(write, &current, &context).map_err(|Rejected(why)| Error::Refused(why))?;
         let answer = match call {
             Some(call) => self.make(&call, answer).await?,
             None => answer,

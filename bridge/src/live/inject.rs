@@ -1,9 +1,12 @@
-//! Faults and premises, carried out: each is kept with how to take it back before it is done.
+//! Faults and premises, carried out: how each is taken back is on disk before it is done.
 
-use std::collections::BTreeMap;
-
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
-use sim::environment::{AppliedObject, Failure, Write};
+use sim::environment::{AppliedObject, DeletableKind, Failure, Write};
 use sim::fault::{ObjectChange, Targets};
 use sim::scenario::{Premise, PremiseStrategy};
 use sim::time::SimDuration;
@@ -13,11 +16,11 @@ use super::Live;
 use super::clients;
 use super::faults::{Commands, Step, Stress, placed};
 use super::json::{is_deleting, list, name, owned, text};
-use super::recovery::{Recovery, changes, container_field, restore};
 use crate::changes::Changes;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::exec::{Execution, Launched};
+use crate::guard::{Cure, ObjectId, Recovery};
 use crate::plan::main_container;
 use crate::raw::{PatchKind, group};
 use crate::write::Mode;
@@ -27,10 +30,6 @@ use crate::write::Mode;
 const PAUSE_IMAGE: &str = "gcr.io/google-containers/pause:latest";
 /// Stress ends by itself so long after the episode at the latest.
 const AFTERWARDS: SimDuration = SimDuration::from_secs(60);
-/// What the API server adds to an object, which makes no part of one that is created.
-const SERVERS_OWN: [&str; 6] =
-    ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"];
-
 /// What a recovery belongs to: the number of a fault; none for the start of the scenario.
 pub(super) type Of = Option<usize>;
 
@@ -43,7 +42,9 @@ impl<C: Changes> Live<C> {
             Step::Stress(targets, stress) => self.stress(fault, &targets, stress).await,
             Step::Patch(change) => self.patch(fault, &change).await,
             Step::Apply { kind, name, manifest } => {
-                self.keep(Some(fault), Recovery::Delete { kind, name })?;
+                let object = self.object_of(kind, &name);
+                let what = format!("{} {name} of fault {fault}", kind.name());
+                self.keep(Some(fault), Recovery { what, how: Cure::Delete { object } })?;
                 let write = Write::Apply(AppliedObject { manifest });
                 match self.link.cluster.write(&write).await {
                     Ok(_) => Ok(()),
@@ -53,12 +54,25 @@ impl<C: Changes> Live<C> {
             }
             Step::Load(load) => self.more_load(fault, &load).await,
             Step::Experiment { plural, manifest } => {
-                let manifest = placed(manifest, self.link.cluster.namespace());
-                let recovery = Recovery::Experiment { plural: plural.to_owned(), name: name(&manifest).to_owned() };
-                self.keep(Some(fault), recovery)?;
+                let namespace = self.link.cluster.namespace();
+                let manifest = placed(manifest, namespace);
+                let kind = GroupVersionKind::gvk("chaos-mesh.org", "v1alpha1", text(&manifest["kind"]));
+                let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+                let object = ObjectId::of(resource, Some(namespace), name(&manifest));
+                let what = format!("the experiment {} of fault {fault}", name(&manifest));
+                self.keep(Some(fault), Recovery { what, how: Cure::Delete { object } })?;
                 let path = self.link.cluster.path(group::CHAOS_MESH, plural);
                 self.link.cluster.create(&path, &manifest, Mode::ForGood).await.map(drop)
             }
+        }
+    }
+
+    fn object_of(&self, kind: DeletableKind, name: &str) -> ObjectId {
+        let namespace = self.link.cluster.namespace();
+        match kind {
+            DeletableKind::ResourceQuota => ObjectId::namespaced::<ResourceQuota>(namespace, name),
+            DeletableKind::PodDisruptionBudget => ObjectId::namespaced::<PodDisruptionBudget>(namespace, name),
+            DeletableKind::NetworkPolicy => ObjectId::namespaced::<NetworkPolicy>(namespace, name),
         }
     }
 
@@ -79,22 +93,12 @@ impl<C: Changes> Live<C> {
     async fn pause(&mut self, fault: usize, targets: &Targets) -> Result<(), Error> {
         for pod in self.chosen(targets).await? {
             let containers = list(&pod["spec"]["containers"]);
-            let before: BTreeMap<String, String> =
-                containers.iter().map(|container| (owned(&container["name"]), owned(&container["image"]))).collect();
             let paused: Vec<Value> =
-                before.keys().map(|container| json!({ "name": container, "image": PAUSE_IMAGE })).collect();
-            let recovery = Recovery::PodImages {
-                pod: name(&pod).to_owned(),
-                uid: owned(&pod["metadata"]["uid"]),
-                image: PAUSE_IMAGE.to_owned(),
-                before,
-            };
-            self.keep(Some(fault), recovery)?;
-            let path = self.link.cluster.path_of(group::CORE, "pods", name(&pod));
+                containers.iter().map(|container| json!({ "name": container["name"], "image": PAUSE_IMAGE })).collect();
             let patch = json!({ "spec": { "containers": paused } });
-            // To patch it twice is to patch it once.
-            let ask = async |cluster: &Cluster| cluster.patch(&path, PatchKind::Strategic, &patch, Mode::ForGood).await;
-            self.link.patiently(ask).await?;
+            let path = self.link.cluster.path_of(group::CORE, "pods", name(&pod));
+            let object = ObjectId::namespaced::<Pod>(self.link.cluster.namespace(), name(&pod));
+            self.change(Some(fault), object, &path, &pod, &patch).await?;
         }
         Ok(())
     }
@@ -114,7 +118,7 @@ impl<C: Changes> Live<C> {
         let seconds = left.as_secs_f64().ceil() as u64;
         for pod in self.chosen(targets).await? {
             let container = owned(&list(&pod["spec"]["containers"]).first().unwrap_or(&Value::Null)["name"]);
-            let place = Place { pod: name(&pod), uid: text(&pod["metadata"]["uid"]), container: &container };
+            let place = Place { pod: name(&pod), container: &container };
             let mut why = String::new();
             for commands in [stress.by_stand_in(seconds), stress.by_shell(seconds)] {
                 match self.command(fault, &place, &commands).await? {
@@ -145,13 +149,12 @@ impl<C: Changes> Live<C> {
         place: &Place<'_>,
         commands: &Commands,
     ) -> Result<Result<Execution, String>, Error> {
-        let recovery = Recovery::Command {
+        let how = Cure::Exec {
             pod: place.pod.to_owned(),
-            uid: place.uid.to_owned(),
             container: place.container.to_owned(),
-            stop: commands.stop.clone(),
+            command: commands.stop.clone(),
         };
-        self.keep(Some(fault), recovery.clone())?;
+        self.keep(Some(fault), Recovery { what: format!("what runs for fault {fault}"), how })?;
         let start: Vec<&str> = commands.start.iter().map(String::as_str).collect();
         let why = match self.link.cluster.launch(place.pod, place.container, &start).await {
             Ok(Launched::Runs(execution)) => return Ok(Ok(execution)),
@@ -162,57 +165,54 @@ impl<C: Changes> Live<C> {
             Err(Error::Exec { reason, .. }) => reason,
             Err(error) => return Err(error),
         };
-        self.forget(&recovery)?;
+        self.forget_latest()?;
         Ok(Err(why))
     }
 
     /// A change of fields, as `kubectl patch` makes it.
     async fn patch(&mut self, fault: usize, change: &ObjectChange) -> Result<(), Error> {
-        let (kind, object) = change.object();
-        let (is_service, fields) = match change {
-            ObjectChange::Container { fields, .. } => (false, fields),
-            ObjectChange::Service { fields, .. } => (true, fields),
+        let (_, name) = change.object();
+        let cluster = &self.link.cluster;
+        let (path, object) = match change {
+            ObjectChange::Container { .. } => (
+                cluster.path_of(group::APPS, "deployments", name),
+                ObjectId::namespaced::<Deployment>(cluster.namespace(), name),
+            ),
+            ObjectChange::Service { .. } => (
+                cluster.path_of(group::CORE, "services", name),
+                ObjectId::namespaced::<Service>(cluster.namespace(), name),
+            ),
             ObjectChange::Applied { .. } => return Ok(()),
-        };
-        let path = if is_service {
-            self.link.cluster.path_of(group::CORE, "services", object)
-        } else {
-            self.link.cluster.path_of(group::APPS, "deployments", object)
         };
         let ask = async |cluster: &Cluster| cluster.get("read an object", &path).await;
         let before = self.link.patiently(ask).await?;
-        let main = owned(&main_container(object, &before)["name"]);
-        let names = fields.as_object().into_iter().flatten().map(|(field, _)| field);
-        let paths: Vec<String> = if is_service {
-            names.map(|field| format!("/spec/{field}")).collect()
-        } else {
-            names.map(|field| container_field(&before, &main, field)).collect()
-        };
-        let patch = change.patch(&main);
-        self.change_fields(Some(fault), kind, &path, &before, &patch, &paths).await
+        let main = owned(&main_container(name, &before)["name"]);
+        self.change(Some(fault), object, &path, &before, &change.patch(&main)).await
     }
 
     /// Patches an object: as a dry run, which says what it will be, and then for good.
-    async fn change_fields(
+    async fn change(
         &mut self,
         of: Of,
-        kind: &str,
+        object: ObjectId,
         path: &str,
         before: &Value,
         patch: &Value,
-        paths: &[String],
     ) -> Result<(), Error> {
         let after = self.link.cluster.patch(path, PatchKind::Strategic, patch, Mode::DryRun).await?;
-        let fields = changes(before, &after, paths);
-        if fields.is_empty() {
+        let what = match of {
+            Some(fault) => format!("fault {fault}"),
+            None => "the start of the scenario".to_owned(),
+        };
+        // One that lists have brought does not say of what kind it is.
+        let mut before = before.clone();
+        for field in ["apiVersion", "kind"] {
+            before[field] = after[field].clone();
+        }
+        let recovery = Recovery::of_change(what, object, &before, &after);
+        if matches!(&recovery.how, Cure::Restore { fields, .. } if fields.is_empty()) {
             return Ok(());
         }
-        let recovery = Recovery::Fields {
-            kind: kind.to_owned(),
-            name: name(before).to_owned(),
-            uid: owned(&before["metadata"]["uid"]),
-            fields,
-        };
         self.keep(of, recovery)?;
         // A merge of the same fields twice is one.
         let ask = async |cluster: &Cluster| cluster.patch(path, PatchKind::Strategic, patch, Mode::ForGood).await;
@@ -228,43 +228,50 @@ impl<C: Changes> Live<C> {
     /// Makes the start of the scenario of the application as it is deployed.
     pub(super) async fn make_start(&mut self) -> Result<(), Error> {
         let start = self.scenario.start.clone();
+        let namespace = self.link.cluster.namespace().to_owned();
+        let object = |component: &str| ObjectId::namespaced::<Deployment>(&namespace, component);
         for component in &start.absent {
             let path = self.link.cluster.path_of(group::APPS, "deployments", component);
             let ask = async |cluster: &Cluster| cluster.get_opt("read a Deployment", &path).await;
-            let Some(object) = self.link.patiently(ask).await? else { continue };
-            self.keep(None, Recovery::Create { object: as_created(object) })?;
+            let Some(before) = self.link.patiently(ask).await? else { continue };
+            let what = format!("{component}, which is absent at the start");
+            self.keep(None, Recovery::of_deletion(what, object(component), &before))?;
             self.link.patiently(async |cluster: &Cluster| cluster.delete(&path, None).await).await?;
         }
         for premise in &start.premises {
-            let path = self.link.cluster.path_of(group::APPS, "deployments", &premise.component);
+            let component = &premise.component;
+            let path = self.link.cluster.path_of(group::APPS, "deployments", component);
             let ask = async |cluster: &Cluster| cluster.get("read a Deployment", &path).await;
             let before = self.link.patiently(ask).await?;
-            let main = owned(&main_container(&premise.component, &before)["name"]);
-            let mut paths = vec!["/spec/replicas".to_owned(), "/spec/strategy".to_owned()];
-            paths.extend(["image", "resources", "env"].map(|field| container_field(&before, &main, field)));
-            let patch = premise_patch(premise, &main);
-            self.change_fields(None, "Deployment", &path, &before, &patch, &paths).await?;
+            let patch = premise_patch(premise, text(&main_container(component, &before)["name"]));
+            self.change(None, object(component), &path, &before, &patch).await?;
         }
         Ok(())
     }
 
     /// Remembers how something is taken back, on disk before it is done.
     fn keep(&mut self, of: Of, recovery: Recovery) -> Result<(), Error> {
-        self.recoveries.push((of, recovery));
-        self.store()
+        let number = match &mut self.recoveries {
+            Some(recoveries) => Some(recoveries.plan(recovery.clone())?),
+            None => None,
+        };
+        self.open.push(Open { of, number, recovery });
+        Ok(())
     }
 
     /// What was to be taken back never came.
-    fn forget(&mut self, recovery: &Recovery) -> Result<(), Error> {
-        self.recoveries.retain(|(_, kept)| kept != recovery);
-        self.store()
+    fn forget_latest(&mut self) -> Result<(), Error> {
+        match self.open.pop() {
+            Some(open) => self.close(&open),
+            None => Ok(()),
+        }
     }
 
-    fn store(&mut self) -> Result<(), Error> {
-        let all: Vec<Recovery> = self.recoveries.iter().map(|(_, recovery)| recovery.clone()).collect();
-        (self.store)(&all).map_err(|error| {
-            Error::Refused(format!("how to undo what is done to the cluster cannot be kept on disk: {error}"))
-        })
+    fn close(&mut self, open: &Open) -> Result<(), Error> {
+        match (&mut self.recoveries, open.number) {
+            (Some(recoveries), Some(number)) => recoveries.done(number),
+            _ => Ok(()),
+        }
     }
 
     /// Takes back what was done for a fault, or for the start, the latest first.
@@ -272,34 +279,36 @@ impl<C: Changes> Live<C> {
         if let Some(fault) = of {
             self.clients.end(fault);
         }
-        while let Some(at) = self.recoveries.iter().rposition(|(whose, _)| *whose == of) {
-            let recovery = self.recoveries[at].1.clone();
-            let restored = self.link.patiently(async |cluster: &Cluster| restore(cluster, &recovery).await).await?;
-            self.restored.push(restored);
-            self.recoveries.remove(at);
-            self.store()?;
+        while let Some(at) = self.open.iter().rposition(|open| open.of == of) {
+            let open = self.open[at].clone();
+            let recovery = &open.recovery;
+            match self.link.patiently(async |cluster: &Cluster| cluster.recover(recovery).await).await {
+                Ok(findings) => self.findings.extend(findings),
+                // A container that does not run runs nothing beside its program either.
+                Err(Error::Exec { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            self.open.remove(at);
+            self.close(&open)?;
         }
         self.executions.retain(|(fault, _)| Some(*fault) != of);
         Ok(())
     }
 }
 
+/// Something that is to be taken back.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) of: Of,
+    /// In the list on disk, if there is one.
+    number: Option<u64>,
+    recovery: Recovery,
+}
+
 /// A container.
 struct Place<'a> {
     pod: &'a str,
-    uid: &'a str,
     container: &'a str,
-}
-
-/// An object as somebody would create it.
-fn as_created(mut object: Value) -> Value {
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove("status");
-    }
-    if let Some(meta) = object["metadata"].as_object_mut() {
-        meta.retain(|field, _| !SERVERS_OWN.contains(&field.as_str()));
-    }
-    object
 }
 
 /// A premise as a strategic merge patch of its Deployment.
@@ -341,6 +350,8 @@ fn premise_patch(premise: &Premise, main: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use sim::units::Millicores;
 
     use super::*;
@@ -366,16 +377,5 @@ mod tests {
         assert_eq!(premise_patch(&premise, "main"), expected);
         let nothing = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main" }] } } } });
         assert_eq!(premise_patch(&Premise::default(), "main"), nothing);
-    }
-
-    #[test]
-    fn what_is_created_again_has_nothing_of_the_server_s() {
-        let object = json!({
-            "metadata": { "name": "carts", "uid": "u", "resourceVersion": "7", "labels": { "name": "carts" } },
-            "spec": { "replicas": 1 }, "status": { "replicas": 1 },
-        });
-        let expected =
-            json!({ "metadata": { "name": "carts", "labels": { "name": "carts" } }, "spec": { "replicas": 1 } });
-        assert_eq!(as_created(object), expected);
     }
 }
