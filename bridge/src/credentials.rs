@@ -28,8 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// The kubeconfig.
-    pub kubeconfig: PathBuf,
+    /// The kubeconfig; none is that which `KUBECONFIG` names, or the one in the home folder.
+    pub kubeconfig: Option<PathBuf>,
     /// The context in it; none is its current one.
     pub context: Option<String>,
     /// Whether requests that the server was too busy for (429, 503, 504) are sent again by themselves. Not for changes
@@ -40,13 +40,16 @@ pub struct Access {
 impl Access {
     /// With a kubeconfig's current context, and retries.
     pub fn current(kubeconfig: &Path) -> Self {
-        Self { kubeconfig: kubeconfig.to_owned(), context: None, retries: true }
+        Self { kubeconfig: Some(kubeconfig.to_owned()), context: None, retries: true }
     }
 
     /// Reads the kubeconfig: a client, and the server that it is for.
     async fn client(&self) -> Result<(Client, String), Error> {
-        let unusable = |reason: String| Error::Kubeconfig { path: self.kubeconfig.clone(), reason };
-        let file = Kubeconfig::read_from(&self.kubeconfig).map_err(|error| unusable(chain(&error)))?;
+        let path = self.kubeconfig.as_deref();
+        let named = path.unwrap_or(Path::new("KUBECONFIG"));
+        let unusable = |reason: String| Error::Kubeconfig { path: named.to_owned(), reason };
+        let file = path.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+        let file = file.map_err(|error| unusable(chain(&error)))?;
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         let mut config =
             Config::from_custom_kubeconfig(file, &options).await.map_err(|error| unusable(chain(&error)))?;

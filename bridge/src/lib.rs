@@ -20,7 +20,9 @@
 
 mod changes;
 mod cluster;
+mod context;
 mod credentials;
+pub mod doctor;
 mod drain;
 mod error;
 mod exec;

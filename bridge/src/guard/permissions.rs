@@ -65,6 +65,16 @@ impl Grant {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Namespace, Self::Nodes, Self::NodeActions, Self::ChaosMesh];
 
+    /// As it is typed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespace",
+            Self::Nodes => "nodes",
+            Self::NodeActions => "node-actions",
+            Self::ChaosMesh => "chaos-mesh",
+        }
+    }
+
     /// Its file in `bridge/rbac`.
     pub const fn file(self) -> &'static str {
         match self {
@@ -83,6 +93,11 @@ impl Grant {
             Self::NodeActions => include_str!("../../rbac/sockpit-node-actions.yaml"),
             Self::ChaosMesh => include_str!("../../rbac/sockpit-chaos-mesh.yaml"),
         }
+    }
+
+    /// The same for a namespace.
+    pub fn manifest_for(self, namespace: &str) -> String {
+        self.manifest().replace("namespace: sock-shop", &format!("namespace: {namespace}"))
     }
 
     /// Whether it is for the whole cluster.
@@ -225,7 +240,7 @@ fn queries() -> Vec<Use> {
 }
 
 /// What faults without Chaos Mesh take, and their recovery: images of pods, templates, selectors, replicas, deletions,
-/// quotas and policies, and commands in containers. A command comes over a WebSocket, which older servers take for a
+/// quotas and policies, and commands in containers. A command comes over a websocket, which older servers take for a
 /// `get` and newer ones for a `create` as well.
 fn of_faults() -> Vec<Permission> {
     let each = [
