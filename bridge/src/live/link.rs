@@ -67,7 +67,8 @@ impl Link {
         let began = Instant::now();
         let (mut wait, mut is_lost, mut has_renewed) = (self.patience.first, false, false);
         loop {
-            let error = match ask(&self.cluster).await {
+            let answer = ask(&self.cluster).await;
+            let error = match answer {
                 Ok(answer) => {
                     if is_lost {
                         let seconds = began.elapsed().as_secs_f64();

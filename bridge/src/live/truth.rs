@@ -298,8 +298,6 @@ impl Reserved {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::float_cmp, reason = "figures that are exact by construction")]
-
     use serde_json::json;
 
     use super::*;

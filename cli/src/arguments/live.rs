@@ -23,6 +23,7 @@ are taken back at the end, also after Ctrl-C; after a crash, `sockpit undo FOLDE
 changed as well. Credit and regret are null: a cluster cannot be split.
 
 Exit codes: 0 done, 1 the episode is void (nothing is scored) or something could not be taken back, 2 usage.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct LiveOptions {
     /// A shipped scenario or a scenario file
     pub(crate) scenario: String,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use agents::episode::{self, Log, Setup};
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use bridge::guard::{Finding, Guarded, Guards, Mode, Proposal, Recoveries, Verdict};
 use bridge::live::Live;
 use bridge::{Cluster, Prometheus};
@@ -23,7 +23,6 @@ use sim::environment::{Unavailable, Write};
 use sim::episode::Entry;
 use sim::scenario::{Level, Scenario, Thinking};
 use sim::score::{self, EpisodeScore, Judge, Reading, Trials};
-use tokio::runtime::Handle;
 
 use self::place::Place;
 use crate::arguments::LiveOptions;
@@ -176,9 +175,10 @@ impl Episode<'_> {
         // Whatever became of it, the cluster is put back.
         let put_back = world.finish().await;
         drop(world);
-        self.say_what_was_put_back(put_back)?;
+        let put_back = self.say_what_was_put_back(put_back);
         let (entries, recorder) = played?;
-        self.score(&scenario, &entries, recorder)
+        let score = self.score(&scenario, &entries, recorder)?;
+        put_back.map(|()| score)
     }
 
     /// Plays it; its log, and what writes that down.
@@ -241,7 +241,11 @@ impl Episode<'_> {
                 }
                 Ok(())
             }
-            Err(why) => Err(Failed::Run(anyhow!("what was done to the cluster is not all taken back: {why}. {again}"))),
+            Err(why) => {
+                let message = format!("what was done to the cluster is not all taken back: {why}. {again}");
+                output::talk(&format!("warning: {message}"));
+                Err(Failed::Run(anyhow!(message)))
+            }
         }
     }
 }
