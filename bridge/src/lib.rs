@@ -4,6 +4,7 @@
 //!   Write ──▶ plan (pure) ──▶ calls ──dry run, then for good──▶ API server
 //!   PodView, NodeView, Recorder ◀──lists and watches─────────── API server
 //!   exec ──────────────────────────────────────websocket──────▶ kubelet ──▶ container
+//!   Live: Environment, Stage ──▶ all of these, load      Changes ◀── the port that a guard is put in
 //!   Prometheus ◀──────────────────────────────HTTP API──────── Prometheus
 //! ```
 //!
@@ -22,21 +23,25 @@
 mod changes;
 mod cluster;
 mod context;
+mod credentials;
 pub mod doctor;
 mod drain;
 mod error;
 mod exec;
 pub mod guard;
 mod http;
+pub mod live;
 mod nodes;
 mod plan;
 mod pods;
 mod prometheus;
+mod raw;
 mod recorder;
 mod write;
 
 pub use changes::Changes;
 pub use cluster::Cluster;
+pub use credentials::Access;
 pub use error::Error;
 pub use exec::{ExecOutput, Execution};
 pub use pods::PodView;

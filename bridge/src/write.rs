@@ -24,8 +24,10 @@ const ATTEMPTS: u32 = 5;
 
 /// Whether a call changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
+    /// What it would do is worked out and refused or not; nothing is stored.
     DryRun,
+    /// It is.
     ForGood,
 }
 

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod compare;
+mod live;
 mod scenario;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use agents::mechanism::Mechanism;
 use clap::{Args, Parser, Subcommand};
 pub(crate) use cluster::{DoctorOptions, UndoOptions};
 pub(crate) use compare::{Ceiling, CompareOptions};
+pub(crate) use live::LiveOptions;
 use sim::time::{SimDuration, parse_duration};
 
 pub(crate) use scenario::{CheckOptions, GenerateOptions, ScenarioCommand};
@@ -31,6 +33,7 @@ Examples:
   sockpit compare --suite acv/low --model runbook --trials 10
   sockpit simulate --level heavy --target front-end   the twin alone, without an agent
   sockpit simulate acv/low/cpu-stress --every 15s     watch a fault, window by window
+  sockpit live acv/low/pod-failure --lab --write      the same on a real cluster
   sockpit scenario check my-scenario.yaml
   sockpit load --url http://127.0.0.1:30001           the same users, against a real system
 
@@ -50,6 +53,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Play several policies on the same scenarios and seeds, and set their results side by side
     Compare(CompareOptions),
+    /// Play a scenario on a live cluster, and score it
+    Live(Box<LiveOptions>),
     /// Say whether a chat model or a cluster has what it takes, and what to do where not
     Doctor(DoctorOptions),
     /// Put back what a session on a cluster changed, also after a crash
@@ -85,6 +90,8 @@ pub(crate) enum LabCommand {
     Replay(LabReplayOptions),
     /// Play loads, faults and actions on the lab and in the twin, side by side
     Compare(LabCompareOptions),
+    /// Hold a live cluster, the lab, against the rules that every world keeps and the twin passes in every test run
+    Conformance(LabConformanceOptions),
 }
 
 #[derive(Debug, Default, Args)]
@@ -204,6 +211,25 @@ pub(crate) struct LabReplayOptions {
     /// Print one JSON array
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo sockpit lab conformance
+  sudo sockpit lab conformance --settle 90s           on a slow machine
+
+Deploys the application of the scenario anew for each of seven checks, which takes a quarter of an hour.")]
+pub(crate) struct LabConformanceOptions {
+    /// The scenario whose world is checked; its first fault is injected and taken back
+    #[arg(long, value_name = "SCENARIO", default_value = "acv/low/pod-failure")]
+    pub(crate) scenario: String,
+    /// An image of the scenario's component, other than the one that runs, that serves
+    #[arg(long, value_name = "IMAGE", default_value = "weaveworksdemos/catalogue:0.3.4")]
+    pub(crate) image: String,
+    /// How long a rollout, or a start of the whole world, takes at most
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second, default_value = "60s")]
+    pub(crate) settle: SimDuration,
 }
 
 #[derive(Debug, Args)]

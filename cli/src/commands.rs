@@ -7,6 +7,7 @@ pub(crate) mod faults;
 mod figures;
 pub(crate) mod generate;
 pub(crate) mod lab;
+pub(crate) mod live;
 pub(crate) mod load;
 pub(crate) mod run;
 pub(crate) mod scenarios;

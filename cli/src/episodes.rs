@@ -46,7 +46,7 @@ impl Plan<'_> {
     /// Its recording cannot be written.
     pub(crate) fn play(&self, seed: u64) -> anyhow::Result<Outcome> {
         let mut recorder = match &self.record {
-            Some(folder) => Some(Recorder::create(folder, &self.header(seed)?)?),
+            Some(folder) => Some(Recorder::create(folder, &header(&self.scenario, &self.contender.name, seed)?)?),
             None => None,
         };
         let mut sink = |entry: &Entry| {
@@ -90,17 +90,18 @@ impl Plan<'_> {
         let entries = log.into_entries();
         Ok(played.map(|()| entries))
     }
+}
 
-    fn header(&self, seed: u64) -> anyhow::Result<Header> {
-        let resolved = serde_json::to_string(&*self.scenario).context("cannot write the scenario as JSON")?;
-        Ok(Header {
-            schema: SCHEMA_VERSION,
-            scenario: self.scenario.name.clone(),
-            scenario_digest: format!("{:016x}", digest(resolved.as_bytes())),
-            seed,
-            policy: self.contender.name.clone(),
-        })
-    }
+/// The first line of an episode's log.
+pub(crate) fn header(scenario: &Scenario, policy: &str, seed: u64) -> anyhow::Result<Header> {
+    let resolved = serde_json::to_string(scenario).context("cannot write the scenario as JSON")?;
+    Ok(Header {
+        schema: SCHEMA_VERSION,
+        scenario: scenario.name.clone(),
+        scenario_digest: format!("{:016x}", digest(resolved.as_bytes())),
+        seed,
+        policy: policy.to_owned(),
+    })
 }
 
 /// FNV-1a, 64 bits: names a content, guards against nothing.
@@ -123,7 +124,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> 
 
 /// Writes the log of one episode line by line, and its score at the end. A killed run leaves the
 /// lines that were written; only a finished episode has a score file.
-struct Recorder {
+pub(crate) struct Recorder {
     log: BufWriter<File>,
     log_path: PathBuf,
     score_path: PathBuf,
@@ -131,7 +132,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn create(folder: &Path, header: &Header) -> anyhow::Result<Self> {
+    pub(crate) fn create(folder: &Path, header: &Header) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let log_path = folder.join(format!("seed-{}.jsonl", header.seed));
         let file = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
@@ -146,14 +147,14 @@ impl Recorder {
     }
 
     /// A full disk must not stop the episode in the middle; it is said at the end.
-    fn line(&mut self, value: &impl serde::Serialize) {
+    pub(crate) fn line(&mut self, value: &impl serde::Serialize) {
         if self.failure.is_none() {
             let written = serde_json::to_writer(&mut self.log, value).map_err(Into::into);
             self.failure = written.and_then(|()| self.log.write_all(b"\n")).and_then(|()| self.log.flush()).err();
         }
     }
 
-    fn finish(mut self, score: &EpisodeScore) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self, score: &EpisodeScore) -> anyhow::Result<()> {
         if let Some(failure) = self.failure.take() {
             return Err(anyhow!(failure).context(format!(
                 "cannot write {}: the lines before are kept; free some space and run this seed again",

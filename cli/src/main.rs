@@ -33,6 +33,7 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Load(options) => commands::load::run(&options),
         Command::Run(options) => commands::run::run(&options),
         Command::Compare(options) => commands::compare::run(&options),
+        Command::Live(options) => commands::live::run(&options),
         Command::Doctor(options) => commands::doctor::run(&options),
         Command::Undo(options) => commands::undo::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
