@@ -120,11 +120,14 @@ impl Session {
         let done: BTreeSet<u64> = lines.iter().filter_map(is_done).collect();
         for RecoveryLine { at, entry } in lines {
             let RecoveryEntry::Planned { id, recovery } = entry else { continue };
-            let namespace = self.namespace.clone();
-            let change = change_of(recovery, id, at, &namespace);
-            // Values that a fault gave and that an agent then replaced must be known after it is over as well: else undo
-            // would put the fault's back.
-            if !done.contains(&id) || matches!(change.deed, Deed::Effect(_)) {
+            let mut change = change_of(recovery, id, at, &self.namespace);
+            let is_over = done.contains(&id);
+            if let Deed::Imposed { over } = &mut change.deed {
+                *over = is_over;
+            }
+            // What a fault made or changed, and an agent then changed, must be known after the fault is over as well: else
+            // undo would bring the fault back. What it started is started no more.
+            if !(is_over && matches!(change.deed, Deed::Started { .. })) {
                 self.changes.push(change);
             }
         }
@@ -164,7 +167,7 @@ impl Session {
 pub(crate) fn change_of(recovery: Recovery, id: u64, at: String, namespace: &str) -> Change {
     let (object, before, deed) = match recovery.how {
         Cure::Restore { object, before, fields } => (object, Some(before), Deed::Effect(Effect::Changed { fields })),
-        Cure::Delete { object } => (object, None, Deed::Imposed),
+        Cure::Delete { object } => (object, None, Deed::Imposed { over: false }),
         Cure::Create { object, before } => (object, Some(before), Deed::Effect(Effect::Deleted)),
         Cure::Exec { pod, container, command } => {
             (ObjectId::namespaced::<Pod>(namespace, &pod), None, Deed::Started { container, ends: command })

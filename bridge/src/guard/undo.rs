@@ -56,7 +56,10 @@ pub enum Deed {
     /// It changed its object.
     Effect(Effect),
     /// It made an object that goes, whatever has become of it.
-    Imposed,
+    Imposed {
+        /// It has been taken away already: what is there now is somebody else's. But undo must not bring it back.
+        over: bool,
+    },
     /// It started something in a container of its pod, which a command ends.
     Started {
         /// The container.
@@ -151,7 +154,7 @@ fn newest<'a>(changes: &[&'a Change]) -> Option<(&'a str, ChangeId)> {
 /// Works out what puts one object back, whose changes come newest first.
 pub(crate) fn plan_object(object: &ObjectId, changes: &[&Change], current: Option<&Value>) -> Step {
     let is = current.map(cleaned);
-    let mut undoing = Undoing { state: is.clone(), ..Undoing::default() };
+    let mut undoing = Undoing { is_there: is.is_some(), state: is.clone(), ..Undoing::default() };
     undoing.take_back_all(changes);
     if let (Some(is), Some(state)) = (&is, &undoing.state)
         && differ_by_restarts(is, state)
@@ -200,6 +203,9 @@ fn unstamped(mut template: Value) -> Value {
 /// An object whose changes are taken back in thought.
 #[derive(Default)]
 struct Undoing {
+    /// Whether the object is there.
+    is_there: bool,
+    /// What it is in thought.
     state: Option<Value>,
     acts: Vec<Act>,
     findings: Vec<Finding>,
@@ -228,8 +234,8 @@ impl Undoing {
             Deed::Effect(Effect::Nothing) => self.settle(change, 0),
             Deed::Effect(Effect::Created { object }) => self.delete_created(change, object),
             Deed::Effect(Effect::Deleted) => self.create_deleted(change),
-            Deed::Imposed => {
-                if self.state.take().is_some() {
+            Deed::Imposed { over } => {
+                if !(*over && self.is_there) && self.state.take().is_some() {
                     self.find(change, Verdict::Restored("deleted".to_owned()));
                 }
                 self.settle(change, 0);

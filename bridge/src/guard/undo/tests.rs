@@ -198,9 +198,15 @@ fn nodes_are_uncordoned() {
 #[test]
 fn what_a_fault_imposed_goes_and_what_it_started_ends() {
     let mut imposed = change(1, &carts(), None, None);
-    imposed.deed = Deed::Imposed;
+    imposed.deed = Deed::Imposed { over: false };
     check(from_ref(&imposed), Some(&deployment(1, "whatever")), &[Act::Delete], "r");
-    check(&[imposed], None, &[], "");
+    check(from_ref(&imposed), None, &[], "");
+    // What an agent has deleted of it does not come back, nor once the fault is over.
+    let deleted = change(2, &carts(), Some(&deployment(1, "whatever")), None);
+    check(&[imposed.clone(), deleted.clone()], None, &[], "");
+    imposed.deed = Deed::Imposed { over: true };
+    check(&[imposed.clone(), deleted], None, &[], "");
+    check(&[imposed], Some(&deployment(1, "somebody's")), &[], "");
     let ends = vec!["/bin/burn".to_owned(), "--end".to_owned()];
     let mut started = change(1, &ObjectId::namespaced::<Pod>("sock-shop", "carts-1-a"), None, None);
     started.deed = Deed::Started { container: "carts".to_owned(), ends: ends.clone() };
