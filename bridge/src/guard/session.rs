@@ -64,6 +64,7 @@ impl Session {
                         before,
                         deed: Deed::Effect(expected),
                         certain: false,
+                        over: false,
                         settled: BTreeSet::new(),
                     });
                 }
@@ -120,14 +121,10 @@ impl Session {
         let done: BTreeSet<u64> = lines.iter().filter_map(is_done).collect();
         for RecoveryLine { at, entry } in lines {
             let RecoveryEntry::Planned { id, recovery } = entry else { continue };
-            let mut change = change_of(recovery, id, at, &self.namespace);
-            let is_over = done.contains(&id);
-            if let Deed::Imposed { over } = &mut change.deed {
-                *over = is_over;
-            }
+            let change = Change { over: done.contains(&id), ..change_of(recovery, id, at, &self.namespace) };
             // What a fault made or changed, and an agent then changed, must be known after the fault is over as well: else
             // undo would bring the fault back. What it started is started no more.
-            if !(is_over && matches!(change.deed, Deed::Started { .. })) {
+            if !(change.over && matches!(change.deed, Deed::Started { .. })) {
                 self.changes.push(change);
             }
         }
@@ -167,7 +164,7 @@ impl Session {
 pub(crate) fn change_of(recovery: Recovery, id: u64, at: String, namespace: &str) -> Change {
     let (object, before, deed) = match recovery.how {
         Cure::Restore { object, before, fields } => (object, Some(before), Deed::Effect(Effect::Changed { fields })),
-        Cure::Delete { object } => (object, None, Deed::Imposed { over: false }),
+        Cure::Delete { object } => (object, None, Deed::Imposed),
         Cure::Create { object, before } => (object, Some(before), Deed::Effect(Effect::Deleted)),
         Cure::Exec { pod, container, command } => {
             (ObjectId::namespaced::<Pod>(namespace, &pod), None, Deed::Started { container, ends: command })
@@ -182,6 +179,7 @@ pub(crate) fn change_of(recovery: Recovery, id: u64, at: String, namespace: &str
         before,
         deed,
         certain: false,
+        over: false,
         settled: BTreeSet::new(),
     }
 }

@@ -46,6 +46,9 @@ pub struct Change {
     pub deed: Deed,
     /// Whether it is known to have been made.
     pub certain: bool,
+    /// Whether it has been taken back before, as faults are: what is there now is none of its doing, but undo must not
+    /// bring it back on the way.
+    pub over: bool,
     /// Its fields with which an earlier undo was done.
     pub settled: BTreeSet<usize>,
 }
@@ -56,10 +59,7 @@ pub enum Deed {
     /// It changed its object.
     Effect(Effect),
     /// It made an object that goes, whatever has become of it.
-    Imposed {
-        /// It has been taken away already: what is there now is somebody else's. But undo must not bring it back.
-        over: bool,
-    },
+    Imposed,
     /// It started something in a container of its pod, which a command ends.
     Started {
         /// The container.
@@ -234,8 +234,8 @@ impl Undoing {
             Deed::Effect(Effect::Nothing) => self.settle(change, 0),
             Deed::Effect(Effect::Created { object }) => self.delete_created(change, object),
             Deed::Effect(Effect::Deleted) => self.create_deleted(change),
-            Deed::Imposed { over } => {
-                if !(*over && self.is_there) && self.state.take().is_some() {
+            Deed::Imposed => {
+                if !(change.over && self.is_there) && self.state.take().is_some() {
                     self.find(change, Verdict::Restored("deleted".to_owned()));
                 }
                 self.settle(change, 0);
@@ -259,6 +259,9 @@ impl Undoing {
             return self.settle(change, index);
         }
         if now != field.after.as_ref() {
+            if change.over {
+                return self.settle(change, index);
+            }
             let (wrote, found) = (shown(field.after.as_ref()), shown(now));
             let said = format!("{field} was set to {wrote} and is now {found}: somebody else changed it, and it stays");
             return self.find(change, Verdict::Conflict(said));
@@ -291,7 +294,7 @@ impl Undoing {
 
     /// A field of an object that is gone.
     fn without_object(&mut self, change: &Change, index: usize, field: &Field) {
-        if change.object.kind == "Pod" {
+        if change.over || change.object.kind == "Pod" {
             // What was changed in a pod went with it.
             return self.settle(change, index);
         }
@@ -324,7 +327,7 @@ impl Undoing {
                 self.state.clone_from(&change.before);
                 self.find(change, Verdict::Restored("created again, since it was deleted".to_owned()));
             }
-            Some(now) if Some(now) == change.before.as_ref() => {}
+            Some(now) if change.over || Some(now) == change.before.as_ref() => {}
             Some(_) => {
                 let said = "it was deleted, and somebody else created another since: it stays".to_owned();
                 return self.find(change, Verdict::Conflict(said));
