@@ -222,6 +222,10 @@ impl Undoing {
     }
 
     fn take_back(&mut self, change: &Change) {
+        if change.kind == Some(WriteKind::Drain) && !change.settled.contains(&0) {
+            let said = "pods that it evicted are not brought back: their controllers have made others".to_owned();
+            self.find(change, Verdict::Left(said));
+        }
         match &change.deed {
             Deed::Effect(Effect::Changed { fields }) => {
                 for (index, field) in fields.iter().enumerate() {

@@ -198,6 +198,9 @@ fn nodes_are_uncordoned() {
     cordoned["spec"]["unschedulable"] = json!(true);
     check(&[change(1, &node, Some(&open), Some(&cordoned))], Some(&cordoned), &[changed(&cordoned, &open)], "r");
     check(&[change(1, &node, Some(&cordoned), Some(&open))], Some(&open), &[changed(&open, &cordoned)], "r");
+    let mut drained = change(1, &node, Some(&open), Some(&cordoned));
+    drained.kind = Some(WriteKind::Drain);
+    check(&[drained], Some(&cordoned), &[changed(&cordoned, &open)], "lr");
 }
 
 #[test]
