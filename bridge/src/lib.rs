@@ -15,6 +15,8 @@
 //! - What the asker did wrong ([`Rejected`](sim::environment::Rejected)) and what the cluster failed to do
 //!   ([`Unavailable`](sim::environment::Unavailable)) are never mixed: [`Error::into_failure`] is the one place that
 //!   decides.
+//! - Every change of an agent goes through [`Changes`], which a [`guard`] implements as the cluster itself does: what is
+//!   guarded is written down before it is made, and can be undone.
 //! - One [`Cluster`] touches one namespace, and nodes; of the rest it reads what pods request. A drain evicts whatever runs
 //!   on its node, as it does everywhere.
 

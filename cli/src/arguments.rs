@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod cluster;
 mod compare;
 mod live;
 mod scenario;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use agents::mechanism::Mechanism;
 use clap::{Args, Parser, Subcommand};
+pub(crate) use cluster::{DoctorOptions, UndoOptions};
 pub(crate) use compare::{Ceiling, CompareOptions};
 pub(crate) use live::LiveOptions;
 use sim::time::{SimDuration, parse_duration};
@@ -53,8 +55,10 @@ pub(crate) enum Command {
     Compare(CompareOptions),
     /// Play a scenario on a live cluster, and score it
     Live(Box<LiveOptions>),
-    /// Say whether a chat model can play: tools, schemas, parallel calls, long prompts
+    /// Say whether a chat model or a cluster has what it takes, and what to do where not
     Doctor(DoctorOptions),
+    /// Put back what a session on a cluster changed, also after a crash
+    Undo(UndoOptions),
     /// Check scenarios, make a suite of them, or print the schema of their files
     Scenario {
         #[command(subcommand)]
@@ -444,25 +448,6 @@ pub(crate) struct ModelsOptions {
     /// A file of chat models by name: servers, parameters, prices; keys stay in environment variables
     #[arg(long, value_name = "FILE")]
     pub(crate) models: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sockpit doctor --model openai:gpt-4o-mini           needs OPENAI_API_KEY
-  sockpit doctor --model server:smollm2@http://127.0.0.1:8080/v1
-  sockpit doctor --models models.yaml --model mine --json
-
-Asks the model a few short questions and one long one, which cost what the model's server charges for them.")]
-pub(crate) struct DoctorOptions {
-    /// The chat model to examine
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) model: String,
-    #[command(flatten)]
-    pub(crate) models: ModelsOptions,
-    /// Print an array with an object for each finding
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// A working mechanism by its name.

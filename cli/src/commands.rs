@@ -12,6 +12,7 @@ pub(crate) mod load;
 pub(crate) mod run;
 pub(crate) mod scenarios;
 pub(crate) mod simulate;
+pub(crate) mod undo;
 mod workload;
 
 use datasets::scenarios::Loaded;

@@ -35,6 +35,7 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Compare(options) => commands::compare::run(&options),
         Command::Live(options) => commands::live::run(&options),
         Command::Doctor(options) => commands::doctor::run(&options),
+        Command::Undo(options) => commands::undo::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),
         Command::Scenario { command: ScenarioCommand::Generate(options) } => commands::generate::run(&options),
         Command::Scenario { command: ScenarioCommand::Schema } => commands::check::schema(),

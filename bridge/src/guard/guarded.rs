@@ -132,11 +132,7 @@ impl<C: Previews> Guarded<C> {
         let allowed = self.guards.check(write, self.inner.namespace());
         let allowed = allowed.and_then(|()| session.budget.check(&self.guards, now));
         session.refusing(write, allowed)?;
-        let preview = self.inner.preview(write).await;
-        let preview = match preview {
-            Err(Failure::Rejected(why)) => return session.refusing(write, Err(why)).map(|()| String::new()),
-            preview => preview?,
-        };
+        let preview = self.tried(session, write).await?;
         if let Write::DeletePod { pod } = write {
             session.refusing(write, self.guards.check_pod(pod, preview.component.as_deref()))?;
         }
@@ -153,9 +149,22 @@ impl<C: Previews> Guarded<C> {
             Mode::Approve => {
                 let approved = self.approved(write, &preview).await;
                 session.refusing(write, approved)?;
-                session.budget.spend(now);
+                // The object may have changed while the person thought.
+                let preview = self.tried(session, write).await?;
+                session.budget.spend(session.began.elapsed());
                 self.make(session, write, &preview).await
             }
+        }
+    }
+
+    /// Tries a change; that the API server refuses it is written down.
+    async fn tried(&self, session: &mut Session, write: &Write) -> Result<Preview, Failure> {
+        match self.inner.preview(write).await {
+            Err(Failure::Rejected(Rejected(why))) => {
+                session.note(AuditEntry::Refused { write: write.clone(), why: why.clone() })?;
+                Err(Failure::Rejected(Rejected(why)))
+            }
+            tried => tried,
         }
     }
 

@@ -66,10 +66,12 @@ impl Cluster {
                 self.namespace
             )));
         }
-        let mut log = match extent {
-            Extent::DryRun => Log { audit: None, failure: None },
-            Extent::ForGood => Log { audit: Some(Audit::open(folder)?), failure: None },
-        };
+        let mut log = Log { audit: None, failure: None };
+        if extent == Extent::ForGood {
+            log.audit = Some(Audit::open(folder)?);
+            // Nobody adds to it any more.
+            session = Session::read(folder)?;
+        }
         let mut undone = Undone::default();
         let mut current = BTreeMap::new();
         for object in session.objects() {
