@@ -84,6 +84,9 @@ fn adapt(scenario: &mut Scenario, options: &LiveOptions, contender: &Contender) 
         }
         scenario.budget.time = scenario.budget.time.min(time);
     }
+    if !scenario.start.placement.is_empty() {
+        output::talk("note: the scenario's placement of pods is not made: they lie where the cluster has put them");
+    }
     if may_change(options) {
         return Ok(());
     }
