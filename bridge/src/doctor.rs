@@ -208,7 +208,7 @@ fn permission(each: &Use, facts: &Facts) -> Finding {
     if !missing.is_empty() {
         let (outcome, cure) = match each.grant {
             Grant::Namespace => (Outcome::Failed, granted),
-            Grant::Nodes => (Outcome::Optional, format!("if agents are to see nodes: {granted}")),
+            Grant::Nodes => (Outcome::Failed, format!("for agents that look at nodes, and for the judge: {granted}")),
             Grant::NodeActions => (Outcome::Optional, format!("if guards allow actions on nodes: {granted}")),
             Grant::ChaosMesh => (Outcome::Optional, format!("if faults are to be made by Chaos Mesh: {granted}")),
         };

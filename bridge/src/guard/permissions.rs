@@ -53,7 +53,7 @@ impl Permission {
 pub enum Grant {
     /// `sockpit.yaml`: what happens in the namespace.
     Namespace,
-    /// `sockpit-nodes.yaml`: looks at nodes.
+    /// `sockpit-nodes.yaml`: looks at nodes, an agent's and the judge's.
     Nodes,
     /// `sockpit-node-actions.yaml`: cordon, uncordon and drain, which the guards have to allow as well.
     NodeActions,

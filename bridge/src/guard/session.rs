@@ -64,6 +64,7 @@ impl Session {
                         before,
                         deed: Deed::Effect(expected),
                         certain: false,
+                        over: false,
                         settled: BTreeSet::new(),
                     });
                 }
@@ -120,11 +121,10 @@ impl Session {
         let done: BTreeSet<u64> = lines.iter().filter_map(is_done).collect();
         for RecoveryLine { at, entry } in lines {
             let RecoveryEntry::Planned { id, recovery } = entry else { continue };
-            let namespace = self.namespace.clone();
-            let change = change_of(recovery, id, at, &namespace);
-            // Values that a fault gave and that an agent then replaced must be known after it is over as well: else undo
-            // would put the fault's back.
-            if !done.contains(&id) || matches!(change.deed, Deed::Effect(_)) {
+            let change = Change { over: done.contains(&id), ..change_of(recovery, id, at, &self.namespace) };
+            // What a fault made or changed, and an agent then changed, must be known after the fault is over as well: else
+            // undo would bring the fault back. What it started is started no more.
+            if !(change.over && matches!(change.deed, Deed::Started { .. })) {
                 self.changes.push(change);
             }
         }
@@ -179,6 +179,7 @@ pub(crate) fn change_of(recovery: Recovery, id: u64, at: String, namespace: &str
         before,
         deed,
         certain: false,
+        over: false,
         settled: BTreeSet::new(),
     }
 }

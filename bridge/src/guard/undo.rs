@@ -46,6 +46,9 @@ pub struct Change {
     pub deed: Deed,
     /// Whether it is known to have been made.
     pub certain: bool,
+    /// Whether it has been taken back before, as faults are: what is there now is none of its doing, but undo must not
+    /// bring it back on the way.
+    pub over: bool,
     /// Its fields with which an earlier undo was done.
     pub settled: BTreeSet<usize>,
 }
@@ -151,7 +154,7 @@ fn newest<'a>(changes: &[&'a Change]) -> Option<(&'a str, ChangeId)> {
 /// Works out what puts one object back, whose changes come newest first.
 pub(crate) fn plan_object(object: &ObjectId, changes: &[&Change], current: Option<&Value>) -> Step {
     let is = current.map(cleaned);
-    let mut undoing = Undoing { state: is.clone(), ..Undoing::default() };
+    let mut undoing = Undoing { is_there: is.is_some(), state: is.clone(), ..Undoing::default() };
     undoing.take_back_all(changes);
     if let (Some(is), Some(state)) = (&is, &undoing.state)
         && differ_by_restarts(is, state)
@@ -200,6 +203,9 @@ fn unstamped(mut template: Value) -> Value {
 /// An object whose changes are taken back in thought.
 #[derive(Default)]
 struct Undoing {
+    /// Whether the object is there.
+    is_there: bool,
+    /// What it is in thought.
     state: Option<Value>,
     acts: Vec<Act>,
     findings: Vec<Finding>,
@@ -229,7 +235,7 @@ impl Undoing {
             Deed::Effect(Effect::Created { object }) => self.delete_created(change, object),
             Deed::Effect(Effect::Deleted) => self.create_deleted(change),
             Deed::Imposed => {
-                if self.state.take().is_some() {
+                if !(change.over && self.is_there) && self.state.take().is_some() {
                     self.find(change, Verdict::Restored("deleted".to_owned()));
                 }
                 self.settle(change, 0);
@@ -253,6 +259,9 @@ impl Undoing {
             return self.settle(change, index);
         }
         if now != field.after.as_ref() {
+            if change.over {
+                return self.settle(change, index);
+            }
             let (wrote, found) = (shown(field.after.as_ref()), shown(now));
             let said = format!("{field} was set to {wrote} and is now {found}: somebody else changed it, and it stays");
             return self.find(change, Verdict::Conflict(said));
@@ -285,7 +294,7 @@ impl Undoing {
 
     /// A field of an object that is gone.
     fn without_object(&mut self, change: &Change, index: usize, field: &Field) {
-        if change.object.kind == "Pod" {
+        if change.over || change.object.kind == "Pod" {
             // What was changed in a pod went with it.
             return self.settle(change, index);
         }
@@ -318,7 +327,7 @@ impl Undoing {
                 self.state.clone_from(&change.before);
                 self.find(change, Verdict::Restored("created again, since it was deleted".to_owned()));
             }
-            Some(now) if Some(now) == change.before.as_ref() => {}
+            Some(now) if change.over || Some(now) == change.before.as_ref() => {}
             Some(_) => {
                 let said = "it was deleted, and somebody else created another since: it stays".to_owned();
                 return self.find(change, Verdict::Conflict(said));

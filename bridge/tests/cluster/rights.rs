@@ -53,10 +53,13 @@ fn the_manifest_grants_enough_and_nothing_goes_without_it() {
         lab.api().create(&params, &binding).await.unwrap();
         until("the role is in force", async || sockpit.write(&scale).await.is_ok()).await;
         let facts = sockpit.examine(&Wanted::default(), None).await;
-        let optional = ["may nodes", "may cordon", "may uncordon", "may drain", "may faults by Chaos Mesh"];
+        let optional = ["may cordon", "may uncordon", "may drain", "may faults by Chaos Mesh"];
         for found in evaluate(&facts, &Wanted::default()).iter().filter(|found| found.name.starts_with("may ")) {
-            let is_optional = optional.contains(&found.name.as_str());
-            let expected = if is_optional { Outcome::Optional } else { Outcome::Passed };
+            let expected = match found.name.as_str() {
+                "may nodes" => Outcome::Failed,
+                name if optional.contains(&name) => Outcome::Optional,
+                _ => Outcome::Passed,
+            };
             assert_eq!(found.outcome, expected, "{found:?}");
         }
         for write in [

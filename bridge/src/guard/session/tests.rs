@@ -101,9 +101,10 @@ fn recoveries_that_were_done_are_not_done_again() {
     )
     .unwrap();
     let left: Vec<_> = session.changes.iter().map(|change| (change.id, change.object.to_string())).collect();
-    let expected = [(3, "deployment/carts"), (4, "pod/p")].map(|(id, name)| (ChangeId::Fault(id), name.to_owned()));
-    assert_eq!(left, expected);
-    assert_eq!(session.changes[1].object.namespace.as_deref(), Some("sock-shop"));
+    let expected = [(1, "deployment/carts"), (3, "deployment/carts"), (4, "pod/p")];
+    assert_eq!(left, expected.map(|(id, name)| (ChangeId::Fault(id), name.to_owned())));
+    assert_eq!(session.changes.iter().map(|change| change.over).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(session.changes[2].object.namespace.as_deref(), Some("sock-shop"));
 }
 
 #[test]

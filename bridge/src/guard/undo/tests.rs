@@ -41,6 +41,7 @@ fn change(number: u64, object: &ObjectId, before: Option<&Value>, after: Option<
         before: before.map(cleaned),
         deed: Deed::Effect(Effect::between(before, after)),
         certain: true,
+        over: false,
         settled: BTreeSet::new(),
     }
 }
@@ -101,7 +102,11 @@ fn a_fault_that_was_mended_is_not_made_again() {
     check(&[fault.clone(), mended], Some(&good), &[], "");
     let other = deployment(1, "c:3");
     let mended_otherwise = change(2, &carts(), Some(&fake), Some(&other));
-    check(&[fault, mended_otherwise], Some(&other), &[changed(&other, &good)], "rr");
+    check(&[fault.clone(), mended_otherwise.clone()], Some(&other), &[changed(&other, &good)], "rr");
+    // Nor once it is over; and what somebody made of it since is no conflict with it.
+    fault.over = true;
+    check(&[fault.clone(), mended_otherwise], Some(&other), &[changed(&other, &good)], "rr");
+    check(&[fault], Some(&deployment(1, "c:9")), &[], "");
 }
 
 #[test]
@@ -200,7 +205,13 @@ fn what_a_fault_imposed_goes_and_what_it_started_ends() {
     let mut imposed = change(1, &carts(), None, None);
     imposed.deed = Deed::Imposed;
     check(from_ref(&imposed), Some(&deployment(1, "whatever")), &[Act::Delete], "r");
-    check(&[imposed], None, &[], "");
+    check(from_ref(&imposed), None, &[], "");
+    // What an agent has deleted of it does not come back, nor once the fault is over.
+    let deleted = change(2, &carts(), Some(&deployment(1, "whatever")), None);
+    check(&[imposed.clone(), deleted.clone()], None, &[], "");
+    imposed.over = true;
+    check(&[imposed.clone(), deleted], None, &[], "");
+    check(&[imposed], Some(&deployment(1, "somebody's")), &[], "");
     let ends = vec!["/bin/burn".to_owned(), "--end".to_owned()];
     let mut started = change(1, &ObjectId::namespaced::<Pod>("sock-shop", "carts-1-a"), None, None);
     started.deed = Deed::Started { container: "carts".to_owned(), ends: ends.clone() };
