@@ -130,6 +130,8 @@ pub struct Live<C> {
     recorded_before: SimDuration,
     clients: Clients,
     nodes: Nodes,
+    /// Whether nodes may be looked at: rights to one namespace do not say so.
+    sees_nodes: bool,
     meter: Meter,
     journal: Vec<WorldEvent>,
     /// The list on disk of how things are taken back.
@@ -165,6 +167,7 @@ impl<C: Changes> Live<C> {
             recorded_before: SimDuration::ZERO,
             clients: Clients::default(),
             nodes: Nodes::default(),
+            sees_nodes: true,
             meter: Meter::default(),
             journal: Vec::new(),
             recoveries: None,

@@ -161,11 +161,18 @@ impl<C: Changes> Live<C> {
         }
     }
 
+    /// What nodes have, if nodes may be looked at.
     async fn read_nodes(&mut self) -> Result<(), Error> {
-        let nodes = self.link.patiently(async |cluster: &Cluster| cluster.nodes().await).await?;
-        let each =
-            nodes.into_iter().map(|node| (node.name, (node.allocatable_cpu.cores(), node.allocatable_memory.0 as f64)));
-        self.nodes = each.collect();
+        match self.link.patiently(async |cluster: &Cluster| cluster.nodes().await).await {
+            Ok(nodes) => {
+                let each = nodes
+                    .into_iter()
+                    .map(|node| (node.name, (node.allocatable_cpu.cores(), node.allocatable_memory.0 as f64)));
+                self.nodes = each.collect();
+            }
+            Err(Error::Refused(_)) => self.sees_nodes = false,
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -175,7 +182,7 @@ impl<C: Changes> Live<C> {
             let node = text(&pod["spec"]["nodeName"]);
             !node.is_empty() && !self.nodes.contains_key(node)
         };
-        if seen.pods.iter().any(is_new) {
+        if self.sees_nodes && seen.pods.iter().any(is_new) {
             self.read_nodes().await.map_err(unavailable)?;
         }
         let clients = self.clients.interval();

@@ -43,7 +43,7 @@ pub(crate) fn run(options: &LiveOptions) -> Result<(), Failed> {
     let guards = guards(options)?;
     let place = Place::find(options, &loaded)?;
     let folder = folder(options)?;
-    output::talk(&format!("{}; what undoes it is kept in {}", place.description, folder.display()));
+    output::talk(&format!("{}; `sockpit undo {}{}` undoes it", place.description, folder.display(), place.typed));
     let started = Instant::now();
     let episode = Episode { options, loaded: &loaded, contender: &contender, guards, place: &place, folder: &folder };
     let played = block_on(episode.play()).map_err(Failed::Run)??;
@@ -83,6 +83,9 @@ fn adapt(scenario: &mut Scenario, options: &LiveOptions, contender: &Contender) 
             )));
         }
         scenario.budget.time = scenario.budget.time.min(time);
+    }
+    if !scenario.start.placement.is_empty() {
+        output::talk("note: the scenario's placement of pods is not made: they lie where the cluster has put them");
     }
     if may_change(options) {
         return Ok(());
@@ -228,7 +231,7 @@ impl Episode<'_> {
     }
 
     fn say_what_was_put_back(&self, put_back: Result<Vec<Finding>, Unavailable>) -> Result<(), Failed> {
-        let again = format!("`sockpit undo {}` tries it again", self.folder.display());
+        let again = format!("`sockpit undo {}{}` tries it again", self.folder.display(), self.place.typed);
         match put_back {
             Ok(findings) => {
                 for finding in findings {

@@ -8,6 +8,7 @@ mod compare;
 mod faults;
 mod generate;
 mod lab_compare;
+mod live;
 mod load;
 mod messages;
 mod record;

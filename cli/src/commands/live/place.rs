@@ -26,6 +26,8 @@ pub(super) struct Place {
     pub(super) prometheus: String,
     /// In words.
     pub(super) description: String,
+    /// What has to be typed to mean it again.
+    pub(super) typed: String,
 }
 
 impl Place {
@@ -52,9 +54,15 @@ impl Place {
         };
         let description = format!("playing on {cluster}, in namespace {namespace}");
         let kubeconfig = of_lab.or_else(|| options.kubeconfig.clone());
+        let flag = |name: &str, value: Option<String>| value.map(|value| format!(" --{name} {value}"));
+        let typed = [
+            flag("kubeconfig", kubeconfig.as_ref().map(|file| file.display().to_string())),
+            flag("context", options.context.clone()),
+        ];
+        let typed = typed.into_iter().flatten().collect();
         // After an answer that was lost it is looked whether a change was made, before it is asked for again.
         let access = Access { kubeconfig, context: options.context.clone(), retries: false };
-        Ok(Self { access, namespace, prometheus, description })
+        Ok(Self { access, namespace, prometheus, description, typed })
     }
 }
 
