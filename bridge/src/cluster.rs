@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::Value;
 use sim::environment::Component;
 
-use crate::error::{Error, chain};
+use crate::credentials::{Access, Credentials, Renewable};
+use crate::error::Error;
 
-/// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take, retries included. Watches and `exec` have their own ends.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -26,21 +25,22 @@ pub struct Cluster {
     pub(crate) namespace: String,
     /// What [`CreateDeployment`](sim::environment::Write::CreateDeployment) creates.
     pub(crate) manifests: BTreeMap<Component, Value>,
+    /// Where the client's come from; none for a client that was handed in.
+    credentials: Option<Arc<Credentials>>,
 }
 
 impl Cluster {
     /// Connects with a kubeconfig's current context and asks the API server for its version. The namespace need not
     /// exist yet.
     pub async fn connect(kubeconfig: &Path, namespace: &str) -> Result<Self, Error> {
-        let unusable = |reason: String| Error::Kubeconfig { path: kubeconfig.to_owned(), reason };
-        let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(chain(&error)))?;
-        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-            .await
-            .map_err(|error| unusable(chain(&error)))?;
-        config.connect_timeout = Some(CONNECT_TIMEOUT);
-        let server = config.cluster_url.to_string();
-        let client = Client::try_from(config).map_err(|error| unusable(chain(&error)))?;
-        let cluster = Self::new(client, namespace);
+        Self::connect_to(&Access::current(kubeconfig), namespace).await
+    }
+
+    /// The same for whoever has more to say about how.
+    pub async fn connect_to(access: &Access, namespace: &str) -> Result<Self, Error> {
+        let (credentials, server) = Credentials::read(access).await?;
+        let client = Client::new(Renewable(Arc::clone(&credentials)), namespace);
+        let cluster = Self { credentials: Some(credentials), ..Self::new(client, namespace) };
         let unreachable = |reason| Error::Unreachable { server: server.clone(), reason };
         match cluster.bounded("read the server's version", cluster.client.apiserver_version()).await {
             Ok(_) => Ok(cluster),
@@ -49,8 +49,16 @@ impl Cluster {
         }
     }
 
+    /// Reads the kubeconfig again, for this and all its clones: the credentials in it may have been replaced.
+    pub async fn renew(&self) -> Result<(), Error> {
+        match &self.credentials {
+            Some(credentials) => credentials.renew().await,
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn new(client: Client, namespace: &str) -> Self {
-        Self { client, namespace: namespace.to_owned(), manifests: BTreeMap::new() }
+        Self { client, namespace: namespace.to_owned(), manifests: BTreeMap::new(), credentials: None }
     }
 
     /// The same with the manifests that [`CreateDeployment`](sim::environment::Write::CreateDeployment) finds its

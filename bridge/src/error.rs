@@ -63,6 +63,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A file of a session's folder cannot be written or read.
+    #[error(
+        "the record {} cannot be kept or read: {reason}. Nothing is changed without it: make room, or name another folder",
+        path.display()
+    )]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Prometheus does not answer as it should.
     #[error("Prometheus at {url}: {reason}. Is it up? (`sockpit lab status`)")]
     Prometheus {
@@ -78,6 +89,24 @@ pub enum Error {
 const REQUEST_IS_WRONG: [u16; 8] = [400, 403, 404, 405, 409, 410, 415, 422];
 
 impl Error {
+    /// Whether the same request may work in a moment: the way to the server is broken, it is busy, or somebody else was
+    /// faster.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Server(_)
+            | Self::TimedOut { .. }
+            | Self::Conflict(_)
+            | Self::Prometheus { .. } => true,
+            Self::Kubeconfig { .. }
+            | Self::Unauthorized(_)
+            | Self::Refused(_)
+            | Self::Malformed { .. }
+            | Self::Exec { .. }
+            | Self::Record { .. } => false,
+        }
+    }
+
     /// The same as a port of a world words it: whose fault it is.
     pub fn into_failure(self) -> Failure {
         match self {

@@ -32,6 +32,15 @@ pub struct Execution {
     task: JoinHandle<Result<ExecOutput, Error>>,
 }
 
+/// What became of a command shortly after it was started.
+#[derive(Debug)]
+pub(crate) enum Launched {
+    /// It goes on.
+    Runs(Execution),
+    /// It has ended, and left this.
+    Ended(ExecOutput),
+}
+
 impl Execution {
     /// Waits for its end.
     pub async fn finish(self) -> Result<ExecOutput, Error> {
@@ -48,14 +57,21 @@ impl Cluster {
 
     /// Starts a command, such as one that burns CPU time until it is told to stop, and returns once it runs.
     pub async fn start(&self, pod: &str, container: &str, command: &[&str]) -> Result<Execution, Error> {
+        Ok(match self.launch(pod, container, command).await? {
+            Launched::Runs(execution) => execution,
+            Launched::Ended(output) => Execution { task: tokio::spawn(async { Ok(output) }) },
+        })
+    }
+
+    /// The same for whoever has to know whether it goes on.
+    pub(crate) async fn launch(&self, pod: &str, container: &str, command: &[&str]) -> Result<Launched, Error> {
         let process = self.attach(pod, container, command).await?;
         let (pod, container) = (pod.to_owned(), container.to_owned());
         let mut task = tokio::spawn(async move { output_of(process, &pod, &container).await });
         match tokio::time::timeout(START_GRACE, &mut task).await {
-            Ok(Ok(Err(error))) => Err(error),
-            Ok(Ok(Ok(output))) => Ok(Execution { task: tokio::spawn(async { Ok(output) }) }),
+            Ok(Ok(output)) => output.map(Launched::Ended),
             Ok(Err(error)) => Err(Error::Server(chain(&error))),
-            Err(_) => Ok(Execution { task }),
+            Err(_) => Ok(Launched::Runs(Execution { task })),
         }
     }
 

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use sim::environment::{AppliedObject, AutoscalerSpec, Component, DeletableKind, Rejected, ResourceChange, Write};
 
 /// The annotation that `kubectl rollout restart` sets on the template.
-const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+pub(crate) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// The annotation with the number of a `ReplicaSet`'s revision.
-const REVISION: &str = "deployment.kubernetes.io/revision";
+pub(crate) const REVISION: &str = "deployment.kubernetes.io/revision";
 /// Annotations that describe an object itself, not its template, and stay in a rollback (`annotationsToSkip` in
 /// `pkg/polymorphichelpers/rollback.go`).
 const NOT_ROLLED_BACK: [&str; 6] = [
@@ -149,7 +149,7 @@ fn set(component: &str, current: &Current, fields: &Value, what: &str) -> Plan {
 }
 
 /// The container that is called as the Deployment, or else the first.
-fn main_container<'a>(component: &str, deployment: &'a Value) -> &'a Value {
+pub(crate) fn main_container<'a>(component: &str, deployment: &'a Value) -> &'a Value {
     let containers = deployment["spec"]["template"]["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
     let named = containers.iter().find(|container| container["name"] == component);
     named.or(containers.first()).unwrap_or(&Value::Null)

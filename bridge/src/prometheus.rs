@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::Uri;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::http::{get, percent_encoded};
@@ -41,7 +42,7 @@ pub struct Series {
 struct Answer {
     status: String,
     #[serde(default)]
-    data: Option<Data>,
+    data: Option<Value>,
     #[serde(default)]
     error: String,
     #[serde(default, rename = "errorType")]
@@ -85,6 +86,22 @@ impl Prometheus {
         self.samples(self.ask(&path).await?)
     }
 
+    /// The same as the `data` of the answer, as it came.
+    pub async fn instant_data(&self, promql: &str, at: SystemTime) -> Result<Value, Error> {
+        self.raw(&format!("/api/v1/query?query={}&time={}", percent_encoded(promql), seconds(at))).await
+    }
+
+    /// The `data` of the answer to a range query, as it came.
+    pub async fn range_data(
+        &self,
+        promql: &str,
+        start: SystemTime,
+        end: SystemTime,
+        step: Duration,
+    ) -> Result<Value, Error> {
+        self.raw(&range_path(promql, start, end, step)).await
+    }
+
     /// The values of an expression from `start` to `end`, every `step`.
     pub async fn range(
         &self,
@@ -93,13 +110,15 @@ impl Prometheus {
         end: SystemTime,
         step: Duration,
     ) -> Result<Vec<Series>, Error> {
-        let promql = percent_encoded(promql);
-        let (start, end, step) = (seconds(start), seconds(end), step.as_secs_f64());
-        let path = format!("/api/v1/query_range?query={promql}&start={start}&end={end}&step={step}");
-        self.series(self.ask(&path).await?)
+        self.series(self.ask(&range_path(promql, start, end, step)).await?)
     }
 
     async fn ask(&self, path: &str) -> Result<Data, Error> {
+        let data = self.raw(path).await?;
+        serde_json::from_value(data).map_err(|error| self.failed(&format!("answers what no query has: {error}")))
+    }
+
+    async fn raw(&self, path: &str) -> Result<Value, Error> {
         let uri: Uri = format!("{}{path}", self.url).parse().map_err(|_| self.failed("it is no URL"))?;
         if uri.scheme_str() != Some("http") {
             return Err(self.failed("only http:// is spoken"));
@@ -113,7 +132,7 @@ impl Prometheus {
         self.data(answer)
     }
 
-    fn data(&self, answer: Answer) -> Result<Data, Error> {
+    fn data(&self, answer: Answer) -> Result<Value, Error> {
         match answer.data {
             Some(data) if answer.status == "success" => Ok(data),
             // The expression is wrong, or asks for too much.
@@ -156,6 +175,12 @@ impl Prometheus {
     }
 }
 
+fn range_path(promql: &str, start: SystemTime, end: SystemTime, step: Duration) -> String {
+    let promql = percent_encoded(promql);
+    let (start, end, step) = (seconds(start), seconds(end), step.as_secs_f64());
+    format!("/api/v1/query_range?query={promql}&start={start}&end={end}&step={step}")
+}
+
 /// Seconds since 1970 with milliseconds, the precision that Prometheus keeps.
 fn seconds(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -171,7 +196,8 @@ mod tests {
     }
 
     fn data(json: &str) -> Result<Data, Error> {
-        server().data(serde_json::from_str(json).unwrap())
+        let data = server().data(serde_json::from_str(json).unwrap())?;
+        Ok(serde_json::from_value(data).unwrap())
     }
 
     #[test]

@@ -114,6 +114,12 @@ impl Recorder {
         lock(&self.notes).now()
     }
 
+    /// What happened, and which watches were lost, since the last call or the beginning.
+    pub fn drain(&self) -> (Vec<Transition>, Vec<Interruption>) {
+        let mut notes = lock(&self.notes);
+        (notes.observer.drain(), std::mem::take(&mut notes.interruptions))
+    }
+
     /// Ends the recording.
     pub async fn finish(mut self) -> Recording {
         self.watches.shutdown().await;

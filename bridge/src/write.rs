@@ -1,5 +1,7 @@
 //! Writes: planned, tried as a dry run, then made.
 
+mod preview;
+
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Node, Pod, ResourceQuota, Service};
@@ -16,14 +18,16 @@ use crate::error::Error;
 use crate::plan::{Call, Context, Current, Kind, Plan, plan};
 
 /// Who owns the fields that are written here.
-const FIELD_MANAGER: &str = "sockpit";
+pub(crate) const FIELD_MANAGER: &str = "sockpit";
 /// How often a write that met another one is tried.
 const ATTEMPTS: u32 = 5;
 
 /// Whether a call changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
+    /// What it would do is worked out and refused or not; nothing is stored.
     DryRun,
+    /// It is.
     ForGood,
 }
 
@@ -62,7 +66,7 @@ impl Cluster {
     async fn make(&self, call: &Call, answer: String) -> Result<String, Error> {
         let before = self.version(call).await?;
         self.send(call, Mode::DryRun).await?;
-        let after = self.send(call, Mode::ForGood).await?;
+        let after = self.send(call, Mode::ForGood).await?.and_then(|object| object.metadata.resource_version);
         Ok(match call {
             Call::Apply { .. } => format!("{answer} {}", outcome(before.as_deref(), after.as_deref())),
             _ => answer,
@@ -118,8 +122,8 @@ impl Cluster {
         Ok(found.and_then(|object| object.metadata.resource_version))
     }
 
-    /// Sends a call; the object's version afterwards, if it is still there.
-    async fn send(&self, call: &Call, mode: Mode) -> Result<Option<String>, Error> {
+    /// Sends a call; the object afterwards, if it is still there. Of a scale it is not said.
+    async fn send(&self, call: &Call, mode: Mode) -> Result<Option<DynamicObject>, Error> {
         let dry_run = mode == Mode::DryRun;
         let manager = Some(FIELD_MANAGER.to_owned());
         let patching = PatchParams { dry_run, field_manager: manager.clone(), ..PatchParams::default() };
@@ -160,7 +164,7 @@ impl Cluster {
                 return Ok(None);
             }
         };
-        Ok(object.metadata.resource_version)
+        Ok(Some(object))
     }
 
     fn nodes_api(&self) -> Api<DynamicObject> {

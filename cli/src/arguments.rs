@@ -1,6 +1,8 @@
 //! What can be typed.
 
+mod cluster;
 mod compare;
+mod live;
 mod replay;
 mod scenario;
 
@@ -8,7 +10,9 @@ use std::path::PathBuf;
 
 use agents::mechanism::Mechanism;
 use clap::{Args, Parser, Subcommand};
+pub(crate) use cluster::{DoctorOptions, UndoOptions};
 pub(crate) use compare::{Ceiling, CompareOptions, Format};
+pub(crate) use live::LiveOptions;
 use sim::time::{SimDuration, parse_duration};
 
 pub(crate) use replay::ReplayOptions;
@@ -32,6 +36,7 @@ Examples:
   sockpit replay runs/mine                            recorded episodes again: are they identical?
   sockpit simulate --level heavy --target front-end   the twin alone, without an agent
   sockpit simulate acv/low/cpu-stress --every 15s     watch a fault, window by window
+  sockpit live acv/low/pod-failure --lab --write      the same on a real cluster
   sockpit scenario check my-scenario.yaml
   sockpit load --url http://127.0.0.1:30001           the same users, against a real system
 
@@ -55,8 +60,12 @@ pub(crate) enum Command {
     Compare(CompareOptions),
     /// Play recorded episodes again, models from their recordings, and say whether they are identical
     Replay(ReplayOptions),
-    /// Say whether a chat model can play: tools, schemas, parallel calls, long prompts
+    /// Play a scenario on a live cluster, and score it
+    Live(Box<LiveOptions>),
+    /// Say whether a chat model or a cluster has what it takes, and what to do where not
     Doctor(DoctorOptions),
+    /// Put back what a session on a cluster changed, also after a crash
+    Undo(UndoOptions),
     /// Check scenarios, make a suite of them, or print the schema of their files
     Scenario {
         #[command(subcommand)]
@@ -88,6 +97,8 @@ pub(crate) enum LabCommand {
     Replay(LabReplayOptions),
     /// Play loads, faults and actions on the lab and in the twin, side by side
     Compare(LabCompareOptions),
+    /// Hold a live cluster, the lab, against the rules that every world keeps and the twin passes in every test run
+    Conformance(LabConformanceOptions),
 }
 
 #[derive(Debug, Default, Args)]
@@ -207,6 +218,25 @@ pub(crate) struct LabReplayOptions {
     /// Print one JSON array
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo sockpit lab conformance
+  sudo sockpit lab conformance --settle 90s           on a slow machine
+
+Deploys the application of the scenario anew for each of seven checks, which takes a quarter of an hour.")]
+pub(crate) struct LabConformanceOptions {
+    /// The scenario whose world is checked; its first fault is injected and taken back
+    #[arg(long, value_name = "SCENARIO", default_value = "acv/low/pod-failure")]
+    pub(crate) scenario: String,
+    /// An image of the scenario's component, other than the one that runs, that serves
+    #[arg(long, value_name = "IMAGE", default_value = "weaveworksdemos/catalogue:0.3.4")]
+    pub(crate) image: String,
+    /// How long a rollout, or a start of the whole world, takes at most
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second, default_value = "60s")]
+    pub(crate) settle: SimDuration,
 }
 
 #[derive(Debug, Args)]
@@ -440,25 +470,6 @@ pub(crate) struct ModelsOptions {
     /// A file of chat models by name: servers, parameters, prices; keys stay in environment variables
     #[arg(long, value_name = "FILE")]
     pub(crate) models: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sockpit doctor --model openai:gpt-4o-mini           needs OPENAI_API_KEY
-  sockpit doctor --model server:smollm2@http://127.0.0.1:8080/v1
-  sockpit doctor --models models.yaml --model mine --json
-
-Asks the model a few short questions and one long one, which cost what the model's server charges for them.")]
-pub(crate) struct DoctorOptions {
-    /// The chat model to examine
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) model: String,
-    #[command(flatten)]
-    pub(crate) models: ModelsOptions,
-    /// Print an array with an object for each finding
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// A working mechanism by its name.

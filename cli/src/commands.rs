@@ -7,12 +7,14 @@ pub(crate) mod faults;
 mod figures;
 pub(crate) mod generate;
 pub(crate) mod lab;
+pub(crate) mod live;
 pub(crate) mod load;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod scenarios;
 pub(crate) mod simulate;
 pub(crate) mod strategies;
+pub(crate) mod undo;
 mod workload;
 
 use datasets::scenarios::Loaded;

@@ -66,7 +66,7 @@ impl Plan<'_> {
         let mut recorder = match &self.record {
             Some(folder) => {
                 let scenario = resolved(&self.scenario)?;
-                let recorder = Recorder::create(folder, &self.header(&scenario, seed))?;
+                let recorder = Recorder::create(folder, &header(&self.scenario, &self.contender.name, seed)?)?;
                 recorded::keep(folder, seed, &scenario, self)?;
                 Some(recorder)
             }
@@ -144,17 +144,20 @@ impl Plan<'_> {
         let entries = log.into_entries();
         Ok(played.map(|()| entries))
     }
+}
 
-    /// `scenario` is the text of the resolved scenario.
-    fn header(&self, scenario: &str, seed: u64) -> Header {
-        Header {
-            schema: SCHEMA_VERSION,
-            scenario: self.scenario.name.clone(),
-            scenario_digest: digest_of(scenario),
-            seed,
-            policy: self.contender.name.clone(),
-        }
-    }
+/// The first line of an episode's log.
+///
+/// # Errors
+/// The scenario cannot be written as JSON.
+pub(crate) fn header(scenario: &Scenario, policy: &str, seed: u64) -> anyhow::Result<Header> {
+    Ok(Header {
+        schema: SCHEMA_VERSION,
+        scenario: scenario.name.clone(),
+        scenario_digest: digest_of(&resolved(scenario)?),
+        seed,
+        policy: policy.to_owned(),
+    })
 }
 
 /// A scenario with all its defaults, as it is kept and digested.
@@ -185,7 +188,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> 
 
 /// Writes the log of one episode line by line, and at the end its score, or why it is void. A killed run leaves the
 /// lines that were written; only a finished episode has a score file.
-struct Recorder {
+pub(crate) struct Recorder {
     log: BufWriter<File>,
     folder: PathBuf,
     seed: u64,
@@ -193,7 +196,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn create(folder: &Path, header: &Header) -> anyhow::Result<Self> {
+    pub(crate) fn create(folder: &Path, header: &Header) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = runs::log_file(folder, header.seed);
         let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -204,7 +207,7 @@ impl Recorder {
     }
 
     /// A full disk must not stop the episode in the middle; it is said at the end.
-    fn line(&mut self, value: &impl serde::Serialize) {
+    pub(crate) fn line(&mut self, value: &impl serde::Serialize) {
         if self.failure.is_none() {
             let written = serde_json::to_writer(&mut self.log, value).map_err(Into::into);
             self.failure = written.and_then(|()| self.log.write_all(b"\n")).and_then(|()| self.log.flush()).err();
@@ -212,14 +215,14 @@ impl Recorder {
     }
 
     /// The score stands for a finished episode, which is not void any more if it was before.
-    fn finish(mut self, score: &EpisodeScore) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self, score: &EpisodeScore) -> anyhow::Result<()> {
         self.check_log()?;
         write(&runs::score_file(&self.folder, self.seed), score)?;
         remove(&runs::void_file(&self.folder, self.seed))
     }
 
     /// The world failed: what was seen until then is kept, and why. A score of before is of another episode.
-    fn give_up(mut self, failure: &Unavailable) -> anyhow::Result<()> {
+    pub(crate) fn give_up(mut self, failure: &Unavailable) -> anyhow::Result<()> {
         self.check_log()?;
         remove(&runs::score_file(&self.folder, self.seed))?;
         write(&runs::void_file(&self.folder, self.seed), &Void { why: failure.to_string() })

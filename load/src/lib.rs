@@ -27,6 +27,7 @@
 mod client;
 mod clock;
 mod cookies;
+mod interval;
 mod plan;
 mod recorder;
 mod report;
@@ -34,6 +35,7 @@ mod running;
 mod worker;
 
 pub use client::Failure;
+pub use interval::Interval;
 pub use plan::{BaseUrl, Plan, PlanError, Targets};
 pub use report::{Generator, Latencies, Report, RequestReport, WindowReport};
 pub use running::{Options, Running, Snapshot, start};

@@ -146,6 +146,16 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The same with its loads numbered from `first` on: loads that come later than others of the same world have users of
+    /// their own.
+    #[must_use]
+    pub fn numbered_from(mut self, first: u32) -> Self {
+        for (number, load) in (first..).zip(&mut self.loads) {
+            load.key = load_key(users_key(Key::root(self.seed)), number);
+        }
+        self
+    }
+
     fn route(&mut self, url: &BaseUrl, service: &str, request: &str) -> Result<Route, String> {
         let bad = || format!("the request `{request}` cannot be sent: write a method and a path, such as GET /");
         let (method, path) = request.split_once(' ').ok_or_else(bad)?;

@@ -1,14 +1,15 @@
 //! A run from outside its thread.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sim::time::SimDuration;
 use tokio::sync::Notify;
 
+use crate::interval::Interval;
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::worker;
@@ -31,6 +32,14 @@ pub(crate) struct Live {
     pub(crate) failed: AtomicU64,
     pub(crate) users: AtomicU32,
     pub(crate) stop: Notify,
+    interval: Mutex<Interval>,
+}
+
+impl Live {
+    /// What was counted since it was taken last. Held for moments only.
+    pub(crate) fn interval(&self) -> MutexGuard<'_, Interval> {
+        self.interval.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How a run stands.
@@ -75,6 +84,11 @@ impl Running {
             failed: self.live.failed.load(Ordering::Relaxed),
             users: self.live.users.load(Ordering::Relaxed),
         }
+    }
+
+    /// What was sent and answered since the last call, or the start; warm-up or not.
+    pub fn interval(&self) -> Interval {
+        self.live.interval().take()
     }
 
     /// Whether [`Self::wait`] would return at once.

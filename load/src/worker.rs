@@ -198,6 +198,7 @@ impl Worker {
     ) -> SimTime {
         let route = progress.current(behaviour);
         let ticket = self.recorder.borrow_mut().begin(due);
+        self.live.interval().begin();
         let began = self.clock.now();
         let patience = behaviour.timeout.map_or(SimTime::NEVER, |timeout| began + timeout);
         let outcome = tokio::select! {
@@ -207,6 +208,7 @@ impl Worker {
         };
         let ended = self.clock.now();
         self.recorder.borrow_mut().end(ticket, route.kind, &Finished { due, began, ended, outcome });
+        self.live.interval().end(&self.plan.kinds[route.kind].service, ended.since(began), outcome);
         self.live.finished.fetch_add(1, Ordering::Relaxed);
         if !matches!(outcome, Ok(..500)) {
             self.live.failed.fetch_add(1, Ordering::Relaxed);

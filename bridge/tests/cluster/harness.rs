@@ -47,8 +47,7 @@ where
 
 impl Lab {
     async fn new(name: &str) -> Self {
-        let path = std::env::var_os("SOCKPIT_TEST_KUBECONFIG")
-            .map_or_else(|| PathBuf::from("/var/lib/sockpit-lab/kubeconfig"), PathBuf::from);
+        let path = kubeconfig();
         let file = Kubeconfig::read_from(&path).expect("bring the lab up first: sockpit lab up");
         let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
         let client = Client::try_from(config).unwrap();
@@ -113,6 +112,12 @@ impl Lab {
     pub(crate) async fn write(&self, write: &Write, answer: &str) {
         assert_eq!(self.bridge.write(write).await.as_deref(), Ok(answer), "{write:?}");
     }
+}
+
+/// The lab's kubeconfig, or the one that is named instead.
+pub(crate) fn kubeconfig() -> PathBuf {
+    std::env::var_os("SOCKPIT_TEST_KUBECONFIG")
+        .map_or_else(|| PathBuf::from("/var/lib/sockpit-lab/kubeconfig"), PathBuf::from)
 }
 
 /// Waits until something holds.

@@ -9,4 +9,6 @@ mod commands;
 mod harness;
 mod looks;
 mod recording;
+mod rights;
+mod undo;
 mod writes;

@@ -1,6 +1,7 @@
 //! `sockpit lab`: a real Kubernetes on this machine, and an application's stand-in on it.
 
 mod compare;
+mod conformance;
 mod replay;
 
 use std::fs;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failed> {
         LabCommand::Record(options) => record(options),
         LabCommand::Replay(options) => replay::run(options),
         LabCommand::Compare(options) => compare::run(options),
+        LabCommand::Conformance(options) => conformance::run(options),
     }
 }
 

@@ -17,6 +17,8 @@ use crate::arguments::LoadOptions;
 use crate::output::{self, Failed};
 use crate::progress;
 
+pub(super) use plan::targets;
+
 pub(crate) fn run(options: &LoadOptions) -> Result<(), Failed> {
     let planned = plan::plan(options)?;
     let times = Options { warm_up: options.warm_up, duration: Some(options.duration), every: options.every };

@@ -1,5 +1,6 @@
 //! `sockpit run`: a scenario, a policy, one episode per seed, a summary.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use sim::score::statistics::{Mean, MedianTime};
 use sim::score::{self, EpisodeScore, LevelRates, Summary, Terms, Trials, mitigation_by_diagnosis};
 use sim::slo::ClauseName;
 
-use crate::arguments::RunOptions;
+use crate::arguments::{ModelsOptions, RunOptions};
 use crate::contender::{Contender, Models};
 use crate::episodes::{Outcome, Plan};
 use crate::output::{self, Failed};
@@ -25,7 +26,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
              episode each time\n  help: write `tokens`, `fixed` or `zero`",
         ));
     }
-    let contender = contender(options)?;
+    let contender = contender(&options.models, options.strategy.as_deref(), options.model.as_deref())?;
     let plan = Plan {
         loaded: &loaded,
         scenario: Arc::new(loaded.scenario.value.clone()),
@@ -63,11 +64,15 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failed> {
 }
 
 /// Who plays: the strategy that was named, or the default one with the policy or model.
-fn contender(options: &RunOptions) -> Result<Contender, Failed> {
-    let models = Models::load(options.models.models.as_deref(), None)?;
-    match &options.strategy {
-        Some(strategy) => models.strategist(&strategy.display().to_string(), strategy, options.model.as_deref()),
-        None => models.contender(options.model.as_deref().unwrap_or("runbook")),
+pub(super) fn contender(
+    models: &ModelsOptions,
+    strategy: Option<&Path>,
+    model: Option<&str>,
+) -> Result<Contender, Failed> {
+    let models = Models::load(models.models.as_deref(), None)?;
+    match strategy {
+        Some(file) => models.strategist(&file.display().to_string(), file, model),
+        None => models.contender(model.unwrap_or("runbook")),
     }
 }
 
@@ -93,7 +98,7 @@ fn play_all(plan: &Plan<'_>, options: &RunOptions) -> Result<Vec<Outcome>, Faile
     Ok(outcomes.map_err(Failed::Run)?.into_iter().flatten().collect())
 }
 
-fn text(summary: &Summary, scores: &[EpisodeScore]) -> String {
+pub(super) fn text(summary: &Summary, scores: &[EpisodeScore]) -> String {
     let mut lines = vec![
         format!(
             "{}   {}, {} episodes from seed {}, {:.1} s",

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod check;
+mod cluster;
 mod compare;
 mod faults;
 mod generate;
 mod lab_compare;
+mod live;
 mod load;
 mod memory;
 mod messages;

@@ -1,10 +1,12 @@
 //! `burn`: CPU time or memory used up beside a service, in its container (`exec`) or its pod (an ephemeral
 //! container), as Chaos Mesh's `StressChaos` does.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::burn::Burner;
 
@@ -21,16 +23,22 @@ pub(crate) struct Burn {
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
     /// Mebibytes to touch and keep.
-    #[arg(long, value_name = "MIB", required_unless_present_any = ["cpu", "threads"])]
+    #[arg(long, value_name = "MIB", required_unless_present_any = ["cpu", "threads", "stop"])]
     memory: Option<usize>,
     /// For how long. Default: until it is killed.
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
+    /// Ends every other `burn` in this container instead.
+    #[arg(long, conflicts_with_all = ["cpu", "threads", "memory", "seconds"])]
+    stop: bool,
 }
 
 impl Burn {
     /// Uses it up.
     pub(crate) fn run(&self) {
+        if self.stop {
+            return stop_all();
+        }
         let end = self.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let memory = vec![1_u8; self.memory.unwrap_or_default() << 20];
         let burner = Burner::calibrated(false);
@@ -50,6 +58,20 @@ impl Burn {
             }
         });
         drop(std::hint::black_box(memory));
+    }
+}
+
+/// Kills the processes of this container that were started as `burn`.
+fn stop_all() {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
+    for number in numbers.filter(|number| *number != std::process::id()) {
+        let command = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| command.split(|byte| *byte == 0).nth(1) == Some(&b"burn"[..])) {
+            // Who has ended meanwhile has done what was wanted.
+            kill_process(pid, Signal::KILL).ok();
+        }
     }
 }
 

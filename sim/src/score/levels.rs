@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Judge, Reading, checks};
-use crate::fault::FaultKind;
+use crate::fault::{Binding, Fault, FaultKind};
 use crate::scenario::{Level, Trigger};
 use crate::slo;
 use crate::time::SimTime;
@@ -171,9 +171,11 @@ fn mended(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
     }
     if reading.idle_branches.is_empty() {
         let end = reading.end;
-        if let Some(over) = judge.scenario.faults.iter().filter_map(crate::fault::Fault::ends_at).find(|at| *at <= end)
-        {
+        if let Some(over) = judge.scenario.faults.iter().filter_map(Fault::ends_at).find(|at| *at <= end) {
             return outcome(false, format!("green, but a fault ended by itself at {over}"));
+        }
+        if is_over_at_once(judge) {
+            return outcome(false, "green, but what happened was over at once, and Kubernetes replaces what it ended");
         }
         if reading.writes.is_empty() {
             return outcome(false, "green, but the agent changed nothing");
@@ -182,6 +184,12 @@ fn mended(judge: &Judge<'_>, reading: &Reading<'_>) -> Outcome {
         return outcome(false, "green, but so is the world in which the agent did nothing");
     }
     outcome(true, format!("green through the last {}", judge.scenario.hold))
+}
+
+/// Whether all faults are blows: they persist in nothing, so that a world without the agent would have mended as well.
+fn is_over_at_once(judge: &Judge<'_>) -> bool {
+    let is_blow = |fault: &Fault| fault.kind().is_some_and(|kind| kind.binding() == Binding::Moment);
+    !judge.scenario.faults.is_empty() && judge.scenario.faults.iter().all(is_blow)
 }
 
 /// The clauses that were not green in the hold time, in the order of the report.

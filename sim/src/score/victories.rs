@@ -121,6 +121,13 @@ fn green_must_be_the_agents_doing() {
     assert!(!passed(competent(healthy).score_by(&short).levels.l5.as_ref()));
     let idle = Log::of(120, healthy).score();
     assert_eq!(idle.levels.l5.unwrap().why, "green, but the agent changed nothing");
+    // A killed pod is replaced by itself, whatever the agent did.
+    let kill = SCENARIO.replace("kind: StressChaos", "kind: PodChaos");
+    let blow = scenario(&kill.replace("stressors: {cpu: {workers: 2, load: 50}}", "action: pod-kill"));
+    let why = competent(healthy).score_by(&blow).levels.l5.unwrap();
+    assert!(!why.passed && why.why.contains("over at once"), "{why:?}");
+    let branched = competent(healthy).idle_branch(false).score_by(&blow);
+    assert!(passed(branched.levels.l5.as_ref()), "a branch says more than what is declared: {:?}", branched.levels.l5);
 }
 
 #[test]

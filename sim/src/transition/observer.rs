@@ -72,6 +72,12 @@ impl Observer {
         self.journal.transitions.clear();
     }
 
+    /// What happened since the last call, in order. A component that was not known when its object was first heard of is
+    /// not filled in, as [`Self::finish`] does it.
+    pub fn drain(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.journal.transitions)
+    }
+
     /// Everything that happened, in order.
     pub fn finish(self) -> Vec<Transition> {
         let Journal { mut transitions, components } = self.journal;

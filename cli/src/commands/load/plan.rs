@@ -39,7 +39,8 @@ pub(super) fn plan(options: &LoadOptions) -> Result<Planned, Failed> {
     Ok(Planned { plan, load: workload::describe(&workloads, &words) })
 }
 
-fn targets(urls: &[String]) -> Result<Targets, Failed> {
+/// Where services are, as `--url` says it.
+pub(in crate::commands) fn targets(urls: &[String]) -> Result<Targets, Failed> {
     let mut targets = Targets::default();
     for text in urls {
         // A URL of its own may have a `=` in it, but not before its scheme.
