@@ -117,6 +117,9 @@ fn many(number: u32) -> Completion {
     Completion { text: String::new(), calls: (0..number).map(call).collect(), usage: usage() }
 }
 
+/// What a model does, and in which form: which missteps, which end and which words follow.
+type Row<'a> = (&'a str, ToolForm, Answer, &'a [MisstepKind], EndReason, &'a str);
+
 #[test]
 fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
     use EndReason::{StepBudget, TimeBudget};
@@ -124,7 +127,7 @@ fn whatever_a_model_does_the_episode_ends_scored_with_a_reason() {
     use ToolForm::{Kubectl, Script as Program, Typed};
 
     let not_his = "carts is not yours: you may only change catalogue";
-    let table: Vec<(&str, ToolForm, Answer, &[MisstepKind], EndReason, &str)> = vec![
+    let table: Vec<Row<'_>> = vec![
         (
             "arguments that break off",
             Typed,

@@ -46,10 +46,9 @@ pub(super) fn pod_status(pod: &Value) -> &str {
     for container in list(&status["containerStatuses"]).iter().rev() {
         let state = &container["state"];
         let why = [&state["waiting"]["reason"], &state["terminated"]["reason"]].map(text);
-        match why {
-            [reason, _] if !reason.is_empty() => shown = reason,
-            [_, reason] if !reason.is_empty() => shown = reason,
-            _ => is_running |= state["running"].is_object() && container["ready"] == true,
+        match why.into_iter().find(|reason| !reason.is_empty()) {
+            Some(reason) => shown = reason,
+            None => is_running |= state["running"].is_object() && container["ready"] == true,
         }
     }
     match shown {
@@ -154,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    fn pod(phase: &str, containers: Value) -> Value {
+    fn pod(phase: &str, containers: &Value) -> Value {
         json!({
             "metadata": { "name": "carts-7d4b9c-x2x4z", "creationTimestamp": "2026-12-01T01:00:00Z" },
             "spec": { "nodeName": "node-1", "containers": [
@@ -183,9 +182,9 @@ mod tests {
             ("Running", json!([ended("Completed"), running()]), "NotReady"),
             ("Succeeded", json!([ended("Completed")]), "Completed"),
         ] {
-            assert_eq!(pod_status(&pod(phase, containers.clone())), status, "{phase} {containers}");
+            assert_eq!(pod_status(&pod(phase, &containers)), status, "{phase} {containers}");
         }
-        let mut evicted = pod("Failed", json!([]));
+        let mut evicted = pod("Failed", &json!([]));
         evicted["status"]["reason"] = json!("Evicted");
         assert_eq!(pod_status(&evicted), "Evicted");
         evicted["metadata"]["deletionTimestamp"] = json!("2026-12-01T01:00:00Z");
@@ -201,7 +200,7 @@ mod tests {
             },
             { "name": "proxy", "ready": true, "restartCount": 1, "state": { "running": {} } },
         ]);
-        let pod = pod("Running", statuses);
+        let pod = pod("Running", &statuses);
         let now: Timestamp = "2026-12-01T01:02:03Z".parse().unwrap();
         let view = pod_view(&pod, "carts", now);
         assert_eq!((view.ready, view.containers, view.restarts, view.age), (1, 2, 4, SimDuration::from_secs(123)));
@@ -214,7 +213,7 @@ mod tests {
 
     #[test]
     fn usage_is_summed_over_the_containers_of_a_pod() {
-        let pod = pod("Running", json!([]));
+        let pod = pod("Running", &json!([]));
         let metrics = [json!({
             "metadata": { "name": "carts-7d4b9c-x2x4z" },
             "containers": [

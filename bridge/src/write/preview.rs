@@ -119,21 +119,21 @@ mod tests {
 
     use super::*;
 
-    fn check(write: &Write, call: Option<Call>, expected: &str) {
-        assert_eq!(target(write, call.as_ref(), "sock-shop").to_string(), expected);
+    fn check(write: &Write, call: Option<&Call>, expected: &str) {
+        assert_eq!(target(write, call, "sock-shop").to_string(), expected);
     }
 
     #[test]
     fn each_call_has_its_object() {
         let carts = || "carts".to_owned();
         let scale = Write::Scale { component: carts(), replicas: 2 };
-        check(&scale, Some(Call::Scale { name: carts(), patch: Value::Null }), "deployment/carts");
+        check(&scale, Some(&Call::Scale { name: carts(), patch: Value::Null }), "deployment/carts");
         let delete = Write::DeleteAutoscaler { component: carts() };
         let call = Call::Delete { kind: Kind::Autoscaler, name: "carts-hpa".to_owned() };
-        check(&delete, Some(call), "horizontalpodautoscaler/carts-hpa");
+        check(&delete, Some(&call), "horizontalpodautoscaler/carts-hpa");
         let create = Write::CreateDeployment { component: carts() };
         let object = json!({ "metadata": { "name": "carts" } });
-        check(&create, Some(Call::Create { object }), "deployment/carts");
+        check(&create, Some(&Call::Create { object }), "deployment/carts");
         check(&Write::Uncordon { node: "node-1".to_owned() }, None, "node/node-1");
         check(&Write::Rollback { component: carts(), revision: None }, None, "deployment/carts");
     }

@@ -183,6 +183,9 @@ fn by_strategy(text: &str, models: &Models) -> Result<Contender, Failed> {
     models.strategist(name, Path::new(file), model)
 }
 
+/// A scenario, as far as tables go, and how a contender plays it.
+type Contest<'a> = (Arc<About>, Plan<'a>);
+
 /// Every episode that is asked for: played, void, or unplayed since the money was spent.
 fn play(
     options: &CompareOptions,
@@ -192,7 +195,7 @@ fn play(
     folder: Option<&RunFolder>,
 ) -> Result<Vec<Episode>, Failed> {
     let pool = options.threads.pool()?;
-    let plans: Vec<(Arc<About>, Plan<'_>)> = scenarios
+    let plans: Vec<Contest<'_>> = scenarios
         .iter()
         .flat_map(|loaded| {
             let scenario = Arc::new(loaded.scenario.value.clone());
@@ -212,7 +215,7 @@ fn play(
         .collect();
     let seeds: Vec<u64> = (0..options.trials).map(|n| options.seed.wrapping_add(n.into())).collect();
     // The trials of whoever remembers are played one after the other, those of others all at once.
-    let jobs: Vec<(&(Arc<About>, Plan<'_>), &[u64])> =
+    let jobs: Vec<(&Contest<'_>, &[u64])> =
         plans.iter().flat_map(|of| seeds.chunks(of.1.in_a_row(seeds.len())).map(move |trials| (of, trials))).collect();
     let bar = progress::bar((plans.len() * seeds.len()) as u64, "episodes");
     let episodes = pool.install(|| {

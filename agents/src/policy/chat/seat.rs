@@ -191,7 +191,7 @@ impl Seat for GroupManager {
         manager::parse(name, arguments).map(Parsed::Act)
     }
 
-    fn namespace(_: &ManagerHeard) -> &str {
+    fn namespace(_: &ManagerHeard) -> &'static str {
         // It has no command lines.
         ""
     }

@@ -394,7 +394,7 @@ proptest! {
     #[test]
     fn what_strangers_wrote_stays(ops in vec((any::<bool>(), any::<bool>(), 0..4_u32), 1..14)) {
         let first = deployment(0, "c:0");
-        let (mut changes, mut state, mut expected) = (Vec::new(), first.clone(), first.clone());
+        let (mut changes, mut state, mut expected) = (Vec::new(), first.clone(), first);
         let (mut touched, mut conflicts) = ([false; 2], [false; 2]);
         for (tick, (is_stranger, is_scale, value)) in ops.iter().enumerate() {
             let value = if *is_stranger { 100 + u32::try_from(tick).unwrap() } else { *value };
