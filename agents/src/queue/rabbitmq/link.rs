@@ -17,6 +17,9 @@ use sim::environment::Unavailable;
 
 use crate::message::Address;
 
+/// How often to look whether the connection is still there while something is under way.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Where the broker is, and how patient to be with it, on the machine's clock.
 #[derive(Clone)]
 pub struct Broker {
@@ -128,7 +131,7 @@ pub(super) struct Fetched {
 struct Open {
     channel: Channel,
     // The channel lives as long as its connection does.
-    _connection: Connection,
+    connection: Connection,
 }
 
 /// The connection.
@@ -278,10 +281,22 @@ impl Link {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             self.names.declare(&channel, self.delivery_limit).await?;
             self.connections += 1;
-            self.open = Some(Open { channel, _connection: connection });
+            self.open = Some(Open { channel, connection });
         }
-        let Open { channel, .. } = self.open.as_ref().expect("it has just been opened");
-        operation(channel, &self.names).await
+        let Open { channel, connection } = self.open.as_ref().expect("it has just been opened");
+        // A get of whose answer a part has come does not end when the connection does.
+        tokio::select! {
+            biased;
+            done = operation(channel, &self.names) => done,
+            () = loss(connection) => Err(std::io::Error::other("the connection was lost").into()),
+        }
+    }
+}
+
+/// Waits until a connection is lost.
+async fn loss(connection: &Connection) {
+    while connection.status().connected() {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
