@@ -156,7 +156,7 @@ mod tests {
         };
         let entries = Log::of(120, after).writes(110, 1, Write::Restart { component: "catalogue".into() }).entries();
         let (scenario, words) = (scenario(SCENARIO), words());
-        let distance = |_: &str, _: &str| None;
+        let distance = |_: &str, _: &str| -> Option<u32> { None };
         let found = course(&Judge::new(&scenario, &words, &distance), &entries);
         // The last look at a pod too many ends at 135 s; the next one ends at 140 s, 30 s after the change.
         assert_eq!(found.ready_after_s, Some(30.0));
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_nobody_mended_has_no_time_to_ready() {
         let (scenario, words) = (scenario(SCENARIO), words());
-        let distance = |_: &str, _: &str| None;
+        let distance = |_: &str, _: &str| -> Option<u32> { None };
         let judge = Judge::new(&scenario, &words, &distance);
         let by_itself = Log::of(120, healthy).entries();
         assert_eq!(course(&judge, &by_itself).ready_after_s, None);
