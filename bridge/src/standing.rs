@@ -34,7 +34,8 @@ impl Cluster {
 
 fn standing(deployments: &[Deployment], pods: &[PodView]) -> Standing {
     let name = |deployment: &Deployment| deployment.metadata.name.clone().unwrap_or_default();
-    let replicas = deployments.iter().map(|deployment| (name(deployment), u32::try_from(wanted(deployment)).unwrap_or(0)));
+    let replicas =
+        deployments.iter().map(|deployment| (name(deployment), u32::try_from(wanted(deployment)).unwrap_or(0)));
     let rollouts = deployments.iter().filter(|deployment| !is_complete(deployment)).map(|deployment| {
         let status = deployment.status.as_ref();
         let available = status.and_then(|status| status.available_replicas).unwrap_or(0);

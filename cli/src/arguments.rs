@@ -11,8 +11,8 @@ mod scenario;
 use std::path::PathBuf;
 
 use agents::mechanism::Mechanism;
-use clap::{Args, Parser, Subcommand};
 pub(crate) use calibrate::CalibrateOptions;
+use clap::{Args, Parser, Subcommand};
 pub(crate) use cluster::{DoctorOptions, UndoOptions};
 pub(crate) use compare::{Ceiling, CompareOptions, Format};
 pub(crate) use live::LiveOptions;

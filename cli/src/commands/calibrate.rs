@@ -30,7 +30,8 @@ pub(crate) fn run(options: &CalibrateOptions) -> Result<(), Failed> {
         options.app, options.window, options.prometheus
     );
     let file = calibration.file(&origin).context("cannot write the profile").map_err(Failed::Run)?;
-    let written = runs::write_whole(&options.to, file).with_context(|| format!("cannot write {}", options.to.display()));
+    let written =
+        runs::write_whole(&options.to, file).with_context(|| format!("cannot write {}", options.to.display()));
     written.map_err(Failed::Run)?;
     output::talk(&format!("{} is written; it says where its numbers come from", options.to.display()));
     if options.json { output::json(&calibration.services) } else { output::data(&text(&calibration)) }

@@ -76,7 +76,13 @@ fn once(options: &LiveOptions) -> Result<(), Failed> {
     };
     say(&played, options, &loaded.scenario.value.name, &contender, started.elapsed().as_secs_f64())?;
     if options.beside_twin {
-        output::data(&super::report::beside_twin(&loaded, &contender, options.mechanism, options.seed, &played.entries)?)?;
+        output::data(&super::report::beside_twin(
+            &loaded,
+            &contender,
+            options.mechanism,
+            options.seed,
+            &played.entries,
+        )?)?;
     }
     Ok(())
 }
@@ -88,14 +94,8 @@ fn say(
     contender: &Contender,
     wall_s: f64,
 ) -> Result<(), Failed> {
-    let trials = Trials {
-        scenario,
-        model: &contender.name,
-        seed: options.seed,
-        void: 0,
-        unplayed: 0,
-        wall_s: Some(wall_s),
-    };
+    let trials =
+        Trials { scenario, model: &contender.name, seed: options.seed, void: 0, unplayed: 0, wall_s: Some(wall_s) };
     let scores = std::slice::from_ref(&played.score);
     let summary = score::summarize(&trials, scores);
     for (at, write) in &played.proposals {

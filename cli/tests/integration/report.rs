@@ -19,12 +19,17 @@ fn what_one_folder_keeps_is_played_again_and_set_beside_it() {
     assert_eq!(compared[1]["twin"]["summary"]["trials"], 3);
     assert_eq!(report["notes"].as_array().unwrap().len(), 0, "{}", report["notes"]);
     // The same world twice: the runbook mends the outage, doing nothing does not.
-    assert_eq!((&report["order"]["apart"]["concordant"], &report["order"]["apart"]["discordant"]), (&1.into(), &0.into()));
+    assert_eq!(
+        (&report["order"]["apart"]["concordant"], &report["order"]["apart"]["discordant"]),
+        (&1.into(), &0.into())
+    );
     assert!(compared[1]["live"]["ready_after_s"].is_number(), "{}", compared[1]["live"]["ready_after_s"]);
     assert!(compared[0]["live"]["ready_after_s"].is_null());
 
     let text = stdout(&["report", "sim-to-real", &live, &twin]);
-    for part in ["acv/low/pod-failure   runbook, 3 episodes in the twin, 2 live", "Kendall's tau-b", "agree within 20 %"] {
+    for part in
+        ["acv/low/pod-failure   runbook, 3 episodes in the twin, 2 live", "Kendall's tau-b", "agree within 20 %"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

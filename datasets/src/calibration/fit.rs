@@ -101,8 +101,7 @@ type Counts = BTreeMap<(String, Kind), f64>;
 pub fn calibrate(app: &App, measured: &Measured) -> Result<Calibration, Diagnostics> {
     refuse(app, measured)?;
     let counts: Vec<Counts> = measured.windows.iter().map(|window| runs(app, window)).collect();
-    let mut calibration =
-        Calibration { profile: app.profile.clone(), services: Vec::new(), comments: Comments::new() };
+    let mut calibration = Calibration { profile: app.profile.clone(), services: Vec::new(), comments: Comments::new() };
     for name in app.profile.services.keys() {
         let of = OfService { app, name, service: &app.profile.services[name], measured, counts: &counts };
         let fit = of.fit(&mut calibration);

@@ -161,7 +161,10 @@ fn the_twins_own_costs_are_found_and_another_load_is_predicted() {
     let before = mean_latency(&measured(&twin(&base, 40), &base));
     let tolerance = TOLERANCE / (1.0 - 0.1);
     assert!((predicted / expected - 1.0).abs() < tolerance, "{predicted} s predicted, {expected} s seen");
-    assert!((before / expected - 1.0).abs() > tolerance, "{before} s before, {expected} s seen: nothing was to be found");
+    assert!(
+        (before / expected - 1.0).abs() > tolerance,
+        "{before} s before, {expected} s seen: nothing was to be found"
+    );
 }
 
 #[test]
@@ -227,9 +230,8 @@ fn routes_that_change_independently_have_factors_of_their_own() {
     let calibration = calibrate(&app, &measured).unwrap_or_else(|why| panic!("{why}"));
     let factors: Vec<(&str, f64)> =
         found(&calibration, "catalogue-db").factors.iter().map(|f| (f.requests[0].as_str(), f.factor)).collect();
-    let near = |(request, factor): (&str, f64), name: &str, expected: f64| {
-        request == name && (factor - expected).abs() < 1e-3
-    };
+    let near =
+        |(request, factor): (&str, f64), name: &str, expected: f64| request == name && (factor - expected).abs() < 1e-3;
     assert_eq!(factors.len(), 2, "{factors:?}");
     assert!(near(factors[0], "select socks", 2.0) && near(factors[1], "select tags", 0.5), "{factors:?}");
 }

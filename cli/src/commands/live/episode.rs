@@ -96,9 +96,7 @@ impl Episode<'_> {
         drop(world);
         let put_back = self.say_what_was_put_back(put_back);
         let outcome = match played? {
-            Ok((entries, recorder)) => {
-                Outcome::Scored(Box::new(self.score(&scenario, entries, recorder)?))
-            }
+            Ok((entries, recorder)) => Outcome::Scored(Box::new(self.score(&scenario, entries, recorder)?)),
             Err(Stopped { why, is_stopped }) => Outcome::Void { why, is_stopped },
         };
         put_back.map(|()| outcome)
@@ -118,8 +116,7 @@ impl Episode<'_> {
         let seed = self.seed;
         let header = header(scenario, &self.contender.name, seed).map_err(Failed::Run)?;
         let mut recorder = Recorder::create(self.record, &header).map_err(Failed::Run)?;
-        let cast =
-            self.contender.cast(seed, setup.mechanism, Some(self.record), self.past).map_err(Failed::Run)?;
+        let cast = self.contender.cast(seed, setup.mechanism, Some(self.record), self.past).map_err(Failed::Run)?;
         let (line, horizon) = (progress::line(), scenario.horizon().as_secs_f64());
         let mut sink = |entry: &Entry| {
             recorder.line(entry);
@@ -176,4 +173,3 @@ impl Episode<'_> {
         }
     }
 }
-

@@ -30,8 +30,11 @@ use crate::recorded;
 
 pub(super) fn run(options: &LiveOptions, to: &Path) -> Result<(), Failed> {
     let contenders = contenders(options)?;
-    let mut scenarios =
-        options.scenario.iter().map(|name| crate::commands::load_scenario(name, &options.set)).collect::<Result<Vec<_>, _>>()?;
+    let mut scenarios = options
+        .scenario
+        .iter()
+        .map(|name| crate::commands::load_scenario(name, &options.set))
+        .collect::<Result<Vec<_>, _>>()?;
     compare::check_names(&scenarios)?;
     let asks_a_model = contenders.iter().any(Contender::asks_a_model);
     for loaded in &mut scenarios {
@@ -86,12 +89,7 @@ struct Job<'a> {
     seed: u64,
 }
 
-fn jobs<'a>(
-    asked: &Asked,
-    scenarios: &'a [Loaded],
-    places: &'a [Place],
-    contenders: &'a [Contender],
-) -> Vec<Job<'a>> {
+fn jobs<'a>(asked: &Asked, scenarios: &'a [Loaded], places: &'a [Place], contenders: &'a [Contender]) -> Vec<Job<'a>> {
     let mut jobs = Vec::new();
     for seed in asked.seeds() {
         for (loaded, place) in scenarios.iter().zip(places) {

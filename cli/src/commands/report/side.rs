@@ -86,9 +86,7 @@ fn components(episodes: &[Episode], stretches: usize) -> Vec<ComponentSide> {
     let side = |of: &ComponentCourse| {
         let each = || {
             let same = |other: &&ComponentCourse| other.component == of.component;
-            episodes.iter().filter_map(move |episode| {
-                Some((episode, episode.course.components.iter().find(same)?))
-            })
+            episodes.iter().filter_map(move |episode| Some((episode, episode.course.components.iter().find(same)?)))
         };
         let at = |stretch: usize| {
             let end = (stretch + 1) as f64 * STRETCH_S;

@@ -170,10 +170,14 @@ fn order(order: &Order) -> String {
     let tau = |concordance: &Concordance| {
         let tau = concordance.tau_b.map_or_else(|| "not known".to_owned(), |tau| format!("{tau:.2}"));
         let Concordance { concordant, discordant, .. } = concordance;
-        format!("{tau} ({concordant} pairs in the same order, {discordant} in the opposite, {} in all)", concordance.pairs())
+        format!(
+            "{tau} ({concordant} pairs in the same order, {discordant} in the opposite, {} in all)",
+            concordance.pairs()
+        )
     };
     let mut lines = vec![
-        "Order of the contenders by reward, pairs within a scenario, all scenarios together: Kendall's tau-b".to_owned(),
+        "Order of the contenders by reward, pairs within a scenario, all scenarios together: Kendall's tau-b"
+            .to_owned(),
         format!("over pairs whose 95 % intervals do not overlap in either world: {}", tau(apart)),
         format!("over all pairs: {}", tau(all)),
         format!(
@@ -187,7 +191,10 @@ fn order(order: &Order) -> String {
 
 fn held(held: &Held) -> String {
     let title = format!("{} of {} times to Ready and throttled ratios agree within 20 %", held.within, held.of);
-    std::iter::once(title).chain(held.beyond.iter().map(|figure| format!("beyond: {figure}"))).collect::<Vec<_>>().join("\n")
+    std::iter::once(title)
+        .chain(held.beyond.iter().map(|figure| format!("beyond: {figure}")))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A figure with as many digits as say something.
