@@ -206,7 +206,7 @@ fn label_of(service: &ServiceProfile, number: usize) -> (String, String) {
 
 /// How often each kind was counted. Endpoints that share a label have it in equal parts.
 fn counted(service: &ServiceProfile, routes: &Routes) -> BTreeMap<Kind, f64> {
-    let mut counts = BTreeMap::new();
+    let mut counts: BTreeMap<Kind, f64> = BTreeMap::new();
     let not_found = service.metrics.as_ref().and_then(|metrics| metrics.not_found_route.as_ref());
     for ((method, route), n) in routes {
         let same = |number: &usize| {
