@@ -37,6 +37,7 @@ mod pods;
 mod prometheus;
 mod raw;
 mod recorder;
+mod standing;
 mod write;
 
 pub use changes::Changes;
@@ -47,3 +48,4 @@ pub use exec::{ExecOutput, Execution};
 pub use pods::PodView;
 pub use prometheus::{Prometheus, Sample, Series};
 pub use recorder::{Interruption, Recorder, Recording};
+pub use standing::Standing;

@@ -1,14 +1,17 @@
 //! What can be typed.
 
+mod calibrate;
 mod cluster;
 mod compare;
 mod live;
 mod replay;
+mod report;
 mod scenario;
 
 use std::path::PathBuf;
 
 use agents::mechanism::Mechanism;
+pub(crate) use calibrate::CalibrateOptions;
 use clap::{Args, Parser, Subcommand};
 pub(crate) use cluster::{DoctorOptions, UndoOptions};
 pub(crate) use compare::{Ceiling, CompareOptions, Format};
@@ -16,6 +19,7 @@ pub(crate) use live::LiveOptions;
 use sim::time::{SimDuration, parse_duration};
 
 pub(crate) use replay::ReplayOptions;
+pub(crate) use report::{ReportCommand, SimToRealOptions};
 pub(crate) use scenario::{CheckOptions, GenerateOptions, ScenarioCommand};
 
 /// A flight simulator for autonomic agents: a Kubernetes application simulated request by request,
@@ -62,6 +66,13 @@ pub(crate) enum Command {
     Replay(ReplayOptions),
     /// Play a scenario on a live cluster, and score it
     Live(Box<LiveOptions>),
+    /// Set what was played in one world beside another
+    Report {
+        #[command(subcommand)]
+        command: ReportCommand,
+    },
+    /// Fit an application's profile to a running system, from what Prometheus knows of it
+    Calibrate(CalibrateOptions),
     /// Say whether a chat model or a cluster has what it takes, and what to do where not
     Doctor(DoctorOptions),
     /// Put back what a session on a cluster changed, also after a crash

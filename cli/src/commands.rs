@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod calibrate;
 pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod doctor;
@@ -10,6 +11,7 @@ pub(crate) mod lab;
 pub(crate) mod live;
 pub(crate) mod load;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod scenarios;
 pub(crate) mod simulate;

@@ -37,6 +37,8 @@ fn run(arguments: Arguments) -> Result<(), Failed> {
         Command::Compare(options) => commands::compare::run(&options),
         Command::Replay(options) => commands::replay::run(&options),
         Command::Live(options) => commands::live::run(&options),
+        Command::Report { command } => commands::report::run(&command),
+        Command::Calibrate(options) => commands::calibrate::run(&options),
         Command::Doctor(options) => commands::doctor::run(&options),
         Command::Undo(options) => commands::undo::run(&options),
         Command::Scenario { command: ScenarioCommand::Check(options) } => commands::check::run(&options),

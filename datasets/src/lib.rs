@@ -1,8 +1,9 @@
-//! What sockpit ships as data, and the typed loaders of it: applications, scenarios, strategies, recordings; and what is
-//! computed from the folders of comparisons.
+//! What sockpit ships as data, and the typed loaders of it: applications, scenarios, strategies, recordings; what is
+//! computed from the folders of comparisons; and profiles fitted to what was measured.
 
 pub mod analysis;
 pub mod apps;
+pub mod calibration;
 pub mod comparisons;
 pub mod embedded;
 pub mod faults;

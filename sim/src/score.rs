@@ -7,6 +7,7 @@
 //!                   ├─▶ credit   per decision, from the branches in the log
 //!                   └─▶ conduct  what it took (efficiency) and what it risked (safety)
 //! many scores ──▶ Summary        with intervals
+//! log ──▶ Course                  what it looked like over time, to be set beside another world's
 //! ```
 //!
 //! The counterfactual branches are played by the runner and read from the log here, so that the same
@@ -14,6 +15,7 @@
 
 mod checks;
 mod conduct;
+mod course;
 mod credit;
 mod delegation;
 mod levels;
@@ -32,6 +34,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use conduct::{Conduct, Severity, component_of, is_cluster_wide, severity};
+pub use course::{ActionAt, ComponentCourse, Course, Status, course};
 pub use credit::{Better, Credit, DelegationCredit, Regret, menu};
 pub use levels::{Judged, LevelScores, Localization, Outcome};
 pub use reading::Reading;

@@ -131,7 +131,7 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// A Deployment whose main container is its second, which bears its name.
-fn manifest(name: &str, replicas: u32) -> String {
+pub(crate) fn manifest(name: &str, replicas: u32) -> String {
     format!(
         r"
 apiVersion: apps/v1

@@ -14,6 +14,7 @@ Examples:
   sockpit compare --suite faults --model restart --model hpa --model runbook --trials 10 --markdown > faults.md
   sockpit compare --scenario acv/low/cpu-stress --scenario my.yaml --model script:mine.yaml --json
   sockpit compare --suite acv --model runbook --model openai:gpt-4o-mini --to runs/mini --max-cost 5
+  sockpit compare --like runs/lab --trials 30 --to runs/twin      what `sockpit live --to runs/lab` played, in the twin
   sockpit compare --from runs/mini                    the same tables again; nothing is played
   sockpit compare --from runs/mini --from runs/other --only-scenario acv/low --against runbook --format csv
 
@@ -35,6 +36,10 @@ pub(crate) struct CompareOptions {
     /// A contender by a strategy, a file or one that ships, as NAME=STRATEGY or NAME=STRATEGY,model=MODEL; may be repeated
     #[arg(long, value_name = "NAME=STRATEGY")]
     pub(crate) contender: Vec<String>,
+    /// The scenarios and contenders that this folder keeps, as they were played there, such as live ones in the twin; neither
+    /// floor nor ceiling is added
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["suite", "scenario", "model", "contender", "ceiling"])]
+    pub(crate) like: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) models: ModelsOptions,
     /// Keep everything in this folder: logs, scores, recordings of models; what is finished there is not played again
@@ -45,7 +50,7 @@ pub(crate) struct CompareOptions {
         long,
         value_name = "FOLDER",
         conflicts_with_all = [
-            "suite", "scenario", "model", "contender", "models", "to", "dry_run", "max_cost", "mechanism", "ceiling",
+            "suite", "scenario", "model", "contender", "like", "models", "to", "dry_run", "max_cost", "mechanism", "ceiling",
             "trials", "seed", "threads",
         ]
     )]

@@ -16,17 +16,26 @@ Examples:
   sockpit live acv/low/pod-failure --context kind-shop --prometheus http://127.0.0.1:9090 \\
       --url http://127.0.0.1:8080 --model openai:gpt-4o-mini      looks and advises, changes nothing
   sockpit live my-scenario.yaml --context kind-shop --prometheus http://127.0.0.1:9090 --approve
+  sockpit live acv/low/pod-failure acv/low/cpu-stress --lab --write --model noop --model runbook --trials 2 \\
+      --horizon 4m --to runs/lab               a sweep, which goes on where it was stopped
 
 The application of the scenario must be deployed. Without --write and --approve nothing on the cluster changes: no fault
 is injected, and what agents would change is tried as a server dry run and reported as a proposal; L5 is then null. Faults
 are taken back at the end, also after Ctrl-C; after a crash, `sockpit undo FOLDER` does it, and takes back what agents
 changed as well. Credit and regret are null: a cluster cannot be split.
 
+With --to each scenario is played with each contender, one episode after the other, into a folder such as `sockpit compare
+--to` leaves: what is finished there is not played again, `sockpit compare --from` makes its tables, `sockpit compare
+--like` plays the same in the twin, and `sockpit report sim-to-real` sets both side by side. Between two episodes what was
+changed is undone, replicas are as they were at the beginning, and it is waited, 7 minutes at most, until every rollout is
+over and no pod is on its way out, and then for as long as --settle says.
+
 Exit codes: 0 done, 1 the episode is void (nothing is scored) or something could not be taken back, 2 usage.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct LiveOptions {
-    /// A shipped scenario or a scenario file
-    pub(crate) scenario: String,
+    /// A shipped scenario or a scenario file; several with --to
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenario: Vec<String>,
     /// The kubeconfig [default: the lab's if it is up, else KUBECONFIG or ~/.kube/config]
     #[arg(long, value_name = "FILE", conflicts_with = "lab")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -57,9 +66,13 @@ pub(crate) struct LiveOptions {
     /// What may be changed: allowed actions and components, budgets
     #[arg(long, value_name = "FILE")]
     pub(crate) guards: Option<PathBuf>,
-    /// Who plays: noop, random, restart, hpa, runbook, script:FILE, a chat model, or replay:FOLDER [default: runbook]
+    /// Who plays: noop, random, restart, hpa, runbook, script:FILE, a chat model, or replay:FOLDER; several with --to
+    /// [default: runbook]
     #[arg(long, value_name = "MODEL")]
-    pub(crate) model: Option<String>,
+    pub(crate) model: Vec<String>,
+    /// A contender by a strategy, as NAME=STRATEGY or NAME=STRATEGY,model=MODEL; may be repeated
+    #[arg(long, value_name = "NAME=STRATEGY", requires = "to", conflicts_with = "strategy")]
+    pub(crate) contender: Vec<String>,
     /// How it plays: mechanism, tool form, prompts, critic, memory, budgets, and models by role
     #[arg(long, value_name = "FILE")]
     pub(crate) strategy: Option<PathBuf>,
@@ -80,6 +93,26 @@ pub(crate) struct LiveOptions {
     /// Keep log, score and how everything is undone in this folder [default: a new one in ~/.local/state/sockpit]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) record: Option<PathBuf>,
+    /// Then play the same in the twin, and set both side by side
+    #[arg(long, requires = "record", conflicts_with = "json")]
+    pub(crate) beside_twin: bool,
+    /// Play everything with everybody, one after the other, and keep it in this folder; what is finished there is not
+    /// played again
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["record", "strategy", "json", "approve"])]
+    pub(crate) to: Option<PathBuf>,
+    /// How many episodes of each scenario and contender, each with the next seed
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        requires = "to",
+        value_parser = clap::value_parser!(u32).range(1..=1_000)
+    )]
+    pub(crate) trials: u32,
+    /// How long the application is left alone between two episodes once it is as it was: the rates of Prometheus look back
+    /// a minute
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "60s", requires = "to")]
+    pub(crate) settle: SimDuration,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,7 +10,8 @@
 //! ([`datasets::analysis`]).
 
 mod csv;
-mod folder;
+pub(super) mod folder;
+mod like;
 mod paired;
 mod paper;
 mod report;
@@ -63,6 +64,13 @@ pub(crate) fn run(options: &CompareOptions) -> Result<(), Failed> {
     drop(played);
     show(&analysis::asked_in(&folder, &asked)?, options, wall_s)?;
     keep(&folder)
+}
+
+/// Shows the tables of what a command asked for, as they lie in its folder, and keeps them there.
+pub(super) fn tables(folder: &RunFolder, asked: &Asked, wall_s: f64) -> Result<(), Failed> {
+    let episodes = analysis::asked_in(folder, asked)?;
+    output::data(&report::text(&episodes, episodes.reference(), Some(wall_s), false))?;
+    keep(folder)
 }
 
 /// Makes the tables of what is kept in folders, and plays nothing.
@@ -119,6 +127,9 @@ fn check_reference(reference: Option<&str>, contenders: &[String]) -> Result<(),
 
 /// The scenarios that are asked for, each once, in the order of their names.
 fn chosen(options: &CompareOptions) -> Result<Vec<Loaded>, Failed> {
+    if let Some(path) = &options.like {
+        return like::scenarios(&RunFolder::new(path));
+    }
     let shipped = scenarios::shipped();
     let mut names = options.scenario.clone();
     for suite in &options.suite {
@@ -139,6 +150,12 @@ fn chosen(options: &CompareOptions) -> Result<Vec<Loaded>, Failed> {
         ));
     }
     let scenarios = names.iter().map(|name| super::load_scenario(name, &[])).collect::<Result<Vec<_>, _>>()?;
+    check_names(&scenarios)?;
+    Ok(scenarios)
+}
+
+/// Refuses scenarios that tables could not tell apart.
+pub(super) fn check_names(scenarios: &[Loaded]) -> Result<(), Failed> {
     for (at, loaded) in scenarios.iter().enumerate() {
         let name = &loaded.scenario.value.name;
         if scenarios[..at].iter().any(|other| other.scenario.value.name == *name) {
@@ -148,11 +165,14 @@ fn chosen(options: &CompareOptions) -> Result<Vec<Loaded>, Failed> {
             )));
         }
     }
-    Ok(scenarios)
+    Ok(())
 }
 
 /// Floor, contenders in the order in which they were named, ceiling; each once.
 fn contenders(options: &CompareOptions, models: &Models) -> Result<Vec<Contender>, Failed> {
+    if let Some(path) = &options.like {
+        return like::contenders(&RunFolder::new(path), models);
+    }
     let mut found = vec![Contender::built_in(FLOOR)];
     for name in options.model.iter().filter(|name| *name != FLOOR && *name != CEILING) {
         found.push(models.contender(name)?);
@@ -173,7 +193,7 @@ fn contenders(options: &CompareOptions, models: &Models) -> Result<Vec<Contender
 }
 
 /// `NAME=FILE` or `NAME=FILE,model=MODEL`.
-fn by_strategy(text: &str, models: &Models) -> Result<Contender, Failed> {
+pub(super) fn by_strategy(text: &str, models: &Models) -> Result<Contender, Failed> {
     let malformed = || output::usage(format!("--contender {text}: write it as NAME=FILE or NAME=FILE,model=MODEL"));
     let (name, rest) = text.split_once('=').ok_or_else(malformed)?;
     let (file, model) = match rest.split_once(',') {

@@ -1,67 +1,107 @@
 //! `sockpit live`: a scenario on a live cluster, with the same agents, conductor and score as in the twin, on the wall
-//! clock.
+//! clock; or, with `--to`, several, one after the other.
 //!
 //! ```text
 //! options ─▶ place: cluster, Prometheus ─▶ Guarded ─▶ Live ─▶ episode::play ─▶ log ─▶ score
 //!                                            └─▶ FOLDER: audit log, snapshots, recoveries ─▶ sockpit undo
+//! --to ─▶ sweep: episode ─▶ reset ─▶ episode ─▶ … ─▶ the folder of a comparison
 //! ```
 
+mod episode;
 mod place;
+mod reset;
+mod sweep;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use agents::episode::{self, Log, Setup};
 use agents::policy::chat::Past;
 use anyhow::anyhow;
-use bridge::guard::{Finding, Guarded, Guards, Mode, Proposal, Recoveries, Verdict};
-use bridge::live::Live;
-use bridge::{Cluster, Prometheus};
-use datasets::scenarios::Loaded;
-use sim::environment::{Unavailable, Write};
-use sim::episode::Entry;
+use bridge::guard::{Guards, Mode, Proposal};
+use sim::environment::Write;
 use sim::scenario::{Level, Scenario, Thinking};
-use sim::score::{self, EpisodeScore, Judge, Reading, Trials};
+use sim::score::{self, Trials};
 
+use self::episode::{Episode, Outcome, Played};
 use self::place::Place;
 use crate::arguments::LiveOptions;
 use crate::contender::Contender;
-use crate::episodes::{Recorder, block_on, header};
+use crate::episodes::block_on;
 use crate::output::{self, Failed};
-use crate::progress;
 
 pub(super) use self::place::{manifests, settings};
 
 pub(crate) fn run(options: &LiveOptions) -> Result<(), Failed> {
-    let mut loaded = super::load_scenario(&options.scenario, &options.set)?;
-    let contender = super::run::contender(&options.models, options.strategy.as_deref(), options.model.as_deref())?;
-    if contender.looks_ahead() {
-        return Err(output::usage("--model oracle: it plays copies of the world, and a cluster cannot be copied"));
+    match &options.to {
+        Some(folder) => sweep::run(options, folder),
+        None => once(options),
     }
-    adapt(&mut loaded.scenario.value, options, &contender)?;
+}
+
+/// One scenario, one contender, one episode.
+fn once(options: &LiveOptions) -> Result<(), Failed> {
+    let ([scenario], [] | [_]) = (&options.scenario[..], &options.model[..]) else {
+        return Err(output::usage(
+            "several scenarios or models are played one after the other\n  help: name a folder for them with --to",
+        ));
+    };
+    let mut loaded = super::load_scenario(scenario, &options.set)?;
+    let model = options.model.first().map(String::as_str);
+    let contender = super::run::contender(&options.models, options.strategy.as_deref(), model)?;
+    refuse_to_look_ahead(&contender)?;
+    adapt(&mut loaded.scenario.value, options, contender.asks_a_model())?;
     let guards = guards(options)?;
     let place = Place::find(options, &loaded)?;
+    place.fit(&mut loaded.scenario.value)?;
     let folder = folder(options)?;
     output::talk(&format!("{}; `sockpit undo {}{}` undoes it", place.description, folder.display(), place.typed));
     let started = Instant::now();
-    let episode = Episode { options, loaded: &loaded, contender: &contender, guards, place: &place, folder: &folder };
-    let played = block_on(episode.play()).map_err(Failed::Run)??;
-    let trials = Trials {
-        scenario: &loaded.scenario.value.name,
-        model: &contender.name,
+    let episode = Episode {
+        options,
+        loaded: &loaded,
+        contender: &contender,
+        guards,
+        place: &place,
         seed: options.seed,
-        void: 0,
-        unplayed: 0,
-        wall_s: Some(started.elapsed().as_secs_f64()),
+        past: &Past::default(),
+        session: &folder,
+        record: &folder,
     };
-    let scores = [played.score];
-    let summary = score::summarize(&trials, &scores);
+    let played = match block_on(episode.play()).map_err(Failed::Run)?? {
+        Outcome::Scored(played) => *played,
+        Outcome::Void { why, .. } => {
+            return Err(Failed::Run(anyhow!("the episode is void and not scored: {why}")));
+        }
+    };
+    say(&played, options, &loaded.scenario.value.name, &contender, started.elapsed().as_secs_f64())?;
+    if options.beside_twin {
+        output::data(&super::report::beside_twin(
+            &loaded,
+            &contender,
+            options.mechanism,
+            options.seed,
+            &played.entries,
+        )?)?;
+    }
+    Ok(())
+}
+
+fn say(
+    played: &Played,
+    options: &LiveOptions,
+    scenario: &str,
+    contender: &Contender,
+    wall_s: f64,
+) -> Result<(), Failed> {
+    let trials =
+        Trials { scenario, model: &contender.name, seed: options.seed, void: 0, unplayed: 0, wall_s: Some(wall_s) };
+    let scores = std::slice::from_ref(&played.score);
+    let summary = score::summarize(&trials, scores);
     for (at, write) in &played.proposals {
         output::talk(&format!("proposed at {at:.0} s: {write}"));
     }
-    if options.json { output::json(&summary) } else { output::data(&super::run::text(&summary, &scores)) }
+    if options.json { output::json(&summary) } else { output::data(&super::run::text(&summary, scores)) }
 }
 
 /// Whether anything on the cluster may change.
@@ -69,9 +109,16 @@ fn may_change(options: &LiveOptions) -> bool {
     options.write || options.approve
 }
 
+fn refuse_to_look_ahead(contender: &Contender) -> Result<(), Failed> {
+    if contender.looks_ahead() {
+        return Err(output::usage("--model oracle: it plays copies of the world, and a cluster cannot be copied"));
+    }
+    Ok(())
+}
+
 /// The scenario as it is played here.
-fn adapt(scenario: &mut Scenario, options: &LiveOptions, contender: &Contender) -> Result<(), Failed> {
-    if contender.asks_a_model() {
+fn adapt(scenario: &mut Scenario, options: &LiveOptions, asks_a_model: bool) -> Result<(), Failed> {
+    if asks_a_model {
         // The world has gone on while the model thought.
         scenario.thinking = Thinking::Measured;
     }
@@ -132,131 +179,6 @@ fn folder(options: &LiveOptions) -> Result<PathBuf, Failed> {
     let state = state.ok_or_else(|| output::usage("there is no home folder\n  help: name a folder with --record"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(state.join("sockpit").join(format!("live-{}", now.as_secs())))
-}
-
-/// One episode.
-struct Episode<'a> {
-    options: &'a LiveOptions,
-    loaded: &'a Loaded,
-    contender: &'a Contender,
-    guards: Guards,
-    place: &'a Place,
-    folder: &'a Path,
-}
-
-/// What came of it.
-struct Played {
-    score: EpisodeScore,
-    /// What was advised and not done: when, in seconds, and what.
-    proposals: Vec<(f64, String)>,
-}
-
-impl Episode<'_> {
-    async fn play(&self) -> Result<Played, Failed> {
-        let scenario = Arc::new(self.loaded.scenario.value.clone());
-        let Place { access, namespace, prometheus, .. } = self.place;
-        let cluster = Cluster::connect_to(access, namespace).await.map_err(run_failed)?;
-        let cluster = cluster.with_manifests(&manifests(&scenario.app)?).map_err(run_failed)?;
-        let guarded = Guarded::open(cluster.clone(), self.guards.clone(), self.folder).map_err(run_failed)?;
-        let guarded = if self.options.approve { guarded.with_person(Arc::new(ask)) } else { guarded };
-        let (app, settings) = (&self.loaded.app, settings(self.options.label.as_deref(), &self.loaded.app));
-        let settings = bridge::live::Settings {
-            targets: super::load::targets(&self.options.urls)?,
-            seed: self.options.seed,
-            ..settings
-        };
-        let prometheus = Prometheus::new(prometheus);
-        let recoveries = Recoveries::open(self.folder).map_err(run_failed)?;
-        let mut world = Live::new(cluster, guarded, prometheus, Arc::clone(app), Arc::clone(&scenario), settings)
-            .keeping(recoveries);
-        let refused = world.refusals().await.map_err(run_failed)?;
-        if !refused.is_empty() {
-            return Err(output::usage(format!(
-                "the scenario cannot be played live: {}\n  help: play it in the twin with `sockpit run`",
-                refused.join("; ")
-            )));
-        }
-        let played = self.entries(&mut world, &scenario).await;
-        // Whatever became of it, the cluster is put back.
-        let put_back = world.finish().await;
-        drop(world);
-        let put_back = self.say_what_was_put_back(put_back);
-        let (entries, recorder) = played?;
-        let score = self.score(&scenario, &entries, recorder)?;
-        put_back.map(|()| score)
-    }
-
-    /// Plays it; its log, and what writes that down.
-    async fn entries(
-        &self,
-        world: &mut Live<Guarded<Cluster>>,
-        scenario: &Scenario,
-    ) -> Result<(Vec<Entry>, Recorder), Failed> {
-        let Loaded { app, words, .. } = self.loaded;
-        let distance = |a: &str, b: &str| app.distance(a, b);
-        let judge = Judge::new(scenario, words, &distance);
-        let own = Setup::new(&judge, app, self.options.mechanism.or(self.contender.mechanism()));
-        let setup = Setup { steps: self.contender.steps().unwrap_or(own.steps), ..own };
-        let seed = self.options.seed;
-        let header = header(scenario, &self.contender.name, seed).map_err(Failed::Run)?;
-        let mut recorder = Recorder::create(self.folder, &header).map_err(Failed::Run)?;
-        let cast =
-            self.contender.cast(seed, setup.mechanism, Some(self.folder), &Past::default()).map_err(Failed::Run)?;
-        let (line, horizon) = (progress::line(), scenario.horizon().as_secs_f64());
-        let mut sink = |entry: &Entry| {
-            recorder.line(entry);
-            line.set_message(format!("{:.0} s of {horizon:.0} s at most", entry.t_ns.as_secs_f64()));
-            line.tick();
-        };
-        let mut log = Log::new(Some(&mut sink));
-        let played = tokio::select! {
-            played = episode::play(world, &setup, cast, None, &mut log) => played,
-            // Without a signal handler Ctrl-C ends the program, and `sockpit undo` does the rest.
-            Ok(()) = tokio::signal::ctrl_c() => Err(Unavailable("it was stopped with Ctrl-C".to_owned())),
-        };
-        let entries = log.into_entries();
-        line.finish_and_clear();
-        match played {
-            Ok(()) => Ok((entries, recorder)),
-            Err(why) => {
-                recorder.give_up(&why).map_err(Failed::Run)?;
-                Err(Failed::Run(anyhow!("the episode is void and not scored: {why}")))
-            }
-        }
-    }
-
-    fn score(&self, scenario: &Scenario, entries: &[Entry], recorder: Recorder) -> Result<Played, Failed> {
-        let Loaded { app, words, .. } = self.loaded;
-        let distance = |a: &str, b: &str| app.distance(a, b);
-        let judge = Judge::new(scenario, words, &distance);
-        let score = score::score(&judge, entries);
-        recorder.finish(&score).map_err(Failed::Run)?;
-        let advised = if may_change(self.options) { Vec::new() } else { Reading::new(&judge, entries).writes };
-        let proposals = advised.into_iter().map(|(at, _, write)| (at.as_secs_f64(), in_words(write)));
-        Ok(Played { score, proposals: proposals.collect() })
-    }
-
-    fn say_what_was_put_back(&self, put_back: Result<Vec<Finding>, Unavailable>) -> Result<(), Failed> {
-        let again = format!("`sockpit undo {}{}` tries it again", self.folder.display(), self.place.typed);
-        match put_back {
-            Ok(findings) => {
-                for finding in findings {
-                    match finding.verdict {
-                        Verdict::Restored(_) => {}
-                        Verdict::Conflict(why) | Verdict::Left(why) => {
-                            output::talk(&format!("warning: {}: {why}", finding.what));
-                        }
-                    }
-                }
-                Ok(())
-            }
-            Err(why) => {
-                let message = format!("what was done to the cluster is not all taken back: {why}. {again}");
-                output::talk(&format!("warning: {message}"));
-                Err(Failed::Run(anyhow!(message)))
-            }
-        }
-    }
 }
 
 fn in_words(write: &Write) -> String {

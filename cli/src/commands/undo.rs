@@ -83,7 +83,7 @@ fn text(lines: &[Line]) -> String {
 }
 
 /// Whether all is as it was.
-fn judged(undone: &Undone, extent: Extent) -> Result<(), Failed> {
+pub(super) fn judged(undone: &Undone, extent: Extent) -> Result<(), Failed> {
     let findings = undone.steps.iter().flat_map(|step| &step.findings);
     let conflicts = findings.filter(|finding| matches!(finding.verdict, Verdict::Conflict(_))).count();
     let failures = undone.failures.len();

@@ -34,6 +34,14 @@ pub(crate) struct Description {
     manager_texts: BTreeMap<String, String>,
 }
 
+impl Description {
+    /// Whether a chat model, or its recording, decided in a role.
+    pub(crate) fn asks_a_model(&self) -> bool {
+        let asks = |player: &Player| matches!(player, Player::Model(_) | Player::Replay(_));
+        asks(&self.agent) || asks(&self.manager) || self.critic.as_ref().is_some_and(asks)
+    }
+}
+
 /// What decided in one role.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

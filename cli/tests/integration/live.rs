@@ -16,6 +16,12 @@ fn what_cannot_be_played_is_refused_before_a_cluster_is_asked() {
     check(&["--lab", "--context", "x"], "cannot be used with");
     check(&["--guards", "/nonexistent/guards.yaml"], "cannot be read");
     check(&["--context", "nowhere"], "there is no Prometheus");
+    check(&["acv/low/cpu-stress"], "name a folder for them with --to");
+    check(&["--model", "noop", "--model", "runbook"], "name a folder for them with --to");
+    check(&["--trials", "2"], "--to");
+    check(&["--to", "x", "--model", "noop", "--model", "oracle"], "a cluster cannot be copied");
+    check(&["--to", "x", "acv/low/pod-failure"], "two of the scenarios are named");
+    check(&["--to", "x", "--record", "y"], "cannot be used with");
 }
 
 #[test]

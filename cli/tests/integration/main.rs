@@ -14,6 +14,7 @@ mod memory;
 mod messages;
 mod record;
 mod replay;
+mod report;
 mod run;
 mod simulate;
 mod strategies;

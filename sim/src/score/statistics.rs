@@ -2,7 +2,11 @@
 //!
 //! Everything is deterministic to the bit: resampling is keyed, transcendental functions are `libm`'s.
 
+mod agreement;
+
 use serde::{Deserialize, Serialize};
+
+pub use agreement::{Concordance, are_apart, kendall_tau_b};
 
 use crate::chance::Key;
 

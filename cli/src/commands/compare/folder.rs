@@ -17,7 +17,7 @@ use crate::output::{self, Failed};
 ///
 /// # Errors
 /// It cannot be written, or holds something else under one of their names.
-pub(super) fn open(
+pub(in crate::commands) fn open(
     path: &Path,
     scenarios: &[Loaded],
     contenders: &[Contender],

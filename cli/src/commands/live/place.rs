@@ -9,7 +9,7 @@ use datasets::scenarios::Loaded;
 use lab::{Directories, Lab};
 use sim::app::App;
 use sim::manifest;
-use sim::scenario::AppChoice;
+use sim::scenario::{AppChoice, Scenario};
 
 use crate::arguments::LiveOptions;
 use crate::commands::lab::failed;
@@ -28,6 +28,7 @@ pub(super) struct Place {
     pub(super) description: String,
     /// What has to be typed to mean it again.
     pub(super) typed: String,
+    is_lab: bool,
 }
 
 impl Place {
@@ -53,6 +54,7 @@ impl Place {
             (None, None) => "the cluster of the current context".to_owned(),
         };
         let description = format!("playing on {cluster}, in namespace {namespace}");
+        let is_lab = of_lab.is_some();
         let kubeconfig = of_lab.or_else(|| options.kubeconfig.clone());
         let flag = |name: &str, value: Option<String>| value.map(|value| format!(" --{name} {value}"));
         let typed = [
@@ -62,7 +64,18 @@ impl Place {
         let typed = typed.into_iter().flatten().collect();
         // After an answer that was lost it is looked whether a change was made, before it is asked for again.
         let access = Access { kubeconfig, context: options.context.clone(), retries: false };
-        Ok(Self { access, namespace, prometheus, description, typed })
+        Ok(Self { access, namespace, prometheus, description, typed, is_lab })
+    }
+
+    /// Writes into a scenario the machines that it is played on, as far as they are known, so that a twin can be set beside
+    /// it.
+    pub(super) fn fit(&self, scenario: &mut Scenario) -> Result<(), Failed> {
+        if self.is_lab {
+            scenario.cluster.nodes = lab::cluster().map_err(failed)?.nodes;
+            // It names other machines, and is not made here.
+            scenario.start.placement.clear();
+        }
+        Ok(())
     }
 }
 
