@@ -141,9 +141,11 @@ fn component(twin: &ComponentSide, live: &ComponentSide) -> Vec<Difference> {
     let pods: Vec<_> = twin.replicas.iter().zip(&live.replicas).filter_map(|(a, b)| a.zip(*b)).collect();
     if !pods.is_empty() {
         let n = pods.len() as f64;
-        let ready = |of: fn(&((f64, f64), (f64, f64))) -> f64| pods.iter().map(of).sum::<f64>() / n;
-        let apart = ready(|((_, a), (_, b))| relative(*a, *b));
-        let shown = number(&format!("Ready pods of {name}"), ready(|(a, _)| a.1), ready(|(_, b)| b.1), 2, "");
+        // Ready pods at each time, in the twin and live.
+        let ready: Vec<(f64, f64)> = pods.iter().map(|(a, b)| (a.1, b.1)).collect();
+        let mean = |of: fn(&(f64, f64)) -> f64| ready.iter().map(of).sum::<f64>() / n;
+        let apart = mean(|(a, b)| relative(*a, *b));
+        let shown = number(&format!("Ready pods of {name}"), mean(|(a, _)| *a), mean(|(_, b)| *b), 2, "");
         found.push(Difference { size: apart, ..shown });
     }
     found
