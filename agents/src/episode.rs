@@ -13,8 +13,8 @@
 //!                └────────────────────────── think time, waits ◀──┘
 //! ```
 //!
-//! - [`agenda`]: what is due when; [`seat`]: who plays; [`work`]: how tasks and answers travel; [`decide`]: decisions,
-//!   made together; [`act`]: what was decided is carried out; [`post`]: the queue and its entries in the log.
+//! - `agenda`: what is due when; `seat`: who plays; `work`: how tasks and answers travel; `decide`: decisions,
+//!   made together; `act`: what was decided is carried out; `post`: the queue and its entries in the log.
 
 mod act;
 mod agenda;

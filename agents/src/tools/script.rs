@@ -1,6 +1,6 @@
 //! The script form: the planner writes a bounded program over the typed calls, and it runs in the world step by step.
 //!
-//! The language is [Rhai](https://rhai.rs), with every typed call as a function ([`functions`]). Time passes in the world
+//! The language is [Rhai](https://rhai.rs), with every typed call as a function (`functions`). Time passes in the world
 //! between a call and its answer, so a program cannot simply wait inside of a call: it runs by *replay*. [`Program::next`]
 //! runs the source from its start, gives the calls the answers that are recorded so far, and stops at the first call
 //! beyond them, which is the action to take next.
