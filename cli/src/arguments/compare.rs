@@ -51,7 +51,7 @@ pub(crate) struct CompareOptions {
         value_name = "FOLDER",
         conflicts_with_all = [
             "suite", "scenario", "model", "contender", "like", "models", "to", "dry_run", "max_cost", "mechanism", "ceiling",
-            "trials", "seed", "threads",
+            "credit", "trials", "seed", "threads",
         ]
     )]
     pub(crate) from: Vec<PathBuf>,
@@ -76,6 +76,10 @@ pub(crate) struct CompareOptions {
     /// Whether the ceiling is played
     #[arg(long, value_enum, default_value_t = Ceiling::Oracle)]
     pub(crate) ceiling: Ceiling,
+    /// Futures per decision for credit by branches, which take most of the time then; 0 for none. What is kept without it is
+    /// played again
+    #[arg(long, value_name = "K", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) credit: u32,
     /// How many episodes of each scenario and contender, each with the next seed
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) trials: u32,

@@ -27,6 +27,7 @@ use datasets::scenarios::{self, Loaded};
 use rayon::prelude::*;
 use sim::diagnostic::nearest;
 use sim::scenario::Trigger;
+use sim::score::EpisodeScore;
 
 use crate::arguments::{Ceiling, CompareOptions, Format};
 use crate::contender::{Contender, Models};
@@ -226,7 +227,7 @@ fn play(
                     scenario: Arc::clone(&scenario),
                     contender,
                     mechanism: options.mechanism,
-                    credit: 0,
+                    credit: options.credit,
                     record: folder.map(|folder| folder.episodes(&about.name, &contender.name)),
                 };
                 (Arc::clone(&about), plan)
@@ -257,11 +258,16 @@ fn play(
     Ok(episodes.map_err(Failed::Run)?.into_iter().flatten().collect())
 }
 
+/// Whether credit was played where it is asked for; an episode without changes has none.
+fn has_credit(score: &EpisodeScore, futures: u32) -> bool {
+    futures == 0 || !score.credit.is_empty() || score.conduct.actions == 0
+}
+
 /// What comes of one episode, which is played if it was not finished before.
 fn outcome(plan: &Plan<'_>, seed: u64, models: &Models, past: &mut Past) -> anyhow::Result<Played> {
     if let Some(folder) = &plan.record {
         let before = runs::played(folder, seed)?;
-        if matches!(before, Played::Scored(_)) {
+        if matches!(&before, Played::Scored(score) if has_credit(score, plan.credit)) {
             plan.recall(seed, past)?;
             return Ok(before);
         }

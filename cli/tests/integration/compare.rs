@@ -148,3 +148,15 @@ fn walk(folder: &std::path::Path) -> impl Iterator<Item = String> {
     files.sort();
     files.into_iter()
 }
+
+/// Credit that is asked for later is played then, and is there from then on.
+#[test]
+fn credit_is_played_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("comparison");
+    let arguments =
+        [&SHORT[..], &["1", "--model", "runbook", "--ceiling", "none", "--to", path.to_str().unwrap()]].concat();
+    let (without, with) = (stdout(&arguments), stdout(&[&arguments[..], &["--credit", "1"]].concat()));
+    assert!(!without.contains("CREDIT") && with.contains("CREDIT"), "{without}\n{with}");
+    assert!(stdout(&arguments).contains("CREDIT"), "what is kept is shown");
+}
