@@ -235,9 +235,10 @@ pub(crate) struct LabReplayOptions {
 #[command(after_help = "\
 Examples:
   sudo sockpit lab conformance
-  sudo sockpit lab conformance --settle 90s           on a slow machine
+  sudo sockpit lab conformance --settle 10m           on a slow machine
 
-Deploys the application of the scenario anew for each of seven checks, which takes a quarter of an hour.")]
+Deploys the application of the scenario anew, makes seven checks on it, one after the other, and leaves it as the last one
+left it: `sockpit lab deploy` makes it new.")]
 pub(crate) struct LabConformanceOptions {
     /// The scenario whose world is checked; its first fault is injected and taken back
     #[arg(long, value_name = "SCENARIO", default_value = "acv/low/pod-failure")]
@@ -246,7 +247,7 @@ pub(crate) struct LabConformanceOptions {
     #[arg(long, value_name = "IMAGE", default_value = "weaveworksdemos/catalogue:0.3.4")]
     pub(crate) image: String,
     /// How long a rollout, or a start of the whole world, takes at most
-    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second, default_value = "60s")]
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second, default_value = "5m")]
     pub(crate) settle: SimDuration,
 }
 

@@ -23,7 +23,8 @@ pub struct Subject {
     pub image: String,
     /// A fault of the world's scenario that can be injected and recovered.
     pub fault: usize,
-    /// How long a rollout of it, or a start of the whole world, takes at most.
+    /// How long a rollout of it, or a start of the whole world until it is measured and used, takes at most. What is over
+    /// earlier is not waited for.
     pub settle: SimDuration,
 }
 
@@ -32,6 +33,9 @@ const NOBODY: &str = "conformance-nobody";
 
 /// Within this time controllers have begun what a write asks for.
 const CONTROLLERS: SimDuration = SimDuration::from_secs(5);
+
+/// Time between two looks at what is not settled.
+const LOOK: SimDuration = SimDuration::SECOND;
 
 /// Why a world does not conform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,19 +63,24 @@ pub async fn all<W: Environment + Stage>(mut make: impl FnMut() -> W, subject: &
     writes_show_at_once(&mut settled(&mut make, subject).await?, subject).await?;
     pods_follow_what_is_written(&mut settled(&mut make, subject).await?, subject).await?;
     faults_are_journaled(&mut settled(&mut make, subject).await?, subject).await?;
-    truths_follow_each_other(&mut settled(&mut make, subject).await?).await
+    truths_follow_each_other(&mut settled(&mut make, subject).await?, subject).await
 }
 
-/// A world that is prepared, with its pods as they should be.
+/// A world that is prepared, with the component's pods as they should be and measured.
 ///
 /// # Errors
-/// It failed, or the component does not serve after the time to settle.
+/// It failed, or the component does not serve, or is not measured, after the time to settle.
 pub async fn settled<W: Environment + Stage>(mut make: impl FnMut() -> W, subject: &Subject) -> Result<W, Violation> {
     let mut world = make();
     world.prepare().await?;
-    wait(&mut world, subject.settle).await?;
+    rolled_out(&mut world, subject).await?;
     let found = describe(&mut world, subject).await?.deployment;
     rule(found.available == found.replicas && found.replicas > 0, || format!("it does not serve: {found:?}"))?;
+    let until = world.now() + subject.settle;
+    while !is_measured(&mut world, subject).await? {
+        rule(world.now() < until, || format!("there is no usage of {} after {}", subject.component, subject.settle))?;
+        wait(&mut world, LOOK).await?;
+    }
     Ok(world)
 }
 
@@ -171,9 +180,9 @@ pub async fn writes_show_at_once<W: Environment>(world: &mut W, subject: &Subjec
     let found = describe(world, subject).await?.deployment;
     rule(found.image == subject.image, || format!("an image that was set is {}", found.image))?;
 
-    wait(world, subject.settle).await?;
-    let rolled_out = describe(world, subject).await?.deployment;
-    rule(rolled_out.revision > before.revision, || format!("new templates left revision {}", rolled_out.revision))?;
+    rolled_out(world, subject).await?;
+    let revision = describe(world, subject).await?.deployment.revision;
+    rule(revision > before.revision, || format!("new templates left revision {revision}"))?;
     act(world, Write::Rollback { component: component(), revision: None }).await?;
     let found = describe(world, subject).await?.deployment;
     rule(found.image == before.image, || format!("undo led to {}, not {}", found.image, before.image))
@@ -190,19 +199,19 @@ pub async fn pods_follow_what_is_written<W: Environment>(world: &mut W, subject:
     act(world, Write::Scale { component: component(), replicas: wanted }).await?;
     let found = describe(world, subject).await?.deployment.replicas;
     rule(found == wanted, || format!("scaled to {wanted}, and it asks for {found}"))?;
-    wait(world, subject.settle).await?;
+    rolled_out(world, subject).await?;
     let more = serving(world, subject).await?;
     rule(more.len() as u32 == wanted, || format!("scaled to {wanted}, and {more:?} serve"))?;
     rule(before.iter().all(|pod| more.contains(pod)), || format!("scaling out replaced {before:?} by {more:?}"))?;
 
     act(world, Write::DeletePod { pod: more[0].clone() }).await?;
-    wait(world, subject.settle).await?;
+    rolled_out(world, subject).await?;
     let replaced = serving(world, subject).await?;
     rule(!replaced.contains(&more[0]), || format!("{} was deleted and serves", more[0]))?;
     rule(replaced.len() as u32 == wanted, || format!("a deleted pod has no successor: {replaced:?}"))?;
 
     act(world, Write::Restart { component: component() }).await?;
-    wait(world, subject.settle).await?;
+    rolled_out(world, subject).await?;
     let restarted = serving(world, subject).await?;
     rule(restarted.len() as u32 == wanted, || format!("after a restart {restarted:?} serve"))?;
     rule(!restarted.iter().any(|pod| replaced.contains(pod)), || format!("a restart kept some of {replaced:?}"))
@@ -242,8 +251,16 @@ pub async fn faults_are_journaled<W: Environment + Stage>(world: &mut W, subject
 ///
 /// # Errors
 /// The rule is broken.
-pub async fn truths_follow_each_other<W: Environment + Stage>(world: &mut W) -> Result<(), Violation> {
+pub async fn truths_follow_each_other<W: Environment + Stage>(
+    world: &mut W,
+    subject: &Subject,
+) -> Result<(), Violation> {
     let mut last = world.truth().await?;
+    let until = world.now() + subject.settle;
+    while last.client_sent == 0 && world.now() < until {
+        wait(world, LOOK * 5).await?;
+        last = world.truth().await?;
+    }
     for _ in 0..6 {
         wait(world, SimDuration::from_secs(5)).await?;
         let next = world.truth().await?;
@@ -342,6 +359,32 @@ async fn serving<W: Environment>(world: &mut W, subject: &Subject) -> Result<Vec
     let mut names: Vec<String> = pods.into_iter().filter(ready).map(|pod| pod.name).collect();
     names.sort();
     Ok(names)
+}
+
+/// Lets time pass until the component is what its Deployment asks for, or the time to settle is over: whether it is, the
+/// rules say.
+async fn rolled_out<W: Environment>(world: &mut W, subject: &Subject) -> Result<(), Violation> {
+    let until = world.now() + subject.settle;
+    wait(world, CONTROLLERS).await?;
+    while !is_rolled_out(&describe(world, subject).await?) && world.now() < until {
+        wait(world, LOOK).await?;
+    }
+    Ok(())
+}
+
+/// Whether all pods are of the newest template, available, and as many as are asked for; none is on its way out.
+fn is_rolled_out(Description { deployment, pods, .. }: &Description) -> bool {
+    let counts = [deployment.updated, deployment.available, pods.len() as u32];
+    counts.iter().all(|count| *count == deployment.replicas)
+}
+
+/// Whether usage of the component is known, which it is some time after its containers have started.
+async fn is_measured<W: Environment>(world: &mut W, subject: &Subject) -> Result<bool, Violation> {
+    match world.observe(&Query::ResourceUsage { component: Some(subject.component.clone()) }).await {
+        Ok(Observation::Usage(usage)) => Ok(!usage.is_empty()),
+        Err(Failure::Unavailable(failure)) => Err(failure.into()),
+        Ok(_) | Err(Failure::Rejected(_)) => Ok(false),
+    }
 }
 
 async fn describe<W: Environment>(world: &mut W, subject: &Subject) -> Result<Description, Violation> {

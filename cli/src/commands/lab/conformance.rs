@@ -1,4 +1,7 @@
 //! `sockpit lab conformance`: the rules that every world keeps, on the lab through the bridge.
+//!
+//! The application is deployed once. Each check has a world of its own on it, which begins when the rollouts that the
+//! check before it has left are over.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +12,7 @@ use datasets::apps::AppFiles;
 use lab::Lab;
 use sim::environment::conformance::{self, Subject};
 
-use super::{application, failed, watched};
+use super::failed;
 use crate::arguments::LabConformanceOptions;
 use crate::commands::live::{manifests, settings};
 use crate::episodes::block_on;
@@ -23,7 +26,6 @@ pub(super) fn run(options: &LabConformanceOptions) -> Result<(), Failed> {
     let scenario = Arc::new(loaded.scenario.value.clone());
     let choice = &scenario.app;
     let files = AppFiles::find(&choice.name)?;
-    let application = application(&files, &choice.name, choice.overlay.as_deref())?;
     let manifests = manifests(choice)?;
     let lab = Lab::find().map_err(failed)?;
     let subject = Subject {
@@ -35,6 +37,7 @@ pub(super) fn run(options: &LabConformanceOptions) -> Result<(), Failed> {
     let namespace = loaded.app.objects.deployments.first().map_or("default", |d| d.meta.namespace.as_str());
     let access = Access { retries: false, ..Access::current(&lab.kubeconfig()) };
     let started = Instant::now();
+    super::deploy_files(&lab, &files, &choice.name, choice.overlay.as_deref())?;
     let held = block_on(async {
         let cluster = Cluster::connect_to(&access, namespace).await.and_then(|c| c.with_manifests(&manifests));
         let cluster = cluster.map_err(|error| Failed::Run(error.into()))?;
@@ -42,10 +45,6 @@ pub(super) fn run(options: &LabConformanceOptions) -> Result<(), Failed> {
         let make = || {
             check += 1;
             output::talk(&format!("check {check} of {CHECKS}, {:.0} s", started.elapsed().as_secs_f64()));
-            if let Err(Failed::Input(why) | Failed::Run(why)) = watched(|watcher| lab.deploy(&application, watcher)) {
-                // What is not deployed is not ready either, which is what the check will say.
-                output::talk(&format!("error: {why:#}"));
-            }
             let prometheus = Prometheus::new(&lab.prometheus_url());
             let (app, scenario) = (Arc::clone(&loaded.app), Arc::clone(&scenario));
             Live::new(cluster.clone(), cluster.clone(), prometheus, app, scenario, settings(None, &loaded.app))
