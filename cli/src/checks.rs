@@ -12,7 +12,7 @@ use agents::policy::chat::Past;
 use datasets::scenarios::Loaded;
 use serde::Serialize;
 use sim::environment::Goal;
-use sim::episode::{Entry, EpisodeEvent, Truth};
+use sim::episode::{Entry, Truth};
 use sim::scenario::{Level, Scenario, Script, StartState};
 use sim::score::{EpisodeScore, Judge};
 use sim::slo::{self, ClauseResult, ClauseState};
@@ -96,7 +96,7 @@ fn healthy(loaded: &Loaded, seed: u64) -> anyhow::Result<Check> {
     let entries = plan.entries(seed, &mut |_: &Entry| {})?.map_err(anyhow::Error::new)?;
     let distance = |a: &str, b: &str| loaded.app.distance(a, b);
     let judge = Judge::new(&loaded.scenario.value, &loaded.words, &distance);
-    let truths: Vec<&Truth> = entries.iter().filter_map(truth_of).collect();
+    let truths: Vec<&Truth> = entries.iter().filter_map(Entry::truth).collect();
     let fault_free = judge.fault_free_per_s(&truths);
     let passed = judge.held(&truths, fault_free);
     let hold = judge.scenario.hold;
@@ -107,13 +107,6 @@ fn healthy(loaded: &Loaded, seed: u64) -> anyhow::Result<Check> {
         format!("without what goes wrong the objectives are not met through the last {hold}: {red}")
     };
     Ok(Check { name: "healthy", passed, found })
-}
-
-fn truth_of(entry: &Entry) -> Option<&Truth> {
-    match &entry.event {
-        EpisodeEvent::Truth(truth) => Some(truth),
-        _ => None,
-    }
 }
 
 /// The first interval of the hold time in which a clause was not green, and how it stood.

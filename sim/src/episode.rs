@@ -55,6 +55,16 @@ pub struct Entry {
     pub event: EpisodeEvent,
 }
 
+impl Entry {
+    /// What the judge saw, where the entry says that.
+    pub fn truth(&self) -> Option<&Truth> {
+        match &self.event {
+            EpisodeEvent::Truth(truth) => Some(truth),
+            _ => None,
+        }
+    }
+}
+
 /// One thing that happened in an episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
