@@ -3,15 +3,7 @@
 use super::super::levels::{Outcome, outcome};
 use super::super::{Judge, Reading};
 use super::of;
-use crate::episode::Truth;
-use crate::slo::{self, ClauseName, ClauseResult, ClauseState};
-
-/// The intervals of the hold time at the end.
-fn hold<'r, 'a>(judge: &Judge<'_>, reading: &'r Reading<'a>) -> &'r [&'a Truth] {
-    let Some(last) = reading.truths.last() else { return &[] };
-    let from = last.to - judge.scenario.hold;
-    &reading.truths[reading.truths.partition_point(|truth| truth.to <= from)..]
-}
+use crate::slo::{ClauseName, ClauseResult, ClauseState};
 
 /// The guard of what users get that was violated in the hold time: an object counts only if it does not stand beside an
 /// outage. Replicas that are starting, as an autoscaler's may be, are none.
@@ -32,9 +24,9 @@ fn first_in_hold(
     reading: &Reading<'_>,
     stands: impl Fn(&ClauseResult) -> bool,
 ) -> Option<&'static str> {
-    let first = reading.truths.len() - hold(judge, reading).len();
-    (first + 1..=reading.truths.len())
-        .flat_map(|upto| slo::evaluate(&judge.scenario.slos, &reading.truths[..upto], reading.fault_free_per_s))
+    judge
+        .through_hold(&reading.truths, reading.fault_free_per_s)
+        .flat_map(|(_, clauses)| clauses)
         .find(stands)
         .map(|result| result.clause.name())
 }
@@ -44,7 +36,8 @@ pub(super) fn p99_below(judge: &Judge<'_>, reading: &Reading<'_>, components: &[
     if let Some(guard) = guard_broken(judge, reading) {
         return outcome(false, format!("the guard `{guard}` is not green"));
     }
-    let worst = hold(judge, reading)
+    let worst = judge
+        .in_hold(&reading.truths)
         .iter()
         .map(|truth| components.iter().map(|component| of(truth, component)?.p99_s).sum::<Option<f64>>())
         .reduce(|worst, next| Some(worst?.max(next?)));
@@ -59,7 +52,8 @@ pub(super) fn cpu_below(judge: &Judge<'_>, reading: &Reading<'_>, component: &st
     if let Some(guard) = guard_broken(judge, reading) {
         return outcome(false, format!("the guard `{guard}` is not green"));
     }
-    let shares: Option<Vec<f64>> = hold(judge, reading)
+    let shares: Option<Vec<f64>> = judge
+        .in_hold(&reading.truths)
         .iter()
         .map(|truth| of(truth, component).and_then(|c| Some(c.cpu_worst_pod / c.cpu_limit?)))
         .collect();
@@ -75,6 +69,7 @@ pub(super) fn cpu_below(judge: &Judge<'_>, reading: &Reading<'_>, component: &st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::episode::Truth;
     use crate::score::testing::{Log, healthy, played};
 
     #[test]
