@@ -28,7 +28,7 @@ mod work;
 
 use sim::app::App;
 use sim::environment::{Component, Environment, Failure, MetricQuery, Observation, Query, Stage, Unavailable};
-use sim::episode::{Branch, EndReason, EpisodeEvent, Truth};
+use sim::episode::{Branch, EndReason, Entry, EpisodeEvent, Truth};
 use sim::scenario::Scenario;
 use sim::score::Judge;
 use sim::time::SimTime;
@@ -181,11 +181,7 @@ pub async fn play_over<W: Environment + Stage, Q: MessageQueue>(
 
 /// What the judge saw so far.
 fn truths_of<'a>(log: &'a Log<'_>) -> Vec<&'a Truth> {
-    let truths = log.entries().iter().filter_map(|entry| match &entry.event {
-        EpisodeEvent::Truth(truth) => Some(&**truth),
-        _ => None,
-    });
-    truths.collect()
+    log.entries().iter().filter_map(Entry::truth).collect()
 }
 
 struct Conductor<'a, 'l, 'p, W, Q> {

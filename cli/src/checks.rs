@@ -12,10 +12,10 @@ use agents::policy::chat::Past;
 use datasets::scenarios::Loaded;
 use serde::Serialize;
 use sim::environment::Goal;
-use sim::episode::{Entry, EpisodeEvent, Truth};
+use sim::episode::{Entry, Truth};
 use sim::scenario::{Level, Scenario, Script, StartState};
 use sim::score::{EpisodeScore, Judge};
-use sim::slo::{self, ClauseResult, ClauseState};
+use sim::slo::{ClauseResult, ClauseState};
 
 use crate::contender::Contender;
 use crate::episodes::{Outcome, Plan};
@@ -96,7 +96,7 @@ fn healthy(loaded: &Loaded, seed: u64) -> anyhow::Result<Check> {
     let entries = plan.entries(seed, &mut |_: &Entry| {})?.map_err(anyhow::Error::new)?;
     let distance = |a: &str, b: &str| loaded.app.distance(a, b);
     let judge = Judge::new(&loaded.scenario.value, &loaded.words, &distance);
-    let truths: Vec<&Truth> = entries.iter().filter_map(truth_of).collect();
+    let truths: Vec<&Truth> = entries.iter().filter_map(Entry::truth).collect();
     let fault_free = judge.fault_free_per_s(&truths);
     let passed = judge.held(&truths, fault_free);
     let hold = judge.scenario.hold;
@@ -109,22 +109,15 @@ fn healthy(loaded: &Loaded, seed: u64) -> anyhow::Result<Check> {
     Ok(Check { name: "healthy", passed, found })
 }
 
-fn truth_of(entry: &Entry) -> Option<&Truth> {
-    match &entry.event {
-        EpisodeEvent::Truth(truth) => Some(truth),
-        _ => None,
-    }
-}
-
 /// The first interval of the hold time in which a clause was not green, and how it stood.
 fn violated(judge: &Judge<'_>, truths: &[&Truth], fault_free_per_s: Option<f64>) -> String {
-    let Some(last) = truths.last() else { return "the world was never looked at".into() };
-    let from = last.to - judge.scenario.hold;
-    for (ix, truth) in truths.iter().enumerate().filter(|(_, truth)| truth.to > from) {
-        let results = slo::evaluate(&judge.scenario.slos, &truths[..=ix], fault_free_per_s);
-        let red: Vec<String> = results.iter().filter_map(stands).collect();
+    if truths.is_empty() {
+        return "the world was never looked at".into();
+    }
+    for (at, clauses) in judge.through_hold(truths, fault_free_per_s) {
+        let red: Vec<String> = clauses.iter().filter_map(stands).collect();
         if !red.is_empty() {
-            return format!("at {} {}", truth.to, red.join(", "));
+            return format!("at {at} {}", red.join(", "));
         }
     }
     "the hold time is longer than the episode".into()

@@ -54,10 +54,8 @@ use std::sync::Arc;
 
 use crate::chance::Key;
 use crate::engine::Queue;
-use crate::environment::{Rejected, Write};
 use crate::episode::WorldEvent;
 use crate::ids::{AutoscalerIx, ContainerIx, DeploymentIx, KubeServiceIx, PodIx, ReplicaSetIx};
-use crate::kubectl::Command;
 use crate::manifest::{self, ObjectSet, PodDisruptionBudget};
 use crate::time::{SimDuration, SimTime};
 
@@ -169,8 +167,8 @@ impl Cluster {
     }
 
     /// Applies all manifests, except the Deployments named in `absent`, whose manifests
-    /// [`Write::CreateDeployment`] can still create. Every node has the images that the manifests name,
-    /// as after a long life; pods are Ready as soon as their programs and probes allow.
+    /// [`Write::CreateDeployment`](crate::environment::Write::CreateDeployment) can still create. Every node has the
+    /// images that the manifests name, as after a long life; pods are Ready as soon as their programs and probes allow.
     pub fn bootstrap<E, R>(&mut self, now: SimTime, absent: &[String], queue: &mut Queue<E>, runtime: &mut R)
     where
         E: Copy + From<Event>,
@@ -262,113 +260,11 @@ impl Cluster {
         }
     }
 
-    /// Does what an agent asks for, and answers as `kubectl` does.
-    ///
-    /// # Errors
-    /// What the API server or `kubectl` would object to, in its words.
-    pub fn write<E, R>(
-        &mut self,
-        now: SimTime,
-        write: &Write,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) -> Result<String, Rejected>
-    where
-        E: Copy + From<Event>,
-        R: ContainerRuntime<E>,
-    {
-        self.perform(write, &mut Machines { now, queue, runtime })
-    }
-
-    /// Does what a command of kubectl asks for. A command that waits does not wait here: for the end of a rollout
-    /// ask [`Self::rollout_progress`].
-    ///
-    /// # Errors
-    /// What the API server or `kubectl` would object to, in its words, or that the twin cannot do it.
-    pub fn run<E, R>(
-        &mut self,
-        now: SimTime,
-        command: &Command,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) -> Result<String, Rejected>
-    where
-        E: Copy + From<Event>,
-        R: ContainerRuntime<E>,
-    {
-        self.obey(command, &mut Machines { now, queue, runtime })
-    }
-
-    /// Applies a Deployment beside those of the application, such as a neighbour in another namespace: it is created, or
-    /// gets another specification. A container of the image `polinux/stress` burns CPU.
-    ///
-    /// # Errors
-    /// There is a Deployment of that name in another namespace, or its containers do what the twin cannot play.
-    pub fn apply_deployment<E, R>(
-        &mut self,
-        now: SimTime,
-        spec: manifest::Deployment,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) -> Result<(), Rejected>
-    where
-        E: Copy + From<Event>,
-        R: ContainerRuntime<E>,
-    {
-        self.put_deployment(spec, &mut Machines { now, queue, runtime })
-    }
-
-    /// Puts an object in the place of the one of its kind and name, as `kubectl replace` does.
-    ///
-    /// # Errors
-    /// There is no such object.
-    pub fn replace<E, R>(
-        &mut self,
-        now: SimTime,
-        object: Object,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) -> Result<String, Rejected>
-    where
-        E: Copy + From<Event>,
-        R: ContainerRuntime<E>,
-    {
-        self.replace_object(object, &mut Machines { now, queue, runtime })
-    }
-
     /// Lets every node have an image, as after a long life.
     pub fn add_image(&mut self, image: &str) {
         for node in &mut self.nodes {
             node.images.insert(image.to_owned());
         }
-    }
-
-    /// Replaces the images of a running pod's containers, as Chaos Mesh's `pod-failure` does with
-    /// pause: the kubelet restarts them in place, and no Deployment knows of it. Returns whether the
-    /// pod exists.
-    pub fn patch_pod_image<E, R>(
-        &mut self,
-        now: SimTime,
-        pod: PodIx,
-        image: &str,
-        queue: &mut Queue<E>,
-        runtime: &mut R,
-    ) -> bool
-    where
-        E: Copy + From<Event>,
-        R: ContainerRuntime<E>,
-    {
-        self.patch_images(pod, Some(image), &mut Machines { now, queue, runtime })
-    }
-
-    /// Gives the containers of a pod back the images they had before [`Self::patch_pod_image`]. Returns
-    /// whether the pod still exists and was patched.
-    pub fn restore_pod_image<E, R>(&mut self, now: SimTime, pod: PodIx, queue: &mut Queue<E>, runtime: &mut R) -> bool
-    where
-        E: Copy + From<Event>,
-        R: ContainerRuntime<E>,
-    {
-        self.patch_images(pod, None, &mut Machines { now, queue, runtime })
     }
 
     /// Kubernetes Events since the last call, in order, every occurrence.

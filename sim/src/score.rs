@@ -47,7 +47,7 @@ pub use timing::Times;
 use crate::episode::{Entry, Truth};
 use crate::fault::RootCause;
 use crate::scenario::{AppWords, Scenario};
-use crate::slo;
+use crate::slo::{self, ClauseResult};
 use crate::time::SimTime;
 
 /// What an episode is judged by.
@@ -98,9 +98,26 @@ impl<'a> Judge<'a> {
     pub fn held(&self, truths: &[&Truth], fault_free_per_s: Option<f64>) -> bool {
         let Some(last) = truths.last() else { return false };
         let from = last.to - self.scenario.hold;
-        let first = truths.partition_point(|truth| truth.to <= from);
-        let covered = truths.get(first).is_some_and(|first| first.from <= from);
-        covered && (first + 1..=truths.len()).all(|upto| self.is_green(&truths[..upto], fault_free_per_s))
+        let covered = self.in_hold(truths).first().is_some_and(|first| first.from <= from);
+        covered && self.through_hold(truths, fault_free_per_s).all(|(_, clauses)| slo::is_green(&clauses))
+    }
+
+    /// How the objectives stood at the end of each interval of the hold time before the last look, and when that was.
+    pub fn through_hold(
+        &self,
+        truths: &[&Truth],
+        fault_free_per_s: Option<f64>,
+    ) -> impl Iterator<Item = (SimTime, Vec<ClauseResult>)> {
+        let first = truths.len() - self.in_hold(truths).len();
+        (first..truths.len())
+            .map(move |ix| (truths[ix].to, slo::evaluate(&self.scenario.slos, &truths[..=ix], fault_free_per_s)))
+    }
+
+    /// The intervals of the hold time before the last look.
+    fn in_hold<'t, 'r>(&self, truths: &'t [&'r Truth]) -> &'t [&'r Truth] {
+        let Some(last) = truths.last() else { return &[] };
+        let from = last.to - self.scenario.hold;
+        &truths[truths.partition_point(|truth| truth.to <= from)..]
     }
 
     /// The end of the last interval in which an objective was not green.

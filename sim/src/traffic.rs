@@ -48,6 +48,7 @@ mod connection;
 mod container;
 mod disk;
 mod environment;
+mod event;
 mod handler;
 mod http;
 mod job;
@@ -55,6 +56,8 @@ mod log;
 mod memory;
 mod metrics;
 mod network;
+mod node;
+mod notice;
 mod policy;
 mod process;
 mod runtime;
@@ -71,10 +74,13 @@ pub use breaker::{Admission, Breaker};
 pub use client_policy::ClientPolicy;
 pub use container::{ContainerStats, Phase, ProcessSpec};
 pub use disk::DiskFault;
+pub use event::{Event, Host, JobEvent, ProcessEvent};
 pub use http::{HttpAction, HttpFault, HttpFaultIx, HttpTarget};
 pub use memory::MemoryStressIx;
 pub use metrics::SeriesView;
 pub use network::{Bandwidth, Direction, Netem, NetworkEffect, NetworkFault, NetworkFaultIx};
+pub use node::NodeSpec;
+pub use notice::{Failure, Notice, ProbeCall, ProbeResult};
 pub use policy::PolicyMatrix;
 pub use statistics::{Latency, RequestStatistics, ServiceStatistics, Statistics};
 pub use stress::StressIx;
@@ -82,198 +88,15 @@ pub use users::WorkloadIx;
 pub use wear::{Defect, Leak};
 
 use crate::chance::Key;
-use crate::cpu::{Kernel, NodeCpu};
-use crate::engine::{Queue, TimerIx};
-use crate::ids::{ContainerIx, EndpointIx, KubeServiceIx, NodeIx};
-use crate::log::Entry;
+use crate::engine::Queue;
+use crate::ids::{KubeServiceIx, NodeIx};
 use crate::program::Programs;
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 use crate::workload::users_key;
 use container::{Address, Container};
-use job::{Forks, JobRef, Jobs};
-
-/// What can happen by itself in the data plane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The CPU of a node has something to report.
-    Cpu(NodeIx),
-    /// Something happens to a job.
-    Job(JobEvent, JobRef),
-    /// A branch has been waited for long enough.
-    AwaitTimeout(JobRef),
-    /// Something happens to a process.
-    Process(ProcessEvent, ContainerIx),
-    /// A consumer tries to reach its broker.
-    Subscribe(u32),
-    /// A user's wait is over.
-    User(u32),
-    /// The next user of a closed load starts or stops.
-    Spawn(WorkloadIx),
-    /// The next arrival of an open load.
-    Arrival(WorkloadIx),
-    /// A stress worker wakes up.
-    Stress(StressIx),
-}
-
-/// What can happen to a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobEvent {
-    /// Its next SYN is due, or connecting has taken too long.
-    Connect,
-    /// The answer to its SYN is there.
-    Connected,
-    /// More of its message goes out, for the first time or again.
-    Transmit,
-    /// The proxy of an HTTP fault lets it go on.
-    Released,
-    /// It looks again whether its disk has space.
-    Disk,
-    /// The request reaches the server.
-    Arrive,
-    /// A wait or a back-off is over.
-    Wake,
-    /// The answer reaches the caller.
-    Answer,
-    /// The caller stops waiting.
-    Timeout,
-}
-
-/// What can happen to a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProcessEvent {
-    /// Its start-up has waited for its disk.
-    Begin,
-    /// It tries whether the services that it needs are there.
-    TryDependencies,
-    /// It does something without being asked.
-    Background,
-    /// It exits after a SIGTERM.
-    Exit,
-    /// It exits with this code.
-    Fail(u8),
-    /// It may have leaked too much.
-    Leak,
-}
-
-/// What the rest of the world must know.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Notice {
-    /// A probe has its result.
-    ProbeDone {
-        /// As given to [`Traffic::probe`].
-        token: u32,
-        /// What came of it.
-        result: ProbeResult,
-    },
-    /// A process is over, whoever ended it.
-    Exited {
-        /// Which.
-        container: ContainerIx,
-        /// Its exit code: 137 after SIGKILL.
-        code: u8,
-    },
-    /// A process accepts connections from now on.
-    Listening {
-        /// Which.
-        container: ContainerIx,
-    },
-    /// A process writes to its log.
-    Wrote {
-        /// Which.
-        container: ContainerIx,
-        /// What.
-        entry: Entry,
-    },
-    /// A container needs more memory than its limit, and the kernel kills its own process.
-    OverLimit {
-        /// Which.
-        container: ContainerIx,
-    },
-}
-
-/// What came of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeResult {
-    /// It connected, which is all a TCP probe wants.
-    Connected,
-    /// An HTTP answer with this status.
-    Status(u16),
-    /// No answer.
-    Failed(Failure),
-}
-
-impl ProbeResult {
-    /// As the kubelet judges (`pkg/probe/http`): any status from 200 to 399.
-    pub fn is_success(self) -> bool {
-        match self {
-            Self::Connected => true,
-            Self::Status(status) => (200..400).contains(&status),
-            Self::Failed(_) => false,
-        }
-    }
-}
-
-/// What a probe asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeCall {
-    /// That the port accepts a connection.
-    Tcp,
-    /// An endpoint ([`Programs::endpoint_or_not_found`]).
-    Http(EndpointIx),
-}
-
-/// Why there was no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// ECONNREFUSED: nobody listens there, or the Service has no endpoints.
-    Refused,
-    /// ECONNRESET: the process died.
-    Reset,
-    /// The caller's patience, or the kernel's, ended.
-    TimedOut,
-    /// EHOSTUNREACH: no machine has the address.
-    Unreachable,
-    /// The name is not known to the cluster's DNS.
-    UnknownHost,
-    /// The caller's circuit breaker is open.
-    BreakerOpen,
-}
-
-/// What a node is like.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NodeSpec {
-    /// Processors.
-    pub cores: u32,
-    /// Relative to the machine of the profile: bursts take `1 / speed` times as long.
-    pub speed: f64,
-    /// `tcp_syn_linear_timeouts`: how many SYNs are repeated before the gaps double (4 since
-    /// Linux 6.5, none before).
-    pub syn_linear_timeouts: u8,
-    /// After what time a connect to an address that no machine has fails with EHOSTUNREACH (3 s
-    /// where the neighbour would be on the same network); none: SYNs go unanswered.
-    pub unreachable_after: Option<SimDuration>,
-    /// One way, to any other node, from `write` in one process until the other runs.
-    pub latency: SimDuration,
-    /// The same, within the node.
-    pub local_latency: SimDuration,
-    /// `memory.oom.group`: a container over its memory limit loses all of its processes at once. The kubelet sets it
-    /// for every container on control groups of version 2 since 1.28 (`singleProcessOOMKill`); version 1 does not have it.
-    pub oom_kills_group: bool,
-}
-
-impl Default for NodeSpec {
-    fn default() -> Self {
-        Self {
-            cores: 2,
-            speed: 1.0,
-            syn_linear_timeouts: 4,
-            unreachable_after: None,
-            latency: SimDuration::ZERO,
-            local_latency: SimDuration::ZERO,
-            oom_kills_group: true,
-        }
-    }
-}
+use event::Work;
+use job::{Forks, Jobs};
+use node::Node;
 
 /// What a data plane consists of.
 #[derive(Clone, Debug)]
@@ -290,21 +113,6 @@ pub struct TrafficConfig {
     pub seed: u64,
 }
 
-/// Any event type that carries ours.
-pub trait Host: Copy + From<Event> {}
-impl<E: Copy + From<Event>> Host for E {}
-
-#[derive(Clone, Debug)]
-struct Node {
-    spec: NodeSpec,
-    cpu: NodeCpu,
-    /// What a burst of the profile takes here, as a factor.
-    slowness: f64,
-    timer: TimerIx,
-    /// For when the timer is set.
-    armed: SimTime,
-}
-
 /// Where chance comes from, apart from keys that are already in jobs.
 #[derive(Clone, Copy, Debug)]
 struct Keys {
@@ -316,25 +124,6 @@ impl Keys {
     fn new(root: Key) -> Self {
         Self { users: users_key(root), containers: root.with_str("containers") }
     }
-}
-
-/// Something that is due at this very moment.
-#[derive(Clone, Copy, Debug)]
-enum Work {
-    /// A handler goes on with its current instruction.
-    Step(JobRef),
-    /// The burst of a handler is done.
-    BurstDone(JobRef),
-    /// A handler got a thread or a runner.
-    Run(JobRef),
-    /// A process does its background work on a runner.
-    RunBackground(ContainerIx),
-    /// A job has a connection: the request goes out.
-    Send(JobRef),
-    /// A job must open a connection.
-    Connect(JobRef),
-    /// A queue may have a message for a consumer: broker, queue.
-    Deliver(ContainerIx, u32),
 }
 
 /// The data plane of a world.
@@ -377,16 +166,8 @@ impl Traffic {
     /// A cluster without containers and users.
     pub fn new<E: Host>(programs: Arc<Programs>, config: &TrafficConfig, queue: &mut Queue<E>) -> Self {
         let root = Key::root(config.seed);
-        let nodes = config.nodes.iter().enumerate().map(|(ix, &spec)| Node {
-            spec,
-            cpu: NodeCpu::with_kernel(
-                spec.cores,
-                Kernel { races: root.with_str("ticks").with(ix as u64), ..Kernel::default_for(spec.cores) },
-            ),
-            slowness: 1.0 / spec.speed,
-            timer: queue.add_timer(),
-            armed: SimTime::NEVER,
-        });
+        let races = root.with_str("ticks");
+        let nodes = config.nodes.iter().zip(0..).map(|(&spec, ix)| Node::new(spec, races.with(ix), queue.add_timer()));
         let services = programs.services.len();
         let mut traffic = Self {
             kube_services: config.kube_services.clone().into(),

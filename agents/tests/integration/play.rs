@@ -61,10 +61,7 @@ impl Episode {
 
     /// What the judge saw, in order.
     pub(crate) fn truths(&self) -> impl Iterator<Item = &Truth> {
-        self.entries.iter().filter_map(|entry| match &entry.event {
-            EpisodeEvent::Truth(truth) => Some(&**truth),
-            _ => None,
-        })
+        self.entries.iter().filter_map(Entry::truth)
     }
 
     /// Every text that the agent read: its tasks and the answers to its steps.

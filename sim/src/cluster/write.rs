@@ -8,21 +8,59 @@ mod validation;
 pub use command::RolloutProgress;
 pub use replace::Object;
 
+use crate::engine::Queue;
 use crate::environment::{Applied, AppliedObject, AutoscalerSpec, DeletableKind, Rejected, ResourceChange, Write};
 use crate::ids::DeploymentIx;
 use crate::manifest::{self, Behavior, HorizontalPodAutoscaler, MetricTarget, ObjectMeta, PodTemplate, ScaleTarget};
-use crate::time::SimDuration;
+use crate::time::{SimDuration, SimTime};
 
 use super::registry;
-use super::runtime::Host;
-use super::{Cluster, Work};
+use super::runtime::{ContainerRuntime, Host, Machines};
+use super::{Cluster, Event, Work};
 
 /// The annotation that `kubectl rollout restart` sets on the template.
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 impl Cluster {
+    /// Does what an agent asks for, and answers as `kubectl` does.
+    ///
+    /// # Errors
+    /// What the API server or `kubectl` would object to, in its words.
+    pub fn write<E, R>(
+        &mut self,
+        now: SimTime,
+        write: &Write,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<String, Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.perform(write, &mut Machines { now, queue, runtime })
+    }
+
+    /// Applies a Deployment beside those of the application, such as a neighbour in another namespace: it is created, or
+    /// gets another specification. A container of the image `polinux/stress` burns CPU.
+    ///
+    /// # Errors
+    /// There is a Deployment of that name in another namespace, or its containers do what the twin cannot play.
+    pub fn apply_deployment<E, R>(
+        &mut self,
+        now: SimTime,
+        spec: manifest::Deployment,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<(), Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.put_deployment(spec, &mut Machines { now, queue, runtime })
+    }
+
     /// Performs one write.
-    pub(super) fn perform(&mut self, write: &Write, host: &mut dyn Host) -> Result<String, Rejected> {
+    fn perform(&mut self, write: &Write, host: &mut dyn Host) -> Result<String, Rejected> {
         match write {
             Write::Scale { component, replicas } => self.scale(component, *replicas, host),
             Write::SetResources(change) => self.set_resources(change, host),
@@ -174,7 +212,7 @@ impl Cluster {
     }
 
     /// `kubectl apply` of a Deployment. The twin tells Deployments apart by their names alone.
-    pub(super) fn put_deployment(&mut self, spec: manifest::Deployment, host: &mut dyn Host) -> Result<(), Rejected> {
+    fn put_deployment(&mut self, spec: manifest::Deployment, host: &mut dyn Host) -> Result<(), Rejected> {
         for container in &spec.template.containers {
             registry::stress_workers(container).map_err(Rejected)?;
         }

@@ -194,16 +194,14 @@ fn is_over_at_once(judge: &Judge<'_>) -> bool {
 
 /// The clauses that were not green in the hold time, in the order of the report.
 fn what_failed(judge: &Judge<'_>, reading: &Reading<'_>) -> String {
-    let Some(last) = reading.truths.last() else { return "the world was never looked at".into() };
-    let from = last.to - judge.scenario.hold;
+    if reading.truths.is_empty() {
+        return "the world was never looked at".into();
+    }
     let mut failed: Vec<&str> = Vec::new();
-    let first = reading.truths.partition_point(|truth| truth.to <= from);
-    for upto in first + 1..=reading.truths.len() {
-        for result in slo::evaluate(&judge.scenario.slos, &reading.truths[..upto], reading.fault_free_per_s) {
-            let bad = result.state.is_violated() || result.state == slo::ClauseState::NoData;
-            if bad && !failed.contains(&result.clause.name()) {
-                failed.push(result.clause.name());
-            }
+    for result in judge.through_hold(&reading.truths, reading.fault_free_per_s).flat_map(|(_, clauses)| clauses) {
+        let bad = result.state.is_violated() || result.state == slo::ClauseState::NoData;
+        if bad && !failed.contains(&result.clause.name()) {
+            failed.push(result.clause.name());
         }
     }
     if failed.is_empty() { "the hold time is not over".into() } else { format!("not green: {}", failed.join(", ")) }

@@ -211,3 +211,9 @@ impl Log {
         score(&Judge::new(scenario, &words(), &distance), &self.entries())
     }
 }
+
+/// What comes of a task of level 1 with this goal.
+pub(super) fn played(goal: &str, log: Log) -> Outcome {
+    let text = SCENARIO.replace("[L3, L4, L5]", "[L1]").replace("goal: maintain", &format!("goal: {goal}"));
+    log.score_by(&scenario(&text)).levels.l1.unwrap()
+}

@@ -1,5 +1,6 @@
 //! Starting, restarting and ending of containers.
 
+use crate::engine::Queue;
 use crate::ids::{ContainerIx, PodIx};
 use crate::log::{Entry, Said};
 use crate::manifest::PodTemplate;
@@ -7,7 +8,7 @@ use crate::time::{SimDuration, SimTime};
 
 use super::super::recorder::Severity;
 use super::super::registry;
-use super::super::runtime::{Host, ProcessSpec};
+use super::super::runtime::{ContainerRuntime, Host, Machines, ProcessSpec};
 use super::super::{Cluster, Event};
 use super::pressure::EVICTION_GRACE;
 use super::{BackOff, Exit, KillReason, Process, Stage, Step, Waiting};
@@ -178,8 +179,36 @@ impl Cluster {
         pod.kubelet.containers[index].log.push(entry);
     }
 
+    /// Replaces the images of a running pod's containers, as Chaos Mesh's `pod-failure` does with
+    /// pause: the kubelet restarts them in place, and no Deployment knows of it. Returns whether the
+    /// pod exists.
+    pub fn patch_pod_image<E, R>(
+        &mut self,
+        now: SimTime,
+        pod: PodIx,
+        image: &str,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> bool
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.patch_images(pod, Some(image), &mut Machines { now, queue, runtime })
+    }
+
+    /// Gives the containers of a pod back the images they had before [`Self::patch_pod_image`]. Returns
+    /// whether the pod still exists and was patched.
+    pub fn restore_pod_image<E, R>(&mut self, now: SimTime, pod: PodIx, queue: &mut Queue<E>, runtime: &mut R) -> bool
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.patch_images(pod, None, &mut Machines { now, queue, runtime })
+    }
+
     /// Replaces the images of a pod's containers, or gives them back.
-    pub(in super::super) fn patch_images(&mut self, ix: PodIx, image: Option<&str>, host: &mut dyn Host) -> bool {
+    fn patch_images(&mut self, ix: PodIx, image: Option<&str>, host: &mut dyn Host) -> bool {
         let Some(pod) = self.pods.get_mut(&ix) else {
             return false;
         };

@@ -1,12 +1,13 @@
 //! kubectl's commands on the control plane.
 
+use crate::engine::Queue;
 use crate::environment::{Rejected, ResourceChange, Write};
 use crate::kubectl::Command;
 use crate::manifest::Labels;
-use crate::time::SimDuration;
+use crate::time::{SimDuration, SimTime};
 
-use super::super::runtime::Host;
-use super::super::{Cluster, Work};
+use super::super::runtime::{ContainerRuntime, Host, Machines};
+use super::super::{Cluster, Event, Work};
 use super::{Object, patch, validation};
 
 /// How far a rollout is, as `kubectl rollout status` says it.
@@ -19,8 +20,26 @@ pub struct RolloutProgress {
 }
 
 impl Cluster {
-    /// Does what a command asks for.
-    pub(in super::super) fn obey(&mut self, command: &Command, host: &mut dyn Host) -> Result<String, Rejected> {
+    /// Does what a command of kubectl asks for. A command that waits does not wait here: for the end of a rollout
+    /// ask [`Self::rollout_progress`].
+    ///
+    /// # Errors
+    /// What the API server or `kubectl` would object to, in its words, or that the twin cannot do it.
+    pub fn run<E, R>(
+        &mut self,
+        now: SimTime,
+        command: &Command,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<String, Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.obey(command, &mut Machines { now, queue, runtime })
+    }
+
+    fn obey(&mut self, command: &Command, host: &mut dyn Host) -> Result<String, Rejected> {
         match command.clone() {
             Command::Scale { deployment, replicas } => {
                 self.perform(&Write::Scale { component: deployment, replicas }, host)

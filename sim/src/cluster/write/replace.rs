@@ -1,10 +1,12 @@
 //! Whole objects, read and written back.
 
+use crate::engine::Queue;
 use crate::environment::Rejected;
 use crate::manifest::{Deployment, Service};
+use crate::time::SimTime;
 
-use super::super::runtime::Host;
-use super::super::{Cluster, Work};
+use super::super::runtime::{ContainerRuntime, Host, Machines};
+use super::super::{Cluster, Event, Work};
 
 /// A whole object, as it is written.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +30,25 @@ impl Cluster {
         }
     }
 
-    pub(in super::super) fn replace_object(&mut self, object: Object, host: &mut dyn Host) -> Result<String, Rejected> {
+    /// Puts an object in the place of the one of its kind and name, as `kubectl replace` does.
+    ///
+    /// # Errors
+    /// There is no such object.
+    pub fn replace<E, R>(
+        &mut self,
+        now: SimTime,
+        object: Object,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<String, Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        self.replace_object(object, &mut Machines { now, queue, runtime })
+    }
+
+    pub(super) fn replace_object(&mut self, object: Object, host: &mut dyn Host) -> Result<String, Rejected> {
         match object {
             Object::Deployment(spec) => {
                 let name = spec.meta.name.clone();
