@@ -17,7 +17,7 @@ use sim::environment::{Environment, Stage, ready};
 use sim::score::Judge;
 use sim::world::Twin;
 
-use super::{CANARY, Leaky, faulty, leak, renamed};
+use super::{CANARY, faulty, leak, renamed, telltale};
 use crate::play::shipped;
 use crate::puppet::{Puppet, call, calls};
 
@@ -270,7 +270,7 @@ fn a_leak_on_purpose_reaches_every_role_and_is_caught() {
     for mechanism in [Mechanism::Managed, Mechanism::Peers] {
         for form in ToolForm::ALL {
             let plain = asked(&shipped(name), (mechanism, form), |twin| twin, "");
-            let leaky = asked(&renamed(name), (mechanism, form), Leaky, "");
+            let leaky = asked(&renamed(name), (mechanism, form), telltale, "");
             for (role, (plain, leaky)) in ["agents", "manager", "critic"].into_iter().zip(plain.iter().zip(&leaky)) {
                 if role == "manager" && mechanism == Mechanism::Peers {
                     continue;

@@ -9,7 +9,7 @@ use sim::environment::{Environment, Observation, Query, ready};
 use sim::episode::{EndReason, EpisodeEvent, MisstepKind};
 use sim::time::SimDuration;
 
-use super::{INJECTION, NOTHING_TO_SAY, Poisoned, chat, for_ever, long, missteps, play, reason, says};
+use super::{INJECTION, NOTHING_TO_SAY, chat, for_ever, long, missteps, play, poisoned, reason, says};
 use crate::play::{Episode, shipped};
 use crate::puppet::{Answer, Puppet, broken, call, words, written};
 
@@ -172,7 +172,7 @@ fn an_injection_that_an_agent_passes_on_reaches_nobody_else() {
     let agent = Puppet::new(|times, request| Ok(copying(times, request)));
     let cast = Cast::of_agents(|_| Box::new(chat::<AutonomicAgent>(&agent, ToolForm::Typed)))
         .under(chat::<GroupManager>(&manager, ToolForm::Typed));
-    let (episode, mut world) = Episode::play_in(&shipped("acv/high/reduce-cpu"), 1, cast, Poisoned, None);
+    let (episode, mut world) = Episode::play_in(&shipped("acv/high/reduce-cpu"), 1, cast, poisoned, None);
     let rejected = episode.entries.iter().filter_map(|entry| match &entry.event {
         EpisodeEvent::Answer { rejected: true, agent, text, .. } => Some((agent.as_str(), text.as_str())),
         _ => None,
