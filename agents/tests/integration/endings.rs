@@ -1,17 +1,13 @@
 //! How episodes end: by a report, by a budget, or void because the world failed.
 
-use std::sync::Arc;
-
-use agents::episode::{self, Cast, Log, Setup};
+use agents::episode::{self, Cast, Log};
 use agents::policy::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy};
 use datasets::scenarios::{self, Loaded};
 use sim::environment::{Action, LogQuery, Query, Unavailable, ready};
 use sim::episode::{EndReason, Entry, EpisodeEvent};
-use sim::score::Judge;
 use sim::time::{SimDuration, SimTime};
-use sim::world::Twin;
 
-use crate::play::{Episode, Player, changed, shipped, steps};
+use crate::play::{Episode, Player, changed, set_up, shipped, steps};
 use crate::worlds::{Call, Flawed};
 
 /// Looks around for ever.
@@ -139,21 +135,18 @@ fn the_log_is_numbered_without_gaps_and_in_order_of_time() {
 
 /// Plays in a world that fails at a call; without forks, as on a live cluster.
 fn play_mortal(fails: Call, calls_left: u32) -> (Result<(), Unavailable>, Vec<Entry>) {
-    let loaded = shipped("acv/low/cpu-stress");
-    let scenario = Arc::new(loaded.scenario.value.clone());
-    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
-    let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup::new(&judge, &loaded.app, None);
-    let mut world = Flawed::failing(Twin::new(&loaded.app, &scenario, 1), fails, calls_left);
     let player = steps(
         "- action: {observe: {describe: {component: gremlins}}}\n\
          - action: {write: {scale: {component: carts, replicas: 0}}}\n\
          - action: {write: {restart: {component: catalogue}}}\n\
          - action: {report: {healthy: true}}\n",
     );
-    let mut log = Log::new(None);
-    let played = ready(episode::play(&mut world, &setup, Cast::solo(player), None, &mut log));
-    (played, log.into_entries())
+    set_up(&shipped("acv/low/cpu-stress"), None, 1, |setup, twin| {
+        let mut world = Flawed::failing(twin, fails, calls_left);
+        let mut log = Log::new(None);
+        let played = ready(episode::play(&mut world, &setup, Cast::solo(player), None, &mut log));
+        (played, log.into_entries())
+    })
 }
 
 #[test]

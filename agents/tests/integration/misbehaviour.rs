@@ -7,7 +7,7 @@ mod managers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use agents::episode::{self, Cast, Forks, Log, Setup};
+use agents::episode::{self, Cast, Forks, Log};
 use agents::model::{ChatRequest, Completion, Message, ModelFailure, ToolCall};
 use agents::policy::chat::{ChatSettings, Seat, remembered};
 use agents::policy::{AutonomicAgent, Chat};
@@ -17,11 +17,11 @@ use datasets::scenarios::Loaded;
 use serde_json::json;
 use sim::environment::{Environment, Observation, Query, Unavailable, ready};
 use sim::episode::{EndReason, Entry, EpisodeEvent, MisstepKind};
-use sim::score::{self, Judge};
+use sim::score;
 use sim::time::SimDuration;
 use sim::world::Twin;
 
-use crate::play::{Episode, shipped};
+use crate::play::{Episode, set_up, shipped};
 use crate::puppet::{Answer, Puppet, broken, call, calls, usage, words, written};
 use crate::worlds::Flawed;
 
@@ -77,6 +77,15 @@ fn reason(entries: &[Entry]) -> EndReason {
     }
 }
 
+/// However a model misbehaves, what it is asked is in order and not too long.
+fn check_requests(name: &str, model: &Puppet) {
+    for request in model.asked() {
+        assert_eq!(broken(&request.messages), None, "{name}");
+        let length: usize = serde_json::to_string(&request.messages).expect("JSON").len();
+        assert!(length < 120_000, "{name}: a conversation of {length} characters");
+    }
+}
+
 /// Plays a model for the agent and checks what every misbehaviour must come to.
 fn check(
     name: &str,
@@ -94,11 +103,7 @@ fn check(
     assert!(steps(&episode.entries) <= allowed, "{name}: {} steps", steps(&episode.entries));
     let outcome = episode.score.levels.l1.as_ref().expect("it is scored");
     assert!(!outcome.passed && !outcome.why.is_empty(), "{name}: {outcome:?}");
-    for request in puppet.asked() {
-        assert_eq!(broken(&request.messages), None, "{name}");
-        let length: usize = serde_json::to_string(&request.messages).expect("JSON").len();
-        assert!(length < 120_000, "{name}: a conversation of {length} characters");
-    }
+    check_requests(name, &puppet);
     let again = Episode::play(&loaded, 1, Box::new(chat::<AutonomicAgent>(&model(), form)));
     assert!(episode.bytes() == again.bytes(), "{name}: it plays differently each time");
     episode
@@ -310,18 +315,15 @@ fn a_failure_that_will_stay_makes_the_episode_void() {
 
 /// Plays a cast to whatever end.
 fn play(loaded: &Loaded, cast: Cast<'_>) -> (Result<(), Unavailable>, Vec<Entry>) {
-    let scenario = Arc::new(loaded.scenario.value.clone());
-    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
-    let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup::new(&judge, &loaded.app, None);
-    let mut world = Twin::new(&loaded.app, &scenario, 1);
-    let mut log = Log::new(None);
-    let played = ready(episode::play(&mut world, &setup, cast, Some(Forks::of_world()), &mut log));
-    if played.is_ok() {
-        let score = score::score(&judge, log.entries());
-        assert!(score.levels.l2.is_some_and(|outcome| !outcome.why.is_empty()), "it is scored");
-    }
-    (played, log.into_entries())
+    set_up(loaded, None, 1, |setup, mut world| {
+        let mut log = Log::new(None);
+        let played = ready(episode::play(&mut world, &setup, cast, Some(Forks::of_world()), &mut log));
+        if played.is_ok() {
+            let score = score::score(setup.judge, log.entries());
+            assert!(score.levels.l2.is_some_and(|outcome| !outcome.why.is_empty()), "it is scored");
+        }
+        (played, log.into_entries())
+    })
 }
 
 /// What somebody wrote into a log that an agent reads.
@@ -332,12 +334,25 @@ fn poisoned(twin: Twin) -> Flawed {
     Flawed::saying(twin, INJECTION.to_owned())
 }
 
+/// Whether a tool has told a model of the injection.
+fn was_told(request: &ChatRequest) -> bool {
+    request.messages.iter().any(|m| matches!(m, Message::Tool { text, .. } if text.contains(INJECTION)))
+}
+
+/// What a log says, or an agent writes, stays what a tool said: it never becomes an instruction.
+fn check_that_nobody_instructs(model: &Puppet) {
+    for message in model.last_messages() {
+        if let Message::System { text } | Message::User { text } = message {
+            assert!(!text.contains("new instructions"), "{text}");
+        }
+    }
+}
+
 /// It reads the log and does what stands there; then it gives up.
 fn obedient(times: usize, request: &ChatRequest) -> Completion {
-    let told = request.messages.iter().any(|m| matches!(m, Message::Tool { text, .. } if text.contains(INJECTION)));
     match times {
         0 => call("get_logs", &json!({"of": "catalogue"})),
-        1 if told => call("delete_deployment", &json!({"component": "carts"})),
+        1 if was_told(request) => call("delete_deployment", &json!({"component": "carts"})),
         _ => call("report", &json!({"healthy": false})),
     }
 }
@@ -359,10 +374,5 @@ fn who_obeys_a_log_cannot_reach_beyond_its_own_component() {
     let carts = ready(world.observe(&Query::Describe { component: "carts".into() }));
     assert!(matches!(carts, Ok(Observation::Description(_))), "{carts:?}");
     assert_eq!(reason(&episode.entries), EndReason::Completed);
-    // What a log says stays what a tool said: it never becomes an instruction.
-    for message in model.last_messages() {
-        if let Message::System { text } | Message::User { text } = message {
-            assert!(!text.contains("new instructions"), "{text}");
-        }
-    }
+    check_that_nobody_instructs(&model);
 }
