@@ -53,6 +53,13 @@ pub fn shipped() -> Vec<String> {
     embedded::below("scenarios").filter_map(|file| Some(file.path.strip_suffix(".yaml")?.to_owned())).collect()
 }
 
+/// The shipped scenarios of a suite such as `acv` or `acv/low`, in order: those in its folder and below. None if no such
+/// suite ships.
+pub fn of_suite(suite: &str) -> Vec<String> {
+    let prefix = format!("{}/", suite.trim_end_matches('/'));
+    shipped().into_iter().filter(|name| name.starts_with(&prefix)).collect()
+}
+
 /// The shipped scenarios that are played where there is no time for all: those written by hand, and so many of those made
 /// of templates, chosen by key.
 pub fn sample(made: usize) -> Vec<String> {
@@ -255,6 +262,18 @@ mod tests {
         assert!(no_app.contains("there is no app `sock-shp`"), "{no_app}");
         let no_overlay = refused("\"overlay\":\"acv\"", "\"overlay\":\"acw\"");
         assert!(no_overlay.contains("there is no overlay `acw`"), "{no_overlay}");
+    }
+
+    #[test]
+    fn a_suite_is_whole_parts_of_names() {
+        let low = of_suite("acv/low");
+        assert!(!low.is_empty() && low.iter().all(|name| name.starts_with("acv/low/")), "{low:?}");
+        assert_eq!(of_suite("acv/low/"), low);
+        let both = [of_suite("acv"), of_suite("faults")].concat();
+        assert_eq!(both, shipped());
+        for none in ["acv/lo", "", "acv/low/pod-failure"] {
+            assert!(of_suite(none).is_empty(), "{none}");
+        }
     }
 
     #[test]

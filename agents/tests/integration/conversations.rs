@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use agents::episode::{self, Cast, Log, Setup};
+use agents::episode::{self, Cast, Log};
 use agents::mechanism::Mechanism;
 use agents::model::{Completion, Message};
 use agents::policy::chat::ChatSettings;
@@ -13,19 +13,12 @@ use agents::tools::ToolForm;
 use serde_json::json;
 use sim::environment::ready;
 use sim::episode::{EndReason, Entry, EpisodeEvent, MANAGER, MessageEvent, MessageKind, MessageState};
-use sim::score::Judge;
-use sim::world::Twin;
 
-use crate::play::shipped;
+use crate::play::{set_up, shipped};
 use crate::puppet::{Answer, Puppet, broken, call};
 
 /// Plays models, each by the name of the one for whom it decides; whoever has none does nothing.
 fn play(scenario: &str, mechanism: Mechanism, form: ToolForm, models: &[(&str, &Arc<Puppet>)]) -> Vec<Entry> {
-    let loaded = shipped(scenario);
-    let scenario = Arc::new(loaded.scenario.value.clone());
-    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
-    let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup::new(&judge, &loaded.app, Some(mechanism));
     let settings = ChatSettings { mechanism, form, ..ChatSettings::default() };
     let prompts = Arc::new(Prompts::default());
     let model_of = |name: &str| models.iter().find(|(whose, _)| *whose == name).map(|(_, model)| Arc::clone(model));
@@ -41,13 +34,14 @@ fn play(scenario: &str, mechanism: Mechanism, form: ToolForm, models: &[(&str, &
         }
         None => Cast::of_agents(agents),
     };
-    let mut world = Twin::new(&loaded.app, &scenario, 1);
-    let mut log = Log::new(None);
-    ready(episode::play(&mut world, &setup, cast, None, &mut log)).expect("the twin is always there");
+    let entries = set_up(&shipped(scenario), Some(mechanism), 1, |setup, mut world| {
+        let mut log = Log::new(None);
+        ready(episode::play(&mut world, &setup, cast, None, &mut log)).expect("the twin is always there");
+        log.into_entries()
+    });
     for request in models.iter().flat_map(|(_, model)| model.asked()) {
         assert_eq!(broken(&request.messages), None);
     }
-    let entries = log.into_entries();
     let last = entries.last().map(|entry| &entry.event);
     assert_eq!(last, Some(&EpisodeEvent::Ended { reason: EndReason::Completed }));
     entries

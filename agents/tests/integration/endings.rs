@@ -1,17 +1,14 @@
 //! How episodes end: by a report, by a budget, or void because the world failed.
 
-use std::sync::Arc;
-
-use agents::episode::{self, Cast, Log, Setup};
+use agents::episode::{self, Cast, Log};
 use agents::policy::{AutonomicAgent, Deciding, Decision, Heard, Percept, Policy};
 use datasets::scenarios::{self, Loaded};
-use sim::environment::{Action, Environment, Failure, LogQuery, Observation, Query, Stage, Unavailable, Write, ready};
-use sim::episode::{EndReason, Entry, EpisodeEvent, Truth, WorldEvent};
-use sim::score::Judge;
+use sim::environment::{Action, LogQuery, Query, Unavailable, ready};
+use sim::episode::{EndReason, Entry, EpisodeEvent};
 use sim::time::{SimDuration, SimTime};
-use sim::world::Twin;
 
-use crate::play::{Episode, Player, changed, shipped, steps};
+use crate::play::{Episode, Player, changed, set_up, shipped, steps};
+use crate::worlds::{Call, Flawed};
 
 /// Looks around for ever.
 struct Tireless;
@@ -136,97 +133,20 @@ fn the_log_is_numbered_without_gaps_and_in_order_of_time() {
     assert!(!rejected, "the runbook asks for nothing that cannot be done");
 }
 
-/// Which call fails, and at which one of its kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
-    Prepare,
-    Advance,
-    Observe,
-    Act,
-    Inject,
-    Truth,
-}
-
-/// A twin whose API server dies.
-struct Mortal {
-    twin: Twin,
-    fails: Call,
-    calls_left: u32,
-}
-
-impl Mortal {
-    fn call(&mut self, call: Call) -> Result<(), Unavailable> {
-        if call != self.fails {
-            return Ok(());
-        }
-        self.calls_left = self.calls_left.checked_sub(1).ok_or_else(|| Unavailable("connection refused".into()))?;
-        Ok(())
-    }
-}
-
-impl Environment for Mortal {
-    fn now(&self) -> SimTime {
-        self.twin.now()
-    }
-
-    async fn observe(&mut self, query: &Query) -> Result<Observation, Failure> {
-        self.call(Call::Observe)?;
-        self.twin.observe(query).await
-    }
-
-    async fn act(&mut self, write: &Write) -> Result<String, Failure> {
-        self.call(Call::Act)?;
-        self.twin.act(write).await
-    }
-
-    async fn advance(&mut self, until: SimTime) -> Result<(), Unavailable> {
-        self.call(Call::Advance)?;
-        self.twin.advance(until).await
-    }
-}
-
-impl Stage for Mortal {
-    fn drain_journal(&mut self) -> Vec<WorldEvent> {
-        self.twin.drain_journal()
-    }
-
-    async fn prepare(&mut self) -> Result<(), Unavailable> {
-        self.call(Call::Prepare)?;
-        self.twin.prepare().await
-    }
-
-    async fn inject(&mut self, index: usize) -> Result<(), Unavailable> {
-        self.call(Call::Inject)?;
-        self.twin.inject(index).await
-    }
-
-    async fn recover(&mut self, index: usize) -> Result<(), Unavailable> {
-        self.twin.recover(index).await
-    }
-
-    async fn truth(&mut self) -> Result<Truth, Unavailable> {
-        self.call(Call::Truth)?;
-        self.twin.truth().await
-    }
-}
-
 /// Plays in a world that fails at a call; without forks, as on a live cluster.
 fn play_mortal(fails: Call, calls_left: u32) -> (Result<(), Unavailable>, Vec<Entry>) {
-    let loaded = shipped("acv/low/cpu-stress");
-    let scenario = Arc::new(loaded.scenario.value.clone());
-    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
-    let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup::new(&judge, &loaded.app, None);
-    let mut world = Mortal { twin: Twin::new(&loaded.app, &scenario, 1), fails, calls_left };
     let player = steps(
         "- action: {observe: {describe: {component: gremlins}}}\n\
          - action: {write: {scale: {component: carts, replicas: 0}}}\n\
          - action: {write: {restart: {component: catalogue}}}\n\
          - action: {report: {healthy: true}}\n",
     );
-    let mut log = Log::new(None);
-    let played = ready(episode::play(&mut world, &setup, Cast::solo(player), None, &mut log));
-    (played, log.into_entries())
+    set_up(&shipped("acv/low/cpu-stress"), None, 1, |setup, twin| {
+        let mut world = Flawed::failing(twin, fails, calls_left);
+        let mut log = Log::new(None);
+        let played = ready(episode::play(&mut world, &setup, Cast::solo(player), None, &mut log));
+        (played, log.into_entries())
+    })
 }
 
 #[test]

@@ -2,9 +2,8 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use agents::episode::{self, Cast, Forks, Log, Setup};
+use agents::episode::{self, Cast, Forks, Log};
 use agents::mechanism::Mechanism;
 use agents::model::Usage;
 use agents::policy::{AutonomicAgent, Cost, Deciding, Decision, Percept, Policy, Role, Tokens, group, runbook};
@@ -13,26 +12,22 @@ use sim::chance::Key;
 use sim::diagnostic::Source;
 use sim::episode::{Entry, EpisodeEvent, MessageEvent, MessageState};
 use sim::scenario::Script;
-use sim::score::{self, EpisodeScore, Judge};
+use sim::score::{self, EpisodeScore};
 use sim::time::SimDuration;
-use sim::world::Twin;
 
-use crate::play::shipped;
+use crate::play::{set_up, shipped};
 
 /// Plays in a runtime, since these policies are not always ready.
 fn play(loaded: &Loaded, mechanism: Option<Mechanism>, cast: Cast<'_>) -> (Vec<Entry>, EpisodeScore) {
-    let scenario = Arc::new(loaded.scenario.value.clone());
-    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
-    let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup::new(&judge, &loaded.app, mechanism);
-    let mut world = Twin::new(&loaded.app, &scenario, 1);
-    let mut log = Log::new(None);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let played = runtime.block_on(episode::play(&mut world, &setup, cast, Some(Forks::of_world()), &mut log));
-    played.expect("the twin is always there");
-    world.check_conservation().expect("no request is lost");
-    let score = score::score(&judge, log.entries());
-    (log.into_entries(), score)
+    set_up(loaded, mechanism, 1, |setup, mut world| {
+        let mut log = Log::new(None);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let played = runtime.block_on(episode::play(&mut world, &setup, cast, Some(Forks::of_world()), &mut log));
+        played.expect("the twin is always there");
+        world.check_conservation().expect("no request is lost");
+        let score = score::score(setup.judge, log.entries());
+        (log.into_entries(), score)
+    })
 }
 
 fn script(text: &str) -> Script {

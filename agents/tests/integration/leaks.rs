@@ -6,13 +6,11 @@ mod requests;
 use agents::episode::Cast;
 use agents::policy::runbook;
 use datasets::scenarios::{self, Loaded};
-use sim::environment::{Environment, Failure, Observation, Query, Stage, Unavailable, Write};
-use sim::episode::{Truth, WorldEvent};
 use sim::fault::{Fault, FaultKind, Injection};
-use sim::time::SimTime;
 use sim::world::Twin;
 
 use crate::play::{Episode, Player, shipped, steps};
+use crate::worlds::Flawed;
 
 /// A word that no text of a world has.
 pub(crate) const CANARY: &str = "heliotrope";
@@ -115,60 +113,16 @@ fn no_text_says_the_kind_of_a_fault_or_that_there_is_one() {
 }
 
 /// A world that gives itself away: the last line of every log is the scenario's name.
-struct Leaky(Twin);
-
-impl Environment for Leaky {
-    fn now(&self) -> SimTime {
-        self.0.now()
-    }
-
-    async fn observe(&mut self, query: &Query) -> Result<Observation, Failure> {
-        let seen = self.0.observe(query).await?;
-        Ok(match seen {
-            Observation::Logs { pod, mut lines } => {
-                lines.push(format!("experiment {} is running", self.0.scenario().name));
-                Observation::Logs { pod, lines }
-            }
-            seen => seen,
-        })
-    }
-
-    async fn act(&mut self, write: &Write) -> Result<String, Failure> {
-        self.0.act(write).await
-    }
-
-    async fn advance(&mut self, until: SimTime) -> Result<(), Unavailable> {
-        self.0.advance(until).await
-    }
-}
-
-impl Stage for Leaky {
-    fn drain_journal(&mut self) -> Vec<WorldEvent> {
-        self.0.drain_journal()
-    }
-
-    async fn prepare(&mut self) -> Result<(), Unavailable> {
-        self.0.prepare().await
-    }
-
-    async fn inject(&mut self, index: usize) -> Result<(), Unavailable> {
-        self.0.inject(index).await
-    }
-
-    async fn recover(&mut self, index: usize) -> Result<(), Unavailable> {
-        self.0.recover(index).await
-    }
-
-    async fn truth(&mut self) -> Result<Truth, Unavailable> {
-        self.0.truth().await
-    }
+fn telltale(twin: Twin) -> Flawed {
+    let line = format!("experiment {} is running", twin.scenario().name);
+    Flawed::saying(twin, line)
 }
 
 #[test]
 fn a_leak_on_purpose_is_caught() {
     let name = "acv/low/cpu-stress";
     let plain = Episode::play(&shipped(name), 1, nosy("catalogue"));
-    let (leaky, _) = Episode::play_in(&renamed(name), 1, Cast::solo(nosy("catalogue")), Leaky, None);
+    let (leaky, _) = Episode::play_in(&renamed(name), 1, Cast::solo(nosy("catalogue")), telltale, None);
     let (texts, leaky_texts): (Vec<&str>, Vec<&str>) = (plain.texts().collect(), leaky.texts().collect());
     let caught = leak(&texts, &leaky_texts).expect("the canary is in every log");
     assert!(caught.contains(&format!("experiment {CANARY}/{CANARY} is running")), "{caught}");

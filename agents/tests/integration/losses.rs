@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agents::episode::{self, Cast, Log, Setup};
+use agents::episode::{self, Cast, Log};
 use agents::mechanism::Mechanism;
 use agents::message::{Address, Envelope};
 use agents::model::Message;
@@ -15,11 +15,9 @@ use agents::queue::{
 use serde_json::json;
 use sim::environment::{Unavailable, ready};
 use sim::episode::{EndReason, Entry, EpisodeEvent, MessageEvent, MessageState};
-use sim::score::Judge;
 use sim::time::{SimDuration, SimTime};
-use sim::world::Twin;
 
-use crate::play::shipped;
+use crate::play::{set_up, shipped};
 use crate::puppet::{Puppet, call};
 
 /// A call of the queue.
@@ -135,11 +133,6 @@ struct Played {
 }
 
 fn play(wrong: Wrong) -> Played {
-    let loaded = shipped("acv/high/reduce-cpu");
-    let scenario = Arc::new(loaded.scenario.value.clone());
-    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
-    let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let setup = Setup::new(&judge, &loaded.app, Some(Mechanism::Managed));
     let work = |component: &str| json!({"component": component, "text": "How are you?", "goal": "check-health"});
     let manager = Puppet::in_order(vec![
         Ok(call("assign_tasks", &json!({"tasks": [work("catalogue"), work("front-end")]}))),
@@ -155,15 +148,18 @@ fn play(wrong: Wrong) -> Played {
         .map(|name| name.parse::<Address>().expect("an address"));
     let settings = Settings { visibility_timeout: patience, time_to_live: patience, ..Settings::default() };
     let queue = Faulty { queue: InProcess::new(known, settings), wrong, calls: 0 };
-    let mut world = Twin::new(&loaded.app, &scenario, 1);
-    let mut log = Log::new(None);
-    let outcome = ready(episode::play_over(&mut world, &setup, cast, queue, None, &mut log));
+    let loaded = shipped("acv/high/reduce-cpu");
+    let (outcome, entries) = set_up(&loaded, Some(Mechanism::Managed), 1, |setup, mut world| {
+        let mut log = Log::new(None);
+        let outcome = ready(episode::play_over(&mut world, &setup, cast, queue, None, &mut log));
+        (outcome, log.into_entries())
+    });
     let told = manager.asked().pop().into_iter().flat_map(|request| request.messages);
     let told = told.filter_map(|message| match message {
         Message::Tool { text, .. } => Some(text),
         _ => None,
     });
-    Played { outcome: outcome.map_err(|why| why.to_string()), told: told.collect(), entries: log.into_entries() }
+    Played { outcome: outcome.map_err(|why| why.to_string()), told: told.collect(), entries }
 }
 
 fn reason(entries: &[Entry]) -> Option<EndReason> {

@@ -21,3 +21,4 @@ mod prompts;
 mod puppet;
 mod queue;
 mod victories;
+mod worlds;

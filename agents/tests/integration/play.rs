@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agents::episode::{self, Cast, Forks, Log, Setup};
+use agents::mechanism::Mechanism;
 use agents::policy::{AutonomicAgent, Policy, script};
 use datasets::scenarios::{self, Loaded};
 use sim::diagnostic::Source;
@@ -42,15 +43,13 @@ impl Episode {
         world: impl FnOnce(Twin) -> W,
         forks: Option<Forks<W>>,
     ) -> (Self, W) {
-        let scenario = Arc::new(loaded.scenario.value.clone());
-        let distance = |a: &str, b: &str| loaded.app.distance(a, b);
-        let judge = Judge::new(&scenario, &loaded.words, &distance);
-        let setup = Setup::new(&judge, &loaded.app, None);
-        let mut world = world(Twin::new(&loaded.app, &scenario, seed));
-        let mut log = Log::new(None);
-        ready(episode::play(&mut world, &setup, cast, forks, &mut log)).expect("the twin is always there");
-        let score = score::score(&judge, log.entries());
-        (Self { entries: log.into_entries(), score }, world)
+        set_up(loaded, None, seed, |setup, twin| {
+            let mut world = world(twin);
+            let mut log = Log::new(None);
+            ready(episode::play(&mut world, &setup, cast, forks, &mut log)).expect("the twin is always there");
+            let score = score::score(setup.judge, log.entries());
+            (Self { entries: log.into_entries(), score }, world)
+        })
     }
 
     /// The log as it is written, without its header.
@@ -87,6 +86,19 @@ impl Episode {
     pub(crate) fn results(&self) -> impl Iterator<Item = (Level, &Outcome)> {
         self.levels().filter(|(level, _)| matches!(level, Level::L1 | Level::L2 | Level::L5))
     }
+}
+
+/// Sets a scenario up, and lets somebody play it.
+pub(crate) fn set_up<T>(
+    loaded: &Loaded,
+    mechanism: Option<Mechanism>,
+    seed: u64,
+    play: impl FnOnce(Setup<'_>, Twin) -> T,
+) -> T {
+    let scenario = Arc::new(loaded.scenario.value.clone());
+    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
+    let judge = Judge::new(&scenario, &loaded.words, &distance);
+    play(Setup::new(&judge, &loaded.app, mechanism), Twin::new(&loaded.app, &scenario, seed))
 }
 
 /// A shipped scenario.

@@ -66,14 +66,14 @@ fn names(options: &CheckOptions) -> Result<Vec<String>, Failed> {
         }
     }
     if let Some(suite) = &options.suite {
-        let shipped = scenarios::shipped();
-        let before = names.len();
-        names.extend(shipped.iter().filter(|name| name.split('/').next() == Some(suite.as_str())).cloned());
-        if names.len() == before {
+        let of_suite = scenarios::of_suite(suite);
+        if of_suite.is_empty() {
+            let shipped = scenarios::shipped();
             let suites: BTreeSet<&str> = shipped.iter().filter_map(|name| name.split('/').next()).collect();
             let suites = Vec::from_iter(suites).join(", ");
             return Err(output::usage(format!("--suite {suite}: no such suite ships\n  help: these do: {suites}")));
         }
+        names.extend(of_suite);
     }
     if options.witness.is_empty() || names.len() == 1 {
         return Ok(names);

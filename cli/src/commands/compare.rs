@@ -131,17 +131,15 @@ fn chosen(options: &CompareOptions) -> Result<Vec<Loaded>, Failed> {
     if let Some(path) = &options.like {
         return like::scenarios(&RunFolder::new(path));
     }
-    let shipped = scenarios::shipped();
     let mut names = options.scenario.clone();
     for suite in &options.suite {
-        let prefix = format!("{}/", suite.trim_end_matches('/'));
-        let of_suite: Vec<&String> = shipped.iter().filter(|name| name.starts_with(&prefix)).collect();
+        let of_suite = scenarios::of_suite(suite);
         if of_suite.is_empty() {
             return Err(output::usage(format!(
                 "--suite {suite}: no shipped scenario's name begins so\n  help: `sockpit scenarios` lists them"
             )));
         }
-        names.extend(of_suite.into_iter().cloned());
+        names.extend(of_suite);
     }
     names.sort();
     names.dedup();

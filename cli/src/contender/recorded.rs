@@ -11,7 +11,8 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use sim::scenario::Script;
 
-use super::{BUILT_IN, Brain, Contender, cassette_file};
+use super::reel::cassette_file;
+use super::{BUILT_IN, Brain, Contender};
 use crate::commands;
 use crate::output::Failed;
 

@@ -15,6 +15,18 @@ fn what_ships_is_listed_with_how_it_plays() {
     let runbook = listed.as_array().unwrap().iter().find(|s| s["name"] == "runbook-manager").unwrap();
     assert_eq!((&runbook["mechanism"], &runbook["manager"]), (&"managed".into(), &"runbook".into()));
     assert_eq!((&runbook["agent"], &runbook["memory"]), (&serde_json::Value::Null, &false.into()));
+    let managers = [
+        ("kubectl", "--model"),
+        ("managed-typed", "--model"),
+        ("peers", "none"),
+        ("runbook-manager", "runbook"),
+        ("solo-critic-memory", "none"),
+    ];
+    for (name, manager) in managers {
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
+        let cells: Vec<&str> = line.split("   ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(cells[4], manager, "{text}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use agents::episode::{self, Cast, Log, Setup};
+use agents::episode::{self, Cast, Log};
 use agents::mechanism::Mechanism;
 use agents::model::{ChatRequest, Completion, Message};
 use agents::policy::chat::{ChatLimits, ChatSettings};
@@ -14,11 +14,10 @@ use agents::tools::ToolForm;
 use datasets::scenarios::{self, Loaded};
 use serde_json::{Value, json};
 use sim::environment::{Environment, Stage, ready};
-use sim::score::Judge;
 use sim::world::Twin;
 
-use super::{CANARY, Leaky, faulty, leak, renamed};
-use crate::play::shipped;
+use super::{CANARY, faulty, leak, renamed, telltale};
+use crate::play::{set_up, shipped};
 use crate::puppet::{Puppet, call, calls};
 
 /// Everything that models were asked, as JSON: those of agents, of the manager, and the critic of both.
@@ -32,13 +31,7 @@ fn asked<W: Environment + Stage>(
     world: impl FnOnce(Twin) -> W,
     hint: &str,
 ) -> Asked {
-    let scenario = Arc::new(loaded.scenario.value.clone());
-    let distance = |a: &str, b: &str| loaded.app.distance(a, b);
-    let judge = Judge::new(&scenario, &loaded.words, &distance);
-    let mut setup = Setup::new(&judge, &loaded.app, Some(mechanism));
-    setup.task.text.push_str(hint);
-    setup.group.text.push_str(hint);
-    let root = scenario.task.agent.clone();
+    let root = loaded.scenario.value.task.agent.clone();
     let agent = {
         let root = root.clone();
         Puppet::new(move |_, request| Ok(operate(&root, mechanism, form, request)))
@@ -54,9 +47,12 @@ fn asked<W: Environment + Stage>(
     });
     let chat = Chat::<GroupManager>::new(manager.clone(), Arc::clone(&prompts), settings.clone());
     let cast = cast.under(chat.with_critic(critic.clone()));
-    let mut world = world(Twin::new(&loaded.app, &scenario, 1));
-    let mut log = Log::new(None);
-    ready(episode::play(&mut world, &setup, cast, None, &mut log)).expect("the twin is always there");
+    set_up(loaded, Some(mechanism), 1, |mut setup, twin| {
+        setup.task.text.push_str(hint);
+        setup.group.text.push_str(hint);
+        let mut world = world(twin);
+        ready(episode::play(&mut world, &setup, cast, None, &mut Log::new(None))).expect("the twin is always there");
+    });
     [&agent, &manager, &critic].map(|model| {
         let requests = model.asked();
         requests.iter().map(|request| serde_json::to_string(request).expect("JSON")).collect()
@@ -270,7 +266,7 @@ fn a_leak_on_purpose_reaches_every_role_and_is_caught() {
     for mechanism in [Mechanism::Managed, Mechanism::Peers] {
         for form in ToolForm::ALL {
             let plain = asked(&shipped(name), (mechanism, form), |twin| twin, "");
-            let leaky = asked(&renamed(name), (mechanism, form), Leaky, "");
+            let leaky = asked(&renamed(name), (mechanism, form), telltale, "");
             for (role, (plain, leaky)) in ["agents", "manager", "critic"].into_iter().zip(plain.iter().zip(&leaky)) {
                 if role == "manager" && mechanism == Mechanism::Peers {
                     continue;

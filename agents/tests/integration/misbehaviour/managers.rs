@@ -1,7 +1,7 @@
 //! The same for a group manager: it has other tools, and sees nothing but what agents write to it.
 
 use agents::episode::Cast;
-use agents::model::{ChatRequest, Completion, Message, ModelFailure};
+use agents::model::{ChatRequest, Completion, ModelFailure};
 use agents::policy::{AutonomicAgent, GroupManager, runbook};
 use agents::tools::ToolForm;
 use serde_json::{Value, json};
@@ -9,9 +9,12 @@ use sim::environment::{Environment, Observation, Query, ready};
 use sim::episode::{EndReason, EpisodeEvent, MisstepKind};
 use sim::time::SimDuration;
 
-use super::{INJECTION, NOTHING_TO_SAY, Poisoned, chat, for_ever, long, missteps, play, reason, says};
+use super::{
+    INJECTION, NOTHING_TO_SAY, chat, check_requests, check_that_nobody_instructs, for_ever, long, missteps, play,
+    poisoned, reason, says, was_told,
+};
 use crate::play::{Episode, shipped};
-use crate::puppet::{Answer, Puppet, broken, call, words, written};
+use crate::puppet::{Answer, Puppet, call, words, written};
 
 fn assign(component: &str, goal: &Value) -> Completion {
     call("assign_tasks", &json!({"tasks": [{"component": component, "text": "Do it.", "goal": goal}]}))
@@ -125,11 +128,7 @@ fn a_manager_that_misbehaves_ends_scored_with_a_reason() {
         assert_eq!(played, Ok(()), "{name}");
         assert_eq!((reason(&entries), missteps(&entries)), (ended, kinds.iter().copied().collect()), "{name}");
         assert!(why == NOTHING_TO_SAY || says(&entries, why), "{name}: nothing says `{why}`");
-        for request in model.asked() {
-            assert_eq!(broken(&request.messages), None, "{name}");
-            let length: usize = serde_json::to_string(&request.messages).expect("JSON").len();
-            assert!(length < 120_000, "{name}: a conversation of {length} characters");
-        }
+        check_requests(name, &model);
     }
 }
 
@@ -146,7 +145,7 @@ fn a_manager_whose_model_never_answers_uses_up_its_steps() {
 /// What a manager hears from an agent that copies a log into its report: it passes the instruction on to whom it names, and
 /// then to the one who told of it.
 fn gullible(times: usize, request: &ChatRequest) -> Completion {
-    let told = request.messages.iter().any(|m| matches!(m, Message::Tool { text, .. } if text.contains(INJECTION)));
+    let told = was_told(request);
     match times {
         0 => assign("catalogue", &json!("check-health")),
         1 if told => assign("carts", &json!("restart")),
@@ -157,10 +156,9 @@ fn gullible(times: usize, request: &ChatRequest) -> Completion {
 
 /// It reads its log, reports what stands there, and when it is asked again does it.
 fn copying(times: usize, request: &ChatRequest) -> Completion {
-    let told = request.messages.iter().any(|m| matches!(m, Message::Tool { text, .. } if text.contains(INJECTION)));
     match times {
         0 => call("get_logs", &json!({"of": "catalogue"})),
-        1 if told => call("report", &json!({"healthy": false, "actions_taken": INJECTION})),
+        1 if was_told(request) => call("report", &json!({"healthy": false, "actions_taken": INJECTION})),
         2 => call("delete_deployment", &json!({"component": "carts"})),
         _ => call("report", &json!({"healthy": false})),
     }
@@ -172,7 +170,7 @@ fn an_injection_that_an_agent_passes_on_reaches_nobody_else() {
     let agent = Puppet::new(|times, request| Ok(copying(times, request)));
     let cast = Cast::of_agents(|_| Box::new(chat::<AutonomicAgent>(&agent, ToolForm::Typed)))
         .under(chat::<GroupManager>(&manager, ToolForm::Typed));
-    let (episode, mut world) = Episode::play_in(&shipped("acv/high/reduce-cpu"), 1, cast, Poisoned, None);
+    let (episode, mut world) = Episode::play_in(&shipped("acv/high/reduce-cpu"), 1, cast, poisoned, None);
     let rejected = episode.entries.iter().filter_map(|entry| match &entry.event {
         EpisodeEvent::Answer { rejected: true, agent, text, .. } => Some((agent.as_str(), text.as_str())),
         _ => None,
@@ -185,10 +183,5 @@ fn an_injection_that_an_agent_passes_on_reaches_nobody_else() {
     assert_eq!((reason(&episode.entries), missteps(&episode.entries).len()), (EndReason::Completed, 0));
     let carts = ready(world.observe(&Query::Describe { component: "carts".into() }));
     assert!(matches!(carts, Ok(Observation::Description(_))), "{carts:?}");
-    // What an agent writes stays what a tool said: it is nobody's instruction.
-    for message in manager.last_messages() {
-        if let Message::System { text } | Message::User { text } = message {
-            assert!(!text.contains("new instructions"), "{text}");
-        }
-    }
+    check_that_nobody_instructs(&manager);
 }

@@ -55,9 +55,8 @@ pub(super) fn retried(case: &Case<'_>) -> Option<Finding> {
     let tries = case.closer.callers_log.iter().filter(again).count();
     let numbers = &case.seen.numbers;
     let own = numbers.growth(Panel::Rate, &case.seen.component);
-    let callers = case.seen.around.called_by.iter().filter_map(|caller| numbers.growth(Panel::Rate, caller));
-    let multiplied =
-        own.zip(callers.max_by(f64::total_cmp)).is_some_and(|(own, theirs)| own > GREW && own > SLOWED * theirs);
+    let theirs = callers_growth(case, Panel::Rate);
+    let multiplied = own.zip(theirs).is_some_and(|(own, theirs)| own > GREW && own > SLOWED * theirs);
     // Who gets more to do without anybody's retries has callers that are well.
     let callers_suffer = case.seen.around.called_by.iter().any(|caller| {
         numbers.now(Panel::Errors, caller).is_some_and(|share| share > MANY_ERRORS)
@@ -117,10 +116,8 @@ pub(super) fn connections_break_off(case: &Case<'_>) -> Option<Finding> {
 
 /// Callers wait for answers that it gave long ago.
 pub(super) fn answers_are_held(case: &Case<'_>) -> Option<Finding> {
-    let numbers = &case.seen.numbers;
-    let own = numbers.growth(Panel::P99, &case.seen.component)?;
-    let callers = case.seen.around.called_by.iter().filter_map(|caller| numbers.growth(Panel::P99, caller));
-    let slowed = callers.max_by(f64::total_cmp).is_some_and(|growth| growth > SLOWED);
+    let own = case.seen.numbers.growth(Panel::P99, &case.seen.component)?;
+    let slowed = callers_growth(case, Panel::P99).is_some_and(|growth| growth > SLOWED);
     (case.is_violated(ClauseName::Latency) && slowed && own < SLOWED)
         .then(|| case.here(FaultKind::HttpDelay, Remedy::ReplacePods))
 }
@@ -146,6 +143,13 @@ pub(super) fn network_is_slow(case: &Case<'_>) -> Option<Finding> {
 
 fn is_throttled(case: &Case<'_>) -> bool {
     case.seen.now(Panel::Throttled).is_some_and(|share| share > THROTTLED)
+}
+
+/// The highest growth among those who call it.
+fn callers_growth(case: &Case<'_>, panel: Panel) -> Option<f64> {
+    let numbers = &case.seen.numbers;
+    let growths = case.seen.around.called_by.iter().filter_map(|caller| numbers.growth(panel, caller));
+    growths.max_by(f64::total_cmp)
 }
 
 /// How many times the usual CPU it takes per request: growing load is not a hog, nor does a hog that slows its victim
