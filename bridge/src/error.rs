@@ -34,6 +34,9 @@ pub enum Error {
     /// The API server could not do it, in its words.
     #[error("the API server failed: {0}")]
     Server(String),
+    /// The way to the API server broke, or was never there.
+    #[error("the connection to the API server failed: {0}")]
+    Connection(String),
     /// No answer came in time.
     #[error("no answer within {} s while trying to {what}", after.as_secs())]
     TimedOut {
@@ -95,6 +98,7 @@ impl Error {
         match self {
             Self::Unreachable { .. }
             | Self::Server(_)
+            | Self::Connection(_)
             | Self::TimedOut { .. }
             | Self::Conflict(_)
             | Self::Prometheus { .. } => true,
@@ -124,7 +128,9 @@ impl From<kube::Error> for Error {
             kube::Error::Api(status) if REQUEST_IS_WRONG.contains(&status.code) => Self::Refused(status.message),
             kube::Error::Api(status) => Self::Server(format!("{} ({})", status.message, status.code)),
             kube::Error::Auth(error) => Self::Unauthorized(error.to_string()),
-            other => Self::Server(chain(&other)),
+            // It has answered, and not with a web socket.
+            kube::Error::UpgradeConnection(error) => Self::Server(chain(&error)),
+            other => Self::Connection(chain(&other)),
         }
     }
 }

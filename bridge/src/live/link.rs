@@ -149,10 +149,10 @@ mod tests {
 
     #[test]
     fn what_passes_is_waited_for_and_said_once() {
-        let server = || Error::Server("connection refused".to_owned());
-        assert_eq!(check(0, server), (true, 1, vec![]));
-        assert_eq!(check(3, server), (true, 4, vec!["ConnectionLost", "ConnectionRegained"]));
-        let (answered, asked, noted) = check(u32::MAX, server);
+        let lost = || Error::Connection("connection refused".to_owned());
+        assert_eq!(check(0, lost), (true, 1, vec![]));
+        assert_eq!(check(3, lost), (true, 4, vec!["ConnectionLost", "ConnectionRegained"]));
+        let (answered, asked, noted) = check(u32::MAX, lost);
         assert!(!answered && asked > 10, "{asked} tries in 200 ms");
         assert_eq!(noted, ["ConnectionLost"]);
     }

@@ -12,12 +12,12 @@ use super::{ModelsOptions, mechanism};
 #[command(after_help = "\
 Examples:
   sockpit live acv/low/pod-failure --lab --write            the fault, the agent and its changes, on the lab
-  sockpit live acv/low/cpu-stress --lab --write --horizon 4m --record runs/stress
+  sockpit live acv/low/cpu-stress --lab --write --horizon 5m --record runs/stress
   sockpit live acv/low/pod-failure --context kind-shop --prometheus http://127.0.0.1:9090 \\
       --url http://127.0.0.1:8080 --model openai:gpt-4o-mini      looks and advises, changes nothing
   sockpit live my-scenario.yaml --context kind-shop --prometheus http://127.0.0.1:9090 --approve
   sockpit live acv/low/pod-failure acv/low/cpu-stress --lab --write --model noop --model runbook --trials 2 \\
-      --horizon 4m --to runs/lab               a sweep, which goes on where it was stopped
+      --horizon 5m --to runs/lab               a sweep, which goes on where it was stopped
 
 The application of the scenario must be deployed. Without --write and --approve nothing on the cluster changes: no fault
 is injected, and what agents would change is tried as a server dry run and reported as a proposal; L5 is then null. Faults
