@@ -68,7 +68,6 @@ pub(super) fn cpu_below(judge: &Judge<'_>, reading: &Reading<'_>, component: &st
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::episode::Truth;
     use crate::score::testing::{Log, healthy, played};
 

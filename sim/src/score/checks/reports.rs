@@ -67,7 +67,6 @@ fn measured(
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::*;
     use crate::environment::{Conclusion, Write};
     use crate::episode::EpisodeEvent;
     use crate::score::testing::{Log, SCENARIO, healthy, played, scenario};
