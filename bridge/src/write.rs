@@ -2,6 +2,8 @@
 
 mod preview;
 
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Node, Pod, ResourceQuota, Service};
@@ -19,8 +21,10 @@ use crate::plan::{Call, Context, Current, Kind, Plan, plan};
 
 /// Who owns the fields that are written here.
 pub(crate) const FIELD_MANAGER: &str = "sockpit";
-/// How often a write that met another one is tried.
-const ATTEMPTS: u32 = 5;
+/// How long it is waited before a write that met another one is tried again: as client-go does where controllers write to
+/// the same object (`util/retry/util.go`, `DefaultBackoff`), and once more.
+pub(crate) const PAUSES: [Duration; 4] =
+    [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(250), Duration::from_millis(1250)];
 
 /// Whether a call changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +42,8 @@ impl Cluster {
     /// Rejected, in the API server's or `kubectl`'s words: nothing has changed. Unavailable: the cluster failed, and the
     /// change may or may not have been made.
     pub async fn write(&self, write: &Write) -> Result<String, Failure> {
-        for _ in 1..ATTEMPTS {
-            match self.write_once(write).await {
-                // Somebody else was faster: what is to be written depends on what they wrote.
-                Err(Error::Conflict(_)) => {}
-                done => return done.map_err(Error::into_failure),
-            }
-        }
-        self.write_once(write).await.map_err(Error::into_failure)
+        // What is to be written depends on what somebody else wrote.
+        past_conflicts(|| self.write_once(write)).await.map_err(Error::into_failure)
     }
 
     async fn write_once(&self, write: &Write) -> Result<String, Error> {
@@ -184,6 +182,23 @@ impl Cluster {
         };
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
+}
+
+/// Tries what reads an object and writes it until nobody else was faster, a few times.
+///
+/// # Errors
+/// What was tried fails, at last also because somebody else was faster.
+pub(crate) async fn past_conflicts<T, F>(attempt: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    for pause in PAUSES {
+        match attempt().await {
+            Err(Error::Conflict(_)) => tokio::time::sleep(pause).await,
+            done => return done,
+        }
+    }
+    attempt().await
 }
 
 fn value(object: &DynamicObject) -> Result<Value, Error> {

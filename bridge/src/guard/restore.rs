@@ -25,10 +25,7 @@ use super::session::{Session, change_of};
 use super::undo::{Act, Change, Finding, Step, plan_object, plan_undo};
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::write::FIELD_MANAGER;
-
-/// How often a step that met somebody else's change is planned.
-const ATTEMPTS: u32 = 5;
+use crate::write::{FIELD_MANAGER, PAUSES, past_conflicts};
 
 /// How far an undo goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +102,8 @@ impl Cluster {
     /// The cluster failed, or somebody else keeps changing the object.
     pub async fn recover(&self, recovery: &Recovery) -> Result<Vec<Finding>, Error> {
         let change = change_of(recovery.clone(), 0, now(), &self.namespace);
-        for _ in 1..ATTEMPTS {
-            match self.recover_once(&change.object, &[&change]).await {
-                Err(Error::Conflict(_)) => {}
-                done => return done,
-            }
-        }
-        self.recover_once(&change.object, &[&change]).await
+        let changes = [&change];
+        past_conflicts(|| self.recover_once(&change.object, &changes)).await
     }
 
     async fn recover_once(&self, object: &ObjectId, changes: &[&Change]) -> Result<Vec<Finding>, Error> {
@@ -132,15 +124,17 @@ impl Cluster {
         log: &mut Log,
     ) -> (Step, Option<Error>) {
         let changes = session.changes_of(&step.object);
-        for attempt in 1..=ATTEMPTS {
+        for pause in PAUSES.into_iter().map(Some).chain([None]) {
             log.undoing(&step);
             match self.perform(&step, stored.as_ref(), extent).await {
                 Ok(()) => {
                     log.undone(&step);
                     return (step, None);
                 }
-                Err(Error::Conflict(_)) if attempt < ATTEMPTS => {}
-                Err(error) => return (step, Some(error)),
+                Err(error) => match (error, pause) {
+                    (Error::Conflict(_), Some(pause)) => tokio::time::sleep(pause).await,
+                    (error, _) => return (step, Some(error)),
+                },
             }
             match self.object(&step.object).await {
                 Ok(found) => stored = found,

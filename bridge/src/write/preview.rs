@@ -14,7 +14,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 use sim::environment::{Component, Failure, Rejected, Write};
 
-use super::{Mode, value};
+use super::{Mode, past_conflicts, value};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::guard::{ObjectId, Preview, Previews};
@@ -27,7 +27,7 @@ impl Previews for Cluster {
     }
 
     fn preview(&self, write: &Write) -> impl Future<Output = Result<Preview, Failure>> + Send {
-        self.previewed(write).map_err(Error::into_failure)
+        past_conflicts(|| self.previewed(write)).map_err(Error::into_failure)
     }
 
     fn look(&self, object: &ObjectId) -> impl Future<Output = Result<Option<Value>, Failure>> + Send {
