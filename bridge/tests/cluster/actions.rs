@@ -133,12 +133,13 @@ async fn application(lab: &Lab) -> (Arc<App>, Arc<Scenario>) {
 apiVersion: sockpit/v1alpha1
 kind: Profile
 images:
-- {image: registry.k8s.io/pause, tags: ['3.10'], runs: [one, spare], size: 1Mi}
+- {image: registry.k8s.io/pause, tags: ['3.10'], runs: [one, spare, beside], size: 1Mi}
 services:
   one: {port: 80, runtime: {model: threads}, memory: {base: 1Mi}, endpoints: [{request: GET /, program: []}]}
   spare: {port: 80, runtime: {model: threads}, memory: {base: 1Mi}}
+  beside: {port: 81, runtime: {model: threads}, memory: {base: 1Mi}}
 user_classes:
-  nobody: {tasks: [{name: nothing, requests: [{request: GET /}]}]}
+  nobody: {wait: {between: {min: 1s, max: 1s}}, tasks: [{name: nothing, requests: [{request: GET /}]}]}
 ";
     let profile = Source { path: "profile.yaml".to_owned(), text: profile.to_owned() };
     let service = format!(
