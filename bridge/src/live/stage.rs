@@ -13,13 +13,14 @@ use sim::transition::Change;
 use super::Live;
 use super::clients;
 use super::faults::{refusals, steps};
-use super::json::{count, name, text};
+use super::json::{name, text};
 use super::observe::DEPLOYMENTS;
 use super::truth::Seen;
 use crate::changes::Changes;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::prometheus::Sample;
+use crate::standing::is_complete;
 
 /// Time between two looks at Deployments that are not ready.
 const LOOK: Duration = Duration::from_millis(500);
@@ -242,15 +243,6 @@ impl<C: Changes> Live<C> {
         };
         self.link.patiently(ask).await
     }
-}
-
-/// Whether a Deployment is as its newest template wants it.
-fn is_complete(deployment: &Value) -> bool {
-    let (spec, status) = (&deployment["spec"], &deployment["status"]);
-    let is_seen = status["observedGeneration"].as_i64() >= deployment["metadata"]["generation"].as_i64();
-    let wanted = count(&spec["replicas"]);
-    let counts = ["replicas", "updatedReplicas", "availableReplicas"];
-    is_seen && counts.iter().all(|field| count(&status[*field]) == wanted)
 }
 
 /// The component of a sample: whichever of its labels names one.

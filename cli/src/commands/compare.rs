@@ -14,8 +14,9 @@ pub(super) mod folder;
 mod like;
 mod paired;
 mod paper;
-mod report;
+pub(super) mod report;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -182,13 +183,14 @@ fn contenders(options: &CompareOptions, models: &Models) -> Result<Vec<Contender
     if options.ceiling == Ceiling::Oracle || options.model.iter().any(|name| name == CEILING) {
         found.push(Contender::built_in(CEILING));
     }
-    let mut seen: Vec<Contender> = Vec::new();
-    for contender in found {
-        if seen.iter().all(|other| other.name != contender.name) {
-            seen.push(contender);
-        }
-    }
-    Ok(seen)
+    Ok(each_once(found))
+}
+
+/// The first of each name.
+pub(super) fn each_once(mut contenders: Vec<Contender>) -> Vec<Contender> {
+    let mut seen = BTreeSet::new();
+    contenders.retain(|contender| seen.insert(contender.name.clone()));
+    contenders
 }
 
 /// `NAME=FILE` or `NAME=FILE,model=MODEL`.

@@ -3,12 +3,14 @@
 //! What is there under another content is never mixed with what is asked for.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
 use datasets::runs::{self, Asked, RunFolder};
-use datasets::scenarios::Loaded;
+use datasets::scenarios::{self, Loaded};
 use serde::Serialize;
+use sim::diagnostic::Source;
 
 use crate::contender::Contender;
 use crate::output::{self, Failed};
@@ -37,6 +39,23 @@ pub(in crate::commands) fn open(
     manifest.ask(asked);
     write(&folder.manifest_file(), &json(&manifest)?)?;
     Ok(folder)
+}
+
+/// A scenario of a folder, as it was resolved.
+///
+/// # Errors
+/// It is missing or broken.
+pub(in crate::commands) fn scenario(folder: &RunFolder, name: &str) -> Result<Loaded, Failed> {
+    let path = folder.scenario_file(name);
+    Ok(scenarios::load_resolved(&Source { path: path.display().to_string(), text: read(&path)? })?)
+}
+
+/// The text of a file that a folder keeps.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn read(path: &Path) -> Result<String, Failed> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())).map_err(Failed::Input)
 }
 
 /// Takes one thing in, if its name does not stand for something else already.

@@ -1,22 +1,18 @@
 //! What a folder keeps, to be played once more: scenarios as they were resolved, and contenders.
 
-use std::fs;
-use std::path::Path;
-
 use anyhow::Context;
 use datasets::runs::{Manifest, RunFolder};
-use datasets::scenarios::{self, Loaded};
-use sim::diagnostic::Source;
+use datasets::scenarios::Loaded;
 use sim::scenario::Thinking;
 
+use super::folder::{read, scenario};
 use crate::contender::{Contender, Description, Models};
 use crate::output::{self, Failed};
 
 /// The scenarios of a folder, in the order of their names.
 pub(super) fn scenarios(folder: &RunFolder) -> Result<Vec<Loaded>, Failed> {
     let load = |name: &String| -> Result<Loaded, Failed> {
-        let path = folder.scenario_file(name);
-        let mut loaded = scenarios::load_resolved(&Source { path: path.display().to_string(), text: read(&path)? })?;
+        let mut loaded = scenario(folder, name)?;
         if loaded.scenario.value.thinking == Thinking::Measured {
             output::talk(&format!(
                 "note: {name} was played by a clock; here a step takes as long as its tokens do by default"
@@ -53,8 +49,4 @@ fn manifest(folder: &RunFolder) -> Result<Manifest, Failed> {
             folder.path().display()
         ))
     })
-}
-
-fn read(path: &Path) -> Result<String, Failed> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())).map_err(Failed::Input)
 }

@@ -144,7 +144,8 @@ fn percent(rate: Mean) -> String {
     }
 }
 
-fn median(time: &MedianTime) -> String {
+/// Seconds, `never` where nothing came in time, and nothing where there was nothing to time.
+pub(in crate::commands) fn median(time: &MedianTime) -> String {
     match time.median {
         Some(seconds) => format!("{seconds:.0}"),
         None if time.censored > 0 => "never".to_owned(),

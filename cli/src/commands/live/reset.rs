@@ -20,12 +20,11 @@ use sim::environment::Write;
 
 use super::place::Place;
 use super::run_failed;
+use crate::commands::lab::PATIENCE;
 use crate::commands::undo;
 use crate::output::{self, Failed};
 use crate::progress;
 
-/// How long the application may take to be as it was: Sock Shop's own probes wait up to 300 s before they look.
-const READY_WITHIN: Duration = Duration::from_mins(7);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 /// The file that says of a session's folder that all of it was put back.
@@ -126,12 +125,12 @@ async fn settled(cluster: &Cluster) -> Result<(), Failed> {
             line.finish_and_clear();
             return Ok(());
         };
-        if began.elapsed() > READY_WITHIN {
+        if began.elapsed() > PATIENCE {
             line.finish_and_clear();
             return Err(Failed::Run(anyhow!(
                 "the application is not as it was after {} s: waiting for {}\n  help: see `kubectl describe pods` for why; \
                  the same command goes on where it was",
-                READY_WITHIN.as_secs(),
+                PATIENCE.as_secs(),
                 unsettled.join("; ")
             )));
         }

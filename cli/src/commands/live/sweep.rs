@@ -65,20 +65,14 @@ pub(super) fn run(options: &LiveOptions, to: &Path) -> Result<(), Failed> {
 /// Those that were named, each once; the runbook if nobody was.
 fn contenders(options: &LiveOptions) -> Result<Vec<Contender>, Failed> {
     let models = Models::load(options.models.models.as_deref(), None)?;
-    let mut found: Vec<Contender> = Vec::new();
     let by_model = options.model.iter().map(|name| models.contender(name));
     let by_strategy = options.contender.iter().map(|text| compare::by_strategy(text, &models));
-    for contender in by_model.chain(by_strategy) {
-        let contender = contender?;
-        refuse_to_look_ahead(&contender)?;
-        if found.iter().all(|other| other.name != contender.name) {
-            found.push(contender);
-        }
-    }
+    let found = by_model.chain(by_strategy).collect::<Result<Vec<_>, _>>()?;
+    found.iter().try_for_each(refuse_to_look_ahead)?;
     if found.is_empty() {
-        found.push(Contender::built_in("runbook"));
+        return Ok(vec![Contender::built_in("runbook")]);
     }
-    Ok(found)
+    Ok(compare::each_once(found))
 }
 
 /// One episode that is asked for.

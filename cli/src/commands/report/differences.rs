@@ -11,7 +11,7 @@ const SMALLEST: f64 = 0.05;
 /// Below this share of periods nothing is throttled to speak of.
 const THROTTLED_AT_ALL: f64 = 0.01;
 /// Fewer cores than these are told by what a scrape rounds.
-const CORES_AT_ALL: f64 = 0.005;
+pub(super) const CORES_AT_ALL: f64 = 0.005;
 
 /// Something that is not the same in both worlds.
 #[derive(Clone, Debug, PartialEq, Serialize)]

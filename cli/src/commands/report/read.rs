@@ -5,14 +5,14 @@ use std::fs;
 
 use anyhow::Context;
 use datasets::runs::{self, Manifest, Played, RunFolder};
-use datasets::scenarios::{self, Loaded};
+use datasets::scenarios::Loaded;
 use rayon::prelude::*;
-use sim::diagnostic::Source;
 use sim::episode::Entry;
 use sim::score::{self, Course, EpisodeFigures, Judge};
 
 use super::Sides;
 use super::side::Side;
+use crate::commands::compare;
 use crate::output::{self, Failed};
 
 /// What was played in one world.
@@ -54,10 +54,7 @@ impl World {
         })?;
         let mut sides = Sides::new();
         for name in manifest.scenarios.keys() {
-            let path = folder.scenario_file(name);
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()));
-            let source = Source { path: path.display().to_string(), text: text.map_err(Failed::Input)? };
-            let loaded = scenarios::load_resolved(&source)?;
+            let loaded = compare::folder::scenario(folder, name)?;
             let contenders: Vec<&String> = manifest.contenders.keys().collect();
             let read = |contender: &&String| of_contender(folder, &manifest, &loaded, contender);
             let found = contenders.par_iter().map(read).collect::<Result<Vec<_>, Failed>>()?;

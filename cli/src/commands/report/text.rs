@@ -1,11 +1,13 @@
 //! The report for people, as text or Markdown.
 
 use agents::render::Table;
-use sim::score::statistics::{Concordance, Mean, MedianTime, Rate};
+use sim::score::statistics::{Concordance, Mean, Rate};
 
+use super::differences::CORES_AT_ALL;
 use super::order::Order;
 use super::side::{ComponentSide, STRETCH_S, Side};
 use super::{Compared, Held, Report};
+use crate::commands::compare::report::median;
 
 const LEGEND: &str = "\
 What stands in front of a slash is the twin's, behind it live. Rewards with 95 % intervals; times are medians in seconds. Time
@@ -73,7 +75,7 @@ fn figures(one: &Compared) -> Table {
     row("time to mitigate", &|side| median(&side.summary.ttm_s));
     row("time to Ready", &|side| side.ready_after_s.map_or(String::new(), |seconds| format!("{seconds:.1}")));
     let components: Vec<&ComponentSide> =
-        twin.components.iter().filter(|of| of.is_under_test || of.cpu >= 0.005).collect();
+        twin.components.iter().filter(|of| of.is_under_test || of.cpu >= CORES_AT_ALL).collect();
     for of in components {
         let name = &of.component;
         let find = |side: &Side| side.components.iter().find(|other| other.component == *name).cloned();
@@ -98,14 +100,6 @@ fn reward(reward: &Mean) -> String {
     match reward.low.zip(reward.high) {
         Some((low, high)) => format!("{:.0} ({low:.0} to {high:.0})", reward.mean),
         None => format!("{:.0}", reward.mean),
-    }
-}
-
-fn median(time: &MedianTime) -> String {
-    match time.median {
-        Some(seconds) => format!("{seconds:.0}"),
-        None if time.censored > 0 => "never".to_owned(),
-        None => String::new(),
     }
 }
 
