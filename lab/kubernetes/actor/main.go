@@ -28,6 +28,7 @@ var (
 	ignoreTerm    = flag.Bool("ignore-term", false, "go on after SIGTERM, until killed")
 
 	unready, dead, burning atomic.Bool
+	burns                  = make(chan struct{}, 1)
 	memory                 []byte
 )
 
@@ -44,7 +45,9 @@ func main() {
 	if *allocate > 0 {
 		time.AfterFunc(*allocateAfter, take)
 	}
-	burning.Store(*burn > 0)
+	if *burn > 0 {
+		set("burn")
+	}
 	go work()
 	go serve()
 
@@ -70,18 +73,20 @@ func take() {
 	}
 }
 
-// work uses its share of each hundredth of a second.
+// work uses its share of each hundredth of a second while it burns. Otherwise it sleeps, so that an idle actor uses nothing.
 func work() {
 	share := *burn
 	if share == 0 {
 		share = 1
 	}
 	const window = 10 * time.Millisecond
-	for {
-		start := time.Now()
-		for burning.Load() && time.Since(start) < time.Duration(share*float64(window)) {
+	for range burns {
+		for burning.Load() {
+			start := time.Now()
+			for burning.Load() && time.Since(start) < time.Duration(share*float64(window)) {
+			}
+			time.Sleep(window - time.Since(start))
 		}
-		time.Sleep(window - time.Since(start))
 	}
 }
 
@@ -105,8 +110,14 @@ func set(what string) {
 		unready.Store(what == "unready")
 	case "alive", "dead":
 		dead.Store(what == "dead")
-	case "burn", "idle":
-		burning.Store(what == "burn")
+	case "burn":
+		burning.Store(true)
+		select {
+		case burns <- struct{}{}:
+		default: // It has not begun yet.
+		}
+	case "idle":
+		burning.Store(false)
 	case "exit":
 		time.AfterFunc(100*time.Millisecond, func() { os.Exit(*exitCode) })
 	}
