@@ -25,6 +25,7 @@
 //! - Where a constant or a wording has no comment of its own, it is that of Kubernetes 1.34.
 
 mod autoscaler;
+mod configuration;
 mod deployment;
 mod disruption;
 mod endpoints;
@@ -60,6 +61,7 @@ use crate::manifest::{self, ObjectSet, PodDisruptionBudget};
 use crate::time::{SimDuration, SimTime};
 
 use autoscaler::Autoscaler;
+use configuration::Configuration;
 use metrics_server::MetricsServer;
 use node::Node;
 use node_lifecycle::NodeLifecycle;
@@ -106,6 +108,7 @@ pub struct Cluster {
     services: Vec<Service>,
     budgets: Vec<PodDisruptionBudget>,
     quotas: Vec<Quota>,
+    configuration: Configuration,
     autoscalers: BTreeMap<AutoscalerIx, Autoscaler>,
     /// Numbers given so far.
     created: Created,
@@ -151,6 +154,7 @@ impl Cluster {
             services: Vec::new(),
             budgets: Vec::new(),
             quotas: Vec::new(),
+            configuration: Configuration::default(),
             autoscalers: BTreeMap::new(),
             created: Created::default(),
             work: BTreeSet::new(),
@@ -185,6 +189,7 @@ impl Cluster {
         for node in &mut self.nodes {
             node.images.extend(images.iter().cloned());
         }
+        self.configuration.add_all(&manifests);
         for budget in &manifests.disruption_budgets {
             self.put_budget(budget.clone());
         }

@@ -36,7 +36,7 @@ pub use autoscaler::{
     Behavior, HorizontalPodAutoscaler, MetricTarget, ScaleTarget, ScalingPolicy, ScalingPolicyKind, ScalingRules,
     SelectPolicy,
 };
-pub use config::{ConfigMap, Secret};
+pub use config::{ConfigKind, ConfigMap, ConfigReference, EnvFrom, Secret};
 pub use meta::{LabelSelector, Labels, Namespace, ObjectMeta, Requirement, SelectorOperator, is_subset};
 pub use network_policy::{NetworkPolicy, PolicyEnd, PolicyPeer, PolicyRule, policies_allow};
 pub use policy::{DisruptionBound, PodDisruptionBudget, QuotaAmounts, QuotaResource, QuotaUnit, ResourceQuota};

@@ -77,6 +77,9 @@ fn deployment(out: &mut Sheet, d: &DeploymentView) {
     for probe in &d.probes {
         out.line("Probe", probe);
     }
+    for source in &d.env_from {
+        out.line("Environment Variables from", source);
+    }
     for (name, value) in &d.env {
         out.line("Environment", format!("{name}={value}"));
     }

@@ -32,6 +32,7 @@ pub(super) fn deployment_view(deployment: &Value) -> DeploymentView {
         command: texts(&main["command"]),
         args: texts(&main["args"]),
         env: list(&main["env"]).iter().map(|variable| (owned(&variable["name"]), env_value(variable))).collect(),
+        env_from: list(&main["envFrom"]).iter().map(env_from).collect(),
         labels: pairs(&spec["template"]["metadata"]["labels"]),
         ports: list(&main["ports"]).iter().filter_map(port).collect(),
         probes: probes(main),
@@ -61,6 +62,20 @@ fn env_value(variable: &Value) -> String {
         },
     };
     format!("<set to the {source}>")
+}
+
+/// A source of several variables.
+fn env_from(from: &Value) -> String {
+    let (kind, source) = match &from["configMapRef"] {
+        Value::Null => ("Secret", &from["secretRef"]),
+        source => ("ConfigMap", source),
+    };
+    let prefix = match text(&from["prefix"]) {
+        "" => String::new(),
+        prefix => format!(" with prefix '{prefix}'"),
+    };
+    let optional = source["optional"].as_bool().unwrap_or(false);
+    format!("{}  {kind}{prefix}  Optional: {optional}", name_of(source))
 }
 
 fn name_of(source: &Value) -> &str {
@@ -216,6 +231,10 @@ mod tests {
                                 { "name": "URL", "valueFrom": { "configMapKeyRef": { "name": "urls", "key": "carts" } } },
                                 { "name": "IP", "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } } },
                             ],
+                            "envFrom": [
+                                { "configMapRef": { "name": "urls" } },
+                                { "prefix": "DB_", "secretRef": { "name": "db", "optional": true } },
+                            ],
                             "ports": [{ "name": "web", "containerPort": 80 }],
                             "resources": {
                                 "requests": { "cpu": "100m", "memory": "200Mi" }, "limits": { "cpu": "0.3", "memory": "500Mi" },
@@ -263,6 +282,7 @@ mod tests {
                 ("IP", "<set to the status.podIP>")
             ]
         );
+        assert_eq!(view.env_from, ["urls  ConfigMap  Optional: false", "db  Secret with prefix 'DB_'  Optional: true"]);
         assert_eq!((view.labels, view.ports), (vec!["name=carts".to_owned(), "tier=back".to_owned()], vec![80]));
         assert_eq!(
             view.probes,

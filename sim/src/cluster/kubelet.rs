@@ -15,6 +15,7 @@
 
 mod back_off;
 mod containers;
+mod environment;
 mod images;
 mod pressure;
 mod probes;
@@ -254,7 +255,7 @@ impl Cluster {
             let takes_time = match worker.current {
                 None => return self.end_sync(ix, host),
                 Some(Step::Sandbox) => self.begin_sandbox(ix, step, host),
-                Some(Step::Create(_)) => do_chore(Chore::CreateContainer, ix, step, host),
+                Some(Step::Create(index)) => self.begin_create(ix, index, step, host),
                 Some(Step::Start(_)) => do_chore(Chore::StartContainer, ix, step, host),
                 Some(Step::Kill(index, reason)) => self.begin_kill(ix, index, reason, host),
                 Some(Step::Image(index, ended)) => self.begin_image(ix, index, ended, host),

@@ -1,7 +1,7 @@
 //! Generated names, as Kubernetes makes them.
 
 use crate::chance::Key;
-use crate::manifest::PodTemplate;
+use crate::manifest::{Container, PodTemplate};
 
 /// The letters of generated names: no vowels, so no words
 /// (`k8s.io/apimachinery/pkg/util/rand`, `alphanums`).
@@ -13,8 +13,10 @@ const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 /// changes no name.
 pub(super) fn template_hash(template: &PodTemplate) -> String {
     let PodTemplate { labels, annotations, containers, node_selector, termination_grace, tolerations } = template;
+    let containers: Vec<_> = containers.iter().map(container_content).collect();
+    let containers = containers.join(", ");
     let mut content = format!(
-        "PodTemplate {{ labels: {labels:?}, annotations: {annotations:?}, containers: {containers:?}, node_selector: \
+        "PodTemplate {{ labels: {labels:?}, annotations: {annotations:?}, containers: [{containers}], node_selector: \
          {node_selector:?}, termination_grace: {termination_grace:?} }}"
     );
     if !tolerations.is_empty() {
@@ -22,6 +24,33 @@ pub(super) fn template_hash(template: &PodTemplate) -> String {
     }
     let digest = content.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     digest.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()
+}
+
+/// What of a container counts for the hash of its template.
+fn container_content(container: &Container) -> String {
+    let Container {
+        name,
+        image,
+        image_pull_policy,
+        command,
+        args,
+        env,
+        env_from,
+        ports,
+        resources,
+        liveness_probe,
+        readiness_probe,
+        startup_probe,
+    } = container;
+    let mut content = format!(
+        "Container {{ name: {name:?}, image: {image:?}, image_pull_policy: {image_pull_policy:?}, command: {command:?}, \
+         args: {args:?}, env: {env:?}, ports: {ports:?}, resources: {resources:?}, liveness_probe: {liveness_probe:?}, \
+         readiness_probe: {readiness_probe:?}, startup_probe: {startup_probe:?} }}"
+    );
+    if !env_from.is_empty() {
+        content.extend([format!("{env_from:?}")]);
+    }
+    content
 }
 
 /// The five letters behind a pod's `generateName`.
@@ -42,4 +71,38 @@ pub(super) fn uid(key: Key) -> String {
         0x8000 | low >> 48 & 0x3fff,
         low & 0xffff_ffff_ffff
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Source;
+    use crate::manifest::read_objects;
+
+    const DEPLOYMENT: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {name: web}}
+  template:
+    metadata: {labels: {name: web}}
+    spec:
+      containers:
+      - name: web
+        image: web:1
+        args: [--verbose]
+        env: [{name: COLOR, value: red}]
+        ports: [{containerPort: 80}]
+        resources: {limits: {memory: 64Mi}}
+        readinessProbe: {tcpSocket: {port: 80}}
+";
+
+    #[test]
+    fn a_field_that_is_left_out_counts_nothing() {
+        let source = Source { path: "test.yaml".into(), text: DEPLOYMENT.into() };
+        let (objects, _) = read_objects(&source).unwrap();
+        let container = &objects.deployments[0].template.containers[0];
+        assert_eq!(container_content(container), format!("{container:?}").replace(", env_from: []", ""));
+    }
 }

@@ -1,6 +1,6 @@
 //! Texts as `kubectl` prints them.
 
-use crate::manifest::{EnvValue, Probe, ProbeAction, Strategy};
+use crate::manifest::{EnvFrom, EnvValue, Probe, ProbeAction, Strategy};
 
 use super::kubelet::{ContainerState, Exit};
 use super::objects::{Phase, Pod};
@@ -85,6 +85,14 @@ pub(super) fn strategy(strategy: &Strategy) -> String {
 pub(super) fn env_value(value: &EnvValue) -> String {
     match value {
         EnvValue::Text(text) => text.clone(),
+        EnvValue::Key(reference) => format!("<set to the {reference}>"),
         EnvValue::From(source) => format!("<set to the {source}>"),
     }
+}
+
+/// A source of several variables, as `kubectl describe` prints it (`describeContainerEnvFrom`).
+pub(super) fn env_from(from: &EnvFrom) -> String {
+    let EnvFrom { prefix, source } = from;
+    let prefix = if prefix.is_empty() { String::new() } else { format!(" with prefix '{prefix}'") };
+    format!("{}  {}{prefix}  Optional: {}", source.name, source.kind.name(), source.optional)
 }

@@ -148,7 +148,7 @@ impl Chore {
 /// The machines. The data plane implements it; tests of the control plane script it.
 pub trait ContainerRuntime<E> {
     /// Starts a process in a cgroup of its own. What else its container says is in `container`, such as its
-    /// arguments.
+    /// arguments; all its variables are under `env`.
     fn start(
         &mut self,
         now: SimTime,

@@ -139,6 +139,9 @@ pub struct DeploymentView {
     pub args: Vec<String>,
     /// Environment of the main container.
     pub env: Vec<(String, String)>,
+    /// What gives the main container more variables, each as one line as `kubectl describe` prints it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_from: Vec<String>,
     /// Labels of the pod template as `key=value`: what a Service has to select.
     #[serde(default)]
     pub labels: Vec<String>,

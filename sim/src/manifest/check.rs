@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::config::ConfigReference;
 use super::meta::{Labels, is_subset};
 use super::read::{Identity, Object, Read};
 use super::service::PortRef;
@@ -261,27 +262,55 @@ fn missing_requests(
     found
 }
 
-/// A container whose environment refers to something missing would not start on a cluster.
+/// A container whose environment refers to something missing does not start.
 fn references(deployment: &Deployment, document: &Document, objects: &[Read]) -> Vec<Diagnostic> {
     let namespace = &deployment.meta.namespace;
-    let exists = |kind: &str, name: &str| {
-        objects.iter().any(|r| r.identity.kind == kind && r.identity.name == name && r.identity.namespace == *namespace)
-    };
     let mut found = Vec::new();
     for (i, container) in deployment.template.containers.iter().enumerate() {
+        let field = format!("spec.template.spec.containers[{i}]");
+        for (j, from) in container.env_from.iter().enumerate() {
+            found.extend(missing(&from.source, namespace, &format!("{field}.envFrom[{j}]"), document, objects));
+        }
         for (j, variable) in container.env.iter().enumerate() {
-            let EnvValue::From(_) = &variable.value else { continue };
-            let field = format!("spec.template.spec.containers[{i}].env[{j}].valueFrom");
-            for (kind, reference) in [("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")] {
-                let Some(name) = document.text(&format!("{field}.{reference}.name")) else { continue };
-                let optional = document.text(&format!("{field}.{reference}.optional")) == Some("true");
-                if !optional && !exists(kind, name) {
-                    let message = format!("no file has the {kind} `{name}`: a real container would not start");
-                    let help = format!("add the {kind}, or expect that the twin starts the container");
-                    found.push(document.warning(&format!("{field}.{reference}.name"), message).help(help));
-                }
-            }
+            let EnvValue::Key(reference) = &variable.value else { continue };
+            found.extend(missing(reference, namespace, &format!("{field}.env[{j}].valueFrom"), document, objects));
         }
     }
     found
+}
+
+/// What a reference that stands below `field` does not find.
+fn missing(
+    reference: &ConfigReference,
+    namespace: &str,
+    field: &str,
+    document: &Document,
+    objects: &[Read],
+) -> Option<Diagnostic> {
+    const CONSEQUENCE: &str = "the container will not start (CreateContainerConfigError)";
+    const OTHERWISE: &str = "or write `optional: true` if its program can do without";
+    if reference.optional {
+        return None;
+    }
+    let (kind, name) = (reference.kind.name(), &reference.name);
+    let field = format!("{field}.{}", reference.field());
+    let is_meant = |r: &&Read| r.identity.kind == kind && r.identity.name == *name && r.identity.namespace == namespace;
+    let Some(read) = objects.iter().find(is_meant) else {
+        let message = format!("no file has the {kind} `{name}`: {CONSEQUENCE}");
+        let help = format!("add the {kind}, {OTHERWISE}");
+        return Some(document.warning(&format!("{field}.name"), message).help(help));
+    };
+    let keys: Vec<&str> = match &read.object {
+        Object::ConfigMap(config_map) => config_map.data.keys().map(String::as_str).collect(),
+        Object::Secret(secret) => secret.keys.iter().map(String::as_str).collect(),
+        // Broken: that has been said.
+        _ => return None,
+    };
+    let key = reference.key.as_deref().filter(|key| !keys.contains(key))?;
+    let message = format!("the {kind} `{name}` has no key `{key}`: {CONSEQUENCE}");
+    let help = match nearest(key, keys) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("add the key, {OTHERWISE}"),
+    };
+    Some(document.warning(&format!("{field}.key"), message).help(help))
 }

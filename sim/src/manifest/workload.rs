@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::config::{ConfigReference, EnvFrom};
 use super::meta::{LabelSelector, Labels, ObjectMeta};
 use crate::time::SimDuration;
 use crate::units::{Bytes, Millicores};
@@ -174,6 +175,9 @@ pub struct Container {
     pub args: Vec<String>,
     /// Environment, in the order written.
     pub env: Vec<EnvVar>,
+    /// What gives it more variables, in the order written. One under `env` takes the place of one of its name here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env_from: Vec<EnvFrom>,
     /// Ports it listens on, as declared.
     pub ports: Vec<ContainerPort>,
     /// What it asks for and what it may use at most.
@@ -213,11 +217,22 @@ pub struct EnvVar {
 pub enum EnvValue {
     /// Written in the template.
     Text(String),
-    /// `valueFrom`, in words such as `key url of config map carts`: the twin does not resolve it.
+    /// That of a key: the twin knows whether there is one, and not its value.
+    Key(ConfigReference),
+    /// A field of the pod or a resource of the container, such as `status.podIP`: the twin does not resolve it.
     From(String),
 }
 
 impl Container {
+    /// What its environment takes from other objects, in the order in which the kubelet looks it up.
+    pub fn references(&self) -> impl Iterator<Item = &ConfigReference> {
+        let keys = self.env.iter().filter_map(|variable| match &variable.value {
+            EnvValue::Key(reference) => Some(reference),
+            EnvValue::Text(_) | EnvValue::From(_) => None,
+        });
+        self.env_from.iter().map(|from| &from.source).chain(keys)
+    }
+
     /// Sets a variable of its environment, in the place of the one of the same name, or removes it.
     pub fn set_env(&mut self, name: &str, value: Option<&str>) {
         let known = self.env.iter().position(|variable| variable.name == name);

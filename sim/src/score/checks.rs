@@ -141,6 +141,7 @@ mod tests {
                 command: Vec::new(),
                 args: Vec::new(),
                 env: vec![("logger_flag".into(), "true".into())],
+                env_from: Vec::new(),
                 labels: Vec::new(),
                 ports: Vec::new(),
                 probes: Vec::new(),

@@ -58,6 +58,7 @@ fn container(image: &str) -> Container {
         command: Vec::new(),
         args: Vec::new(),
         env: Vec::new(),
+        env_from: Vec::new(),
         ports: Vec::new(),
         resources: ResourceRequirements::default(),
         liveness_probe: None,

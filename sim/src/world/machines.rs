@@ -112,7 +112,7 @@ impl ContainerRuntime<Event> for Traffic {
 fn setting(variable: &EnvVar) -> Setting<'_> {
     let value = match &variable.value {
         EnvValue::Text(text) => Some(text.as_str()),
-        EnvValue::From(_) => None,
+        EnvValue::Key(_) | EnvValue::From(_) => None,
     };
     (&variable.name, value)
 }

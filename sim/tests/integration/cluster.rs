@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod autoscaler;
+mod configuration;
 mod disruption;
 mod kubelet;
 mod nodes;

@@ -1,6 +1,7 @@
 //! Manifests: what loads, what is refused and in which words, and that no text is too strange.
 
 mod broken;
+mod environment;
 mod mutated;
 mod sock_shop;
 

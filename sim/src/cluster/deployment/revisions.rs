@@ -182,7 +182,10 @@ fn container_changes(old: &Container, new: &Container, changes: &mut Vec<String>
     }
     for variable in &new.env {
         if !old.env.contains(variable) {
-            let (EnvValue::Text(value) | EnvValue::From(value)) = &variable.value;
+            let value = match &variable.value {
+                EnvValue::Text(value) | EnvValue::From(value) => value.clone(),
+                EnvValue::Key(reference) => reference.to_string(),
+            };
             changes.push(format!("env {}={value}", variable.name));
         }
     }

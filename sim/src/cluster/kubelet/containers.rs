@@ -38,6 +38,24 @@ impl Cluster {
         true
     }
 
+    /// The container cannot be started in this sync: what its status will say, and what its event says.
+    pub(super) fn start_failed(&mut self, ix: PodIx, index: usize, waiting: Waiting, why: &str, host: &dyn Host) {
+        if let Some(pod) = self.pods.get_mut(&ix) {
+            pod.kubelet.containers[index].waiting = Some(waiting);
+        }
+        self.record_pod(host, ix, Severity::Warning, "Failed", format!("Error: {why}"));
+        self.give_up(ix, index);
+    }
+
+    /// Leaves the rest of what this sync had to do for a container.
+    pub(super) fn give_up(&mut self, ix: PodIx, index: usize) {
+        let Some(pod) = self.pods.get_mut(&ix) else {
+            return;
+        };
+        pod.kubelet.failed = true;
+        pod.kubelet.steps.retain(|step| step.container() != Some(index));
+    }
+
     /// A new process for the container.
     pub(super) fn start_container(&mut self, ix: PodIx, index: usize, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else {
@@ -58,7 +76,7 @@ impl Cluster {
             replaces: pod.kubelet.containers[index].newest_process().filter(|_| !has_lost_address),
             spins: registry::stress_workers(spec).unwrap_or(0),
         };
-        let process = host.start(&process, spec);
+        let process = host.start(&process, &self.configuration.resolve(&pod.namespace, spec));
         let port = program.map(|program| program.port);
         let container = &mut pod.kubelet.containers[index];
         let running = Process::Running { container: process, since: host.now(), out_of_memory: false };

@@ -11,7 +11,7 @@ use super::super::recorder::Severity;
 use super::super::registry::Missing;
 use super::super::runtime::Host;
 use super::super::{Cluster, Event};
-use super::{BackOff, Step, Waiting};
+use super::{BackOff, Waiting};
 
 /// A node's pulls, oldest first; the first is in progress.
 #[derive(Clone, Debug, Default)]
@@ -145,20 +145,7 @@ impl Cluster {
 
     /// Why the container cannot be started for its image.
     fn image_failed(&mut self, ix: PodIx, index: usize, reason: &'static str, message: String, host: &dyn Host) {
-        if let Some(pod) = self.pods.get_mut(&ix) {
-            pod.kubelet.containers[index].waiting = Some(Waiting { reason, message });
-        }
-        self.record_pod(host, ix, Severity::Warning, "Failed", format!("Error: {reason}"));
-        self.give_up(ix, index);
-    }
-
-    /// Leaves the rest of what this sync had to do for a container.
-    fn give_up(&mut self, ix: PodIx, index: usize) {
-        let Some(pod) = self.pods.get_mut(&ix) else {
-            return;
-        };
-        pod.kubelet.failed = true;
-        pod.kubelet.steps.retain(|step: &Step| step.container() != Some(index));
+        self.start_failed(ix, index, Waiting { reason, message }, reason, host);
     }
 }
 

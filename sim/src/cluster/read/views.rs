@@ -73,6 +73,7 @@ pub(super) fn deployment_view(deployment: &Deployment) -> DeploymentView {
         command: main.command.clone(),
         args: main.args.clone(),
         env: main.env.iter().map(|v| (v.name.clone(), printer::env_value(&v.value))).collect(),
+        env_from: main.env_from.iter().map(printer::env_from).collect(),
         labels: pairs(&deployment.spec.template.labels),
         ports: main.ports.iter().map(|port| port.port).collect(),
         probes: probes.iter().filter_map(|(kind, probe)| Some(printer::probe(kind, probe.as_ref()?))).collect(),

@@ -79,7 +79,9 @@ impl Cluster {
                 let lines = drained.lines.join("\n");
                 if drained.held == 0 { Ok(lines) } else { Err(Rejected(lines)) }
             }
-            Command::CreateConfigMap { .. } => Err(missing("ConfigMap that is made while it runs")),
+            Command::CreateConfigMap { name, data } => {
+                self.create_config_map(&name, data.into_iter().map(|(key, _)| key).collect())
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use super::pod::{ProtocolName, port_number, warn_not_modelled};
 use super::probe::{ProbeSpec, probe};
 use super::schema::{Findings, Quantity, schema};
 use crate::diagnostic::nearest;
+use crate::manifest::config::{ConfigKind, ConfigReference, EnvFrom};
 use crate::manifest::workload::{
     Container, ContainerPort, EnvValue, EnvVar, ImagePullPolicy, ResourceList, ResourceRequirements,
 };
@@ -20,6 +21,7 @@ schema! {
         command: Option<Vec<String>>,
         args: Option<Vec<String>>,
         env: Option<Vec<EnvSpec>>,
+        env_from: Option<Vec<EnvFromSpec>>,
         ports: Option<Vec<PortSpec>>,
         resources: Option<ResourcesSpec>,
         liveness_probe: Option<ProbeSpec>,
@@ -28,8 +30,8 @@ schema! {
         volume_mounts: Option<Vec<VolumeMount>>,
     }
     ignores {
-        env_from, lifecycle, resize_policy, restart_policy, restart_policy_rules, security_context, stdin,
-        stdin_once, termination_message_path, termination_message_policy, tty, volume_devices, working_dir,
+        lifecycle, resize_policy, restart_policy, restart_policy_rules, security_context, stdin, stdin_once,
+        termination_message_path, termination_message_policy, tty, volume_devices, working_dir,
     }
 }
 
@@ -53,8 +55,24 @@ schema! {
 }
 
 schema! {
-    struct KeyRef { name: String, key: String, }
-    ignores { optional, }
+    struct KeyRef { name: String, key: String, optional: Option<bool>, }
+    ignores {}
+}
+
+schema! {
+    struct EnvFromSpec {
+        prefix: Option<String>,
+        #[serde(rename = "configMapRef")]
+        config_map: Option<ObjectRef>,
+        #[serde(rename = "secretRef")]
+        secret: Option<ObjectRef>,
+    }
+    ignores {}
+}
+
+schema! {
+    struct ObjectRef { name: String, optional: Option<bool>, }
+    ignores {}
 }
 
 schema! {
@@ -96,8 +114,7 @@ pub(super) enum PullPolicy {
 }
 
 /// Fields of a container that Kubernetes acts on and the twin does not.
-const NOT_MODELLED: [(&str, &str); 2] =
-    [("lifecycle", "hooks do not run in the twin"), ("envFrom", "the twin shows only variables under `env`")];
+const NOT_MODELLED: [(&str, &str); 1] = [("lifecycle", "hooks do not run in the twin")];
 
 pub(super) fn container(spec: ContainerSpec, field: &str, findings: &mut Findings) -> Container {
     check_name(findings, &format!("{field}.name"), &spec.name, NameKind::Label);
@@ -125,6 +142,7 @@ pub(super) fn container(spec: ContainerSpec, field: &str, findings: &mut Finding
         command: spec.command.unwrap_or_default(),
         args: spec.args.unwrap_or_default(),
         env: env(spec.env.unwrap_or_default(), &format!("{field}.env"), findings),
+        env_from: env_from(spec.env_from.unwrap_or_default(), &format!("{field}.envFrom"), findings),
         ports,
         resources: resources(spec.resources, &format!("{field}.resources"), findings),
         liveness_probe,
@@ -138,8 +156,7 @@ fn env(specs: Vec<EnvSpec>, field: &str, findings: &mut Findings) -> Vec<EnvVar>
     let mut variables = Vec::new();
     for (i, spec) in specs.into_iter().enumerate() {
         let field = format!("{field}[{i}]");
-        let printable = spec.name.chars().all(|c| c.is_ascii_graphic() || c == ' ');
-        if spec.name.is_empty() || !printable || spec.name.contains('=') {
+        if spec.name.is_empty() || !is_variable_name(&spec.name) {
             let help = "use letters, digits and `_`";
             findings.error(&format!("{field}.name"), format!("`{}` is not a variable's name", spec.name), help);
         }
@@ -153,25 +170,76 @@ fn env(specs: Vec<EnvSpec>, field: &str, findings: &mut Findings) -> Vec<EnvVar>
                 EnvValue::Text(String::new())
             }
             (value, None) => EnvValue::Text(value.unwrap_or_default()),
-            (None, Some(from)) => EnvValue::From(value_from(from, &format!("{field}.valueFrom"), findings)),
+            (None, Some(from)) => value_from(from, &format!("{field}.valueFrom"), findings),
         };
         variables.push(EnvVar { name: spec.name, value });
     }
     variables
 }
 
-/// The source in words, as `kubectl describe` puts it.
-fn value_from(from: ValueFrom, field: &str, findings: &mut Findings) -> String {
+/// Printable ASCII without `=` (`IsRelaxedEnvVarName`).
+fn is_variable_name(text: &str) -> bool {
+    text.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && c != '=')
+}
+
+fn value_from(from: ValueFrom, field: &str, findings: &mut Findings) -> EnvValue {
     let mut sources = Vec::new();
-    sources.extend(from.config_map.map(|r| format!("key {} of config map {}", r.key, r.name)));
-    sources.extend(from.secret.map(|r| format!("key {} of secret {}", r.key, r.name)));
-    sources.extend(from.field.map(|r| r.field_path));
-    sources.extend(from.resource.map(|r| r.resource));
+    sources.extend(from.config_map.map(|key| EnvValue::Key(key.of(ConfigKind::ConfigMap))));
+    sources.extend(from.secret.map(|key| EnvValue::Key(key.of(ConfigKind::Secret))));
+    sources.extend(from.field.map(|source| EnvValue::From(source.field_path)));
+    sources.extend(from.resource.map(|source| EnvValue::From(source.resource)));
     if sources.len() != 1 {
         let help = "write exactly one of `configMapKeyRef`, `secretKeyRef`, `fieldRef` and `resourceFieldRef`";
         findings.error(field, format!("{} sources for one value", sources.len()), help);
     }
-    sources.into_iter().next().unwrap_or_default()
+    for source in &sources {
+        if let EnvValue::Key(reference) = source {
+            check_reference(reference, field, findings);
+        }
+    }
+    sources.into_iter().next().unwrap_or_else(|| EnvValue::Text(String::new()))
+}
+
+fn env_from(specs: Vec<EnvFromSpec>, field: &str, findings: &mut Findings) -> Vec<EnvFrom> {
+    let mut found = Vec::new();
+    for (i, spec) in specs.into_iter().enumerate() {
+        let field = format!("{field}[{i}]");
+        let prefix = spec.prefix.unwrap_or_default();
+        if !is_variable_name(&prefix) {
+            let help = "use letters, digits and `_`";
+            findings.error(&format!("{field}.prefix"), format!("no variable's name begins with `{prefix}`"), help);
+        }
+        let config_map = spec.config_map.map(|object| object.of(ConfigKind::ConfigMap));
+        let sources: Vec<_> =
+            config_map.into_iter().chain(spec.secret.map(|object| object.of(ConfigKind::Secret))).collect();
+        if sources.len() != 1 {
+            let help = "write exactly one of `configMapRef` and `secretRef`";
+            findings.error(&field, format!("{} sources in one item", sources.len()), help);
+        }
+        for source in sources {
+            check_reference(&source, &field, findings);
+            found.push(EnvFrom { prefix: prefix.clone(), source });
+        }
+    }
+    found
+}
+
+impl KeyRef {
+    fn of(self, kind: ConfigKind) -> ConfigReference {
+        ConfigReference { kind, name: self.name, key: Some(self.key), optional: self.optional.unwrap_or(false) }
+    }
+}
+
+impl ObjectRef {
+    fn of(self, kind: ConfigKind) -> ConfigReference {
+        ConfigReference { kind, name: self.name, key: None, optional: self.optional.unwrap_or(false) }
+    }
+}
+
+/// Notes a reference that stands below `field` and that the API server would refuse.
+fn check_reference(reference: &ConfigReference, field: &str, findings: &mut Findings) {
+    let field = format!("{field}.{}.name", reference.field());
+    check_name(findings, &field, &reference.name, NameKind::Subdomain);
 }
 
 fn ports(specs: Vec<PortSpec>, field: &str, findings: &mut Findings) -> Vec<ContainerPort> {

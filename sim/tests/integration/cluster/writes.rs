@@ -179,6 +179,7 @@ fn a_describe_says_what_kubectl_says() {
         command: [],
         args: [],
         env: [],
+        env_from: [],
         labels: [
             "name=web",
         ],

@@ -213,6 +213,10 @@ fn broken_containers() {
             ("value: \"true\"", "value: 8080\n        - name: NO_SCIENCE\n          value: 1e3"),
             ("value: \"true\"", "value: x\n          valueFrom: {fieldRef: {fieldPath: metadata.name}}"),
             ("value: \"true\"", "valueFrom: {secretKeyRef: {name: db, key: password}}"),
+            (
+                "readinessProbe:",
+                "envFrom: [{}, {configMapRef: {name: a}, secretRef: {name: a}}, {prefix: A=, secretRef: {name: A_b}}]\n        readinessProbe:",
+            ),
             ("containerPort: 80", "containerPort: 70000"),
             ("name: http", "name: HTTP"),
             ("name: http", "name: web"),
