@@ -10,6 +10,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sim::environment::{AppliedObject, AutoscalerSpec, Component, DeletableKind, Rejected, ResourceChange, Write};
 
+use crate::pods::TEMPLATE_HASH;
+
 /// The annotation that `kubectl rollout restart` sets on the template.
 pub(crate) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// The annotation with the number of a `ReplicaSet`'s revision.
@@ -219,7 +221,7 @@ fn rollback(component: &str, revision: Option<u64>, current: &Current) -> Result
     }
     let mut template = set["spec"]["template"].clone();
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
-        labels.remove("pod-template-hash");
+        labels.remove(TEMPLATE_HASH);
     }
     if template == deployment["spec"]["template"] {
         let revision = revision.unwrap_or(0);

@@ -18,7 +18,7 @@ use crate::error::Error;
 
 /// The label by which a `ReplicaSet` of a Deployment tells its pods from those of its siblings. Its own name ends in
 /// the label's value.
-const TEMPLATE_HASH: &str = "pod-template-hash";
+pub(crate) const TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// A pod as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,12 +100,17 @@ impl PodView {
     }
 }
 
-/// The Deployment that a pod's `ReplicaSet` is a revision of. A `ReplicaSet` of a Deployment is called as that, a dash
-/// and the hash of its template, which its pods have as a label.
-fn component_of_pod(meta: &ObjectMeta) -> Option<Component> {
+/// The Deployment that a `ReplicaSet` is a revision of, by the name of the set and the [`TEMPLATE_HASH`] of its pods. A
+/// `ReplicaSet` of a Deployment is called as that, a dash and the hash.
+pub(crate) fn component_of_set<'a>(set: &'a str, hash: &str) -> Option<&'a str> {
+    set.strip_suffix(hash)?.strip_suffix('-')
+}
+
+/// The Deployment that a pod was made for, if it was made for one.
+fn component_of_pod(meta: &ObjectMeta) -> Option<&str> {
     let hash = meta.labels.as_ref()?.get(TEMPLATE_HASH)?;
     let owner = meta.owner_references.iter().flatten().find(|owner| owner.kind == "ReplicaSet")?;
-    Some(owner.name.strip_suffix(hash)?.strip_suffix('-')?.to_owned())
+    component_of_set(&owner.name, hash)
 }
 
 /// How a pod looks.
@@ -113,7 +118,7 @@ pub(crate) fn pod_state(pod: &core::Pod) -> PodState {
     let status = pod.status.as_ref();
     let is_ready = |c: &core::PodCondition| c.type_ == "Ready" && c.status == "True";
     PodState {
-        component: component_of_pod(&pod.metadata),
+        component: component_of_pod(&pod.metadata).map(str::to_owned),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         ready: status.and_then(|s| s.conditions.as_ref()).is_some_and(|conditions| conditions.iter().any(is_ready)),
         deleting: pod.metadata.deletion_timestamp.is_some(),

@@ -114,10 +114,10 @@ fn violated(judge: &Judge<'_>, truths: &[&Truth], fault_free_per_s: Option<f64>)
     if truths.is_empty() {
         return "the world was never looked at".into();
     }
-    for (at, clauses) in judge.through_hold(truths, fault_free_per_s) {
-        let red: Vec<String> = clauses.iter().filter_map(stands).collect();
+    for look in judge.through_hold(truths, fault_free_per_s) {
+        let red: Vec<String> = look.clauses.iter().filter_map(stands).collect();
         if !red.is_empty() {
-            return format!("at {at} {}", red.join(", "));
+            return format!("at {} {}", look.truth.to, red.join(", "));
         }
     }
     "the hold time is longer than the episode".into()

@@ -99,18 +99,16 @@ impl<'a> Judge<'a> {
         let Some(last) = truths.last() else { return false };
         let from = last.to - self.scenario.hold;
         let covered = self.in_hold(truths).first().is_some_and(|first| first.from <= from);
-        covered && self.through_hold(truths, fault_free_per_s).all(|(_, clauses)| slo::is_green(&clauses))
+        covered && self.through_hold(truths, fault_free_per_s).all(|look| look.is_green())
     }
 
-    /// How the objectives stood at the end of each interval of the hold time before the last look, and when that was.
-    pub fn through_hold(
+    /// The intervals of the hold time before the last look, and how the objectives stood in each.
+    pub fn through_hold<'t>(
         &self,
-        truths: &[&Truth],
+        truths: &[&'t Truth],
         fault_free_per_s: Option<f64>,
-    ) -> impl Iterator<Item = (SimTime, Vec<ClauseResult>)> {
-        let first = truths.len() - self.in_hold(truths).len();
-        (first..truths.len())
-            .map(move |ix| (truths[ix].to, slo::evaluate(&self.scenario.slos, &truths[..=ix], fault_free_per_s)))
+    ) -> impl Iterator<Item = Look<'t>> {
+        self.looks(truths, fault_free_per_s, truths.len() - self.in_hold(truths).len())
     }
 
     /// The intervals of the hold time before the last look.
@@ -122,13 +120,36 @@ impl<'a> Judge<'a> {
 
     /// The end of the last interval in which an objective was not green.
     pub fn last_red(&self, truths: &[&Truth], fault_free_per_s: Option<f64>) -> Option<SimTime> {
-        let red = (1..=truths.len()).rev().find(|upto| !self.is_green(&truths[..*upto], fault_free_per_s))?;
-        Some(truths[red - 1].to)
+        self.looks(truths, fault_free_per_s, 0).rev().find(|look| !look.is_green()).map(|look| look.truth.to)
     }
 
-    /// Whether all objectives were green in the last of these intervals.
-    fn is_green(&self, seen: &[&Truth], fault_free_per_s: Option<f64>) -> bool {
-        slo::is_green(&slo::evaluate(&self.scenario.slos, seen, fault_free_per_s))
+    /// The intervals from the one with the number `first` on, and how the objectives stood in each.
+    fn looks<'t>(
+        &self,
+        truths: &[&'t Truth],
+        fault_free_per_s: Option<f64>,
+        first: usize,
+    ) -> impl DoubleEndedIterator<Item = Look<'t>> {
+        (first..truths.len()).map(move |ix| Look {
+            truth: truths[ix],
+            clauses: slo::evaluate(&self.scenario.slos, &truths[..=ix], fault_free_per_s),
+        })
+    }
+}
+
+/// An interval, and how the objectives stood in it.
+#[derive(Clone, Debug)]
+pub struct Look<'t> {
+    /// The interval.
+    pub truth: &'t Truth,
+    /// Every clause that is asked for, for each of its components.
+    pub clauses: Vec<ClauseResult>,
+}
+
+impl Look<'_> {
+    /// Whether all objectives were green.
+    pub fn is_green(&self) -> bool {
+        slo::is_green(&self.clauses)
     }
 }
 

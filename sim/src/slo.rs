@@ -252,6 +252,11 @@ impl ClauseState {
     pub const fn is_violated(self) -> bool {
         matches!(self, Self::Violated { .. })
     }
+
+    /// Whether it keeps objectives from being green: it is violated, or nothing was measured.
+    pub const fn is_red(self) -> bool {
+        matches!(self, Self::Violated { .. } | Self::NoData)
+    }
 }
 
 impl Slos {

@@ -81,8 +81,13 @@ impl SimDuration {
     }
 
     /// Length in seconds.
-    pub fn as_secs_f64(self) -> f64 {
+    pub const fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
+    }
+
+    /// Whole milliseconds, as Prometheus takes them.
+    pub fn as_millis(self) -> i64 {
+        (self.0 / 1_000_000) as i64
     }
 
     /// Length in milliseconds.

@@ -40,6 +40,7 @@ use crate::transition::Observer;
 use faults::Faults;
 use machines::notice_of;
 use monitoring::Monitoring;
+pub use monitoring::SCRAPE_EVERY;
 use truth::Meter;
 
 /// Anything that happens by itself.

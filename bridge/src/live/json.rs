@@ -5,9 +5,7 @@ use serde_json::Value;
 use sim::time::SimDuration;
 use sim::units::{Bytes, Millicores, parse_bytes, parse_millicores};
 
-/// The label by which a `ReplicaSet` of a Deployment tells its pods from those of its siblings. Its own name ends in
-/// the label's value.
-const TEMPLATE_HASH: &str = "pod-template-hash";
+use crate::pods::{TEMPLATE_HASH, component_of_set};
 
 pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
@@ -79,12 +77,12 @@ pub(super) fn since(now: Timestamp, then: Timestamp) -> SimDuration {
     SimDuration(u64::try_from(now.as_nanosecond() - then.as_nanosecond()).unwrap_or(0))
 }
 
-/// The Deployment that a pod's `ReplicaSet` is a revision of. A `ReplicaSet` of a Deployment is called as that, a dash
-/// and the hash of its template, which its pods have as a label.
+/// The Deployment that a pod was made for, if it was made for one.
 pub(super) fn component_of_pod(pod: &Value) -> Option<&str> {
     let meta = &pod["metadata"];
+    let hash = meta["labels"][TEMPLATE_HASH].as_str()?;
     let owner = list(&meta["ownerReferences"]).iter().find(|owner| owner["kind"] == "ReplicaSet")?;
-    text(&owner["name"]).strip_suffix(text(&meta["labels"][TEMPLATE_HASH]))?.strip_suffix('-')
+    component_of_set(text(&owner["name"]), hash)
 }
 
 /// Whether a pod has ended for good.

@@ -9,6 +9,8 @@ use kube::Api;
 use kube::api::LogParams;
 use serde_json::{Value, json};
 use sim::environment::{Description, LogQuery, MetricQuery, Observation, PodView, Query, ReplicaSetView};
+use sim::time::SimDuration;
+use sim::world::SCRAPE_EVERY;
 
 use super::Live;
 use super::events::{Owners, event_views};
@@ -23,9 +25,6 @@ use crate::error::Error;
 use crate::http::percent_encoded;
 use crate::plan::main_container;
 use crate::raw::group;
-
-/// Step of a range query that names none: one scrape.
-const DEFAULT_STEP: Duration = Duration::from_secs(15);
 
 impl<C: Changes> Live<C> {
     pub(super) async fn look(&mut self, query: &Query) -> Result<Observation, Error> {
@@ -181,11 +180,11 @@ impl<C: Changes> Live<C> {
     /// A PromQL query, its times on the clock of the episode.
     async fn metrics(&mut self, query: &MetricQuery) -> Result<Value, Error> {
         let (prometheus, now) = (self.prometheus.clone(), SystemTime::now());
-        let duration = |length: sim::time::SimDuration| Duration::from_nanos(length.0);
+        let duration = |length: SimDuration| Duration::from_nanos(length.0);
         let ask = async |_: &Cluster| match query.range {
             None => prometheus.instant_data(&query.promql, now).await,
             Some(range) => {
-                let step = query.step.map_or(DEFAULT_STEP, duration);
+                let step = duration(query.step.unwrap_or(SCRAPE_EVERY));
                 prometheus.range_data(&query.promql, now - duration(range), now, step).await
             }
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sim::profile::{Burst, Condition, Profile, ServiceProfile, Step};
 use sim::time::SimDuration;
+use sim::world::SCRAPE_EVERY;
 
 /// Which program of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,11 +151,11 @@ fn scale_steps(steps: &mut [Step], factor: f64) {
     }
 }
 
-/// CPU that a process spends in a second without requests, and for scrapes every 15 s.
+/// CPU that a process spends in a second without requests, and for scrapes every [`SCRAPE_EVERY`].
 pub(super) fn by_itself(service: &ServiceProfile) -> f64 {
     let background = service.runtime.background.as_ref();
     let background = background.filter(|background| background.every > SimDuration::ZERO);
     let background = background.map_or(0.0, |b| b.cpu.as_secs_f64() / b.every.as_secs_f64());
     let scrape = service.metrics.as_ref().and_then(|metrics| metrics.scrape.as_ref());
-    background + scrape.map_or(0.0, |scrape| scrape.mean.as_secs_f64() / 15.0)
+    background + scrape.map_or(0.0, |scrape| scrape.mean.as_secs_f64() / SCRAPE_EVERY.as_secs_f64())
 }

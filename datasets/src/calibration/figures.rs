@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sim::app::App;
 use sim::profile::Profile;
 use sim::time::SimDuration;
+use sim::world::SCRAPE_EVERY;
 
-/// The length of the stretches in which figures are taken: four scrapes of 15 s.
-pub const STEP: SimDuration = SimDuration::from_secs(60);
+/// The length of the stretches in which figures are taken: four scrapes, a minute.
+pub const STEP: SimDuration = SimDuration(4 * SCRAPE_EVERY.0);
 
 /// Labels that say what a request was, and not who answered it.
 const NOT_A_NAME: [&str; 5] = ["route", "method", "status_code", "le", "__name__"];

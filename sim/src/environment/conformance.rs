@@ -6,13 +6,17 @@
 //!
 //! [`all`] runs every check on a world of its own.
 
+mod questions;
+
 use super::{
-    Action, Conclusion, Description, Environment, Failure, LogQuery, MetricQuery, Observation, PodView, Query,
-    ResourceChange, Stage, Unavailable, Write,
+    Action, Description, Environment, Failure, MetricQuery, Observation, PodView, Query, ResourceChange, Stage,
+    Unavailable, Write,
 };
 use crate::episode::{Truth, WorldEvent};
 use crate::time::{SimDuration, SimTime};
 use crate::units::Millicores;
+
+use questions::{NOBODY, answers, looks, of_nobody};
 
 /// What the checks are made with: a component that serves, with room for one pod more.
 #[derive(Clone, Debug)]
@@ -27,9 +31,6 @@ pub struct Subject {
     /// earlier is not waited for.
     pub settle: SimDuration,
 }
-
-/// A name that no object has.
-const NOBODY: &str = "conformance-nobody";
 
 /// Within this time controllers have begun what a write asks for.
 const CONTROLLERS: SimDuration = SimDuration::from_secs(5);
@@ -276,70 +277,6 @@ pub async fn truths_follow_each_other<W: Environment + Stage>(
         last = next;
     }
     Ok(())
-}
-
-/// One look of each kind.
-fn looks(component: &str) -> Vec<Query> {
-    let own = || Some(component.to_owned());
-    let metrics = |range| Query::Metrics(MetricQuery { promql: "sum(up)".into(), range, step: None });
-    vec![
-        Query::ListPods { component: None },
-        Query::ListPods { component: own() },
-        Query::Describe { component: component.into() },
-        Query::Logs(LogQuery { of: component.into(), previous: false, tail: 10 }),
-        Query::Events { component: None },
-        Query::Events { component: own() },
-        Query::ResourceUsage { component: own() },
-        Query::Nodes,
-        metrics(None),
-        metrics(Some(SimDuration::from_secs(60))),
-        Query::Dependencies { component: component.into() },
-        Query::Policies,
-        Query::RolloutHistory { component: component.into() },
-    ]
-}
-
-fn answers(query: &Query, seen: &Observation) -> bool {
-    matches!(
-        (query, seen),
-        (Query::ListPods { .. }, Observation::Pods(_))
-            | (Query::Describe { .. }, Observation::Description(_))
-            | (Query::Logs(_), Observation::Logs { .. })
-            | (Query::Events { .. }, Observation::Events(_))
-            | (Query::ResourceUsage { .. }, Observation::Usage(_))
-            | (Query::Nodes, Observation::Nodes(_))
-            | (Query::Metrics(_), Observation::Metrics(_))
-            | (Query::Dependencies { .. }, Observation::Dependencies(_))
-            | (Query::Policies, Observation::Policies(_))
-            | (Query::RolloutHistory { .. }, Observation::RolloutHistory(_))
-    )
-}
-
-/// What is asked of a component that is not there.
-fn of_nobody() -> Vec<Action> {
-    let component = || NOBODY.to_owned();
-    let write = Action::Write;
-    vec![
-        Action::Observe(Query::Describe { component: component() }),
-        Action::Observe(Query::Dependencies { component: component() }),
-        Action::Observe(Query::RolloutHistory { component: component() }),
-        Action::Observe(Query::Logs(LogQuery { of: component(), previous: false, tail: 10 })),
-        write(Write::Scale { component: component(), replicas: 1 }),
-        write(Write::SetResources(ResourceChange {
-            component: component(),
-            cpu_limit: Some(Millicores(100)),
-            ..ResourceChange::default()
-        })),
-        write(Write::SetImage { component: component(), image: "any:1".into() }),
-        write(Write::SetEnv { component: component(), name: "A".into(), value: None }),
-        write(Write::Restart { component: component() }),
-        write(Write::Rollback { component: component(), revision: None }),
-        write(Write::DeleteAutoscaler { component: component() }),
-        write(Write::CreateDeployment { component: component() }),
-        write(Write::DeleteDeployment { component: component() }),
-        write(Write::DeletePod { pod: component() }),
-        Action::Report(Conclusion::default()),
-    ]
 }
 
 /// What must not change by itself: revision, replicas and pods with their restarts.

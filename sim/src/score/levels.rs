@@ -198,9 +198,9 @@ fn what_failed(judge: &Judge<'_>, reading: &Reading<'_>) -> String {
         return "the world was never looked at".into();
     }
     let mut failed: Vec<&str> = Vec::new();
-    for result in judge.through_hold(&reading.truths, reading.fault_free_per_s).flat_map(|(_, clauses)| clauses) {
-        let bad = result.state.is_violated() || result.state == slo::ClauseState::NoData;
-        if bad && !failed.contains(&result.clause.name()) {
+    let clauses = judge.through_hold(&reading.truths, reading.fault_free_per_s).flat_map(|look| look.clauses);
+    for result in clauses.filter(|result| result.state.is_red()) {
+        if !failed.contains(&result.clause.name()) {
             failed.push(result.clause.name());
         }
     }

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::statistics::Waited;
-use super::{Judge, Reading};
-use crate::episode::Truth;
+use super::{Judge, Look, Reading};
 use crate::slo;
 use crate::time::{SimDuration, SimTime};
 
@@ -29,22 +28,12 @@ pub(super) fn times(judge: &Judge<'_>, reading: &Reading<'_>) -> Times {
         censored: until.is_none(),
     };
     let first = reading.truths.partition_point(|truth| truth.to <= injected);
-    let look = |ix: usize| Look {
-        truth: reading.truths[ix],
-        green: judge.is_green(&reading.truths[..=ix], reading.fault_free_per_s),
-    };
-    let looks: Vec<Look<'_>> = (first..reading.truths.len()).map(look).collect();
+    let looks: Vec<Look<'_>> = judge.looks(&reading.truths, reading.fault_free_per_s, first).collect();
     let mitigate = looks
         .iter()
-        .position(|look| !look.green)
+        .position(|look| !look.is_green())
         .map(|violated| waited(held_from(&looks[violated..], judge.scenario.hold)));
     Times { detect: Some(waited(detected(judge, reading, injected))), mitigate }
-}
-
-/// An interval and whether it met all objectives.
-struct Look<'a> {
-    truth: &'a Truth,
-    green: bool,
 }
 
 fn detected(judge: &Judge<'_>, reading: &Reading<'_>, injected: SimTime) -> Option<SimTime> {
@@ -60,7 +49,7 @@ fn detected(judge: &Judge<'_>, reading: &Reading<'_>, injected: SimTime) -> Opti
 fn held_from(looks: &[Look<'_>], hold: SimDuration) -> Option<SimTime> {
     let mut begun = None;
     for look in looks {
-        if !look.green {
+        if !look.is_green() {
             begun = None;
             continue;
         }

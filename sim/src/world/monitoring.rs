@@ -22,8 +22,8 @@ use crate::traffic::{ProbeCall, ProbeResult, Traffic};
 use cadvisor::Kubelet;
 use requests::Target;
 
-/// `scrape_interval` of Sock Shop's Prometheus.
-const SCRAPE_EVERY: SimDuration = SimDuration::from_secs(15);
+/// How often a target is scraped: `scrape_interval` of Sock Shop's Prometheus, and of the lab's.
+pub const SCRAPE_EVERY: SimDuration = SimDuration::from_secs(15);
 /// `scrape_timeout`, Prometheus' default.
 const SCRAPE_TIMEOUT: SimDuration = SimDuration::from_secs(10);
 /// How often service discovery hands on what changed (`discovery/manager.go`, `updatert`).

@@ -5,12 +5,10 @@ use crate::environment::{
 };
 use crate::episode::{Truth, WorldEvent};
 use crate::promql;
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 
 use super::Twin;
-
-/// Step of a range query that names none: one scrape.
-const DEFAULT_STEP: SimDuration = SimDuration::from_secs(15);
+use super::monitoring::SCRAPE_EVERY;
 
 impl Environment for Twin {
     fn now(&self) -> SimTime {
@@ -71,8 +69,8 @@ impl Twin {
             None => promql::query(store, &query.promql, end),
             Some(range) => {
                 let start = (self.now - range).as_millis();
-                let step = query.step.unwrap_or(DEFAULT_STEP).0 / 1_000_000;
-                promql::query_range(store, &query.promql, start, end, step as i64)
+                let step = query.step.unwrap_or(SCRAPE_EVERY);
+                promql::query_range(store, &query.promql, start, end, step.as_millis())
             }
         };
         let value = answer.map_err(|e| Rejected(e.to_string()))?;

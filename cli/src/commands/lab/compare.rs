@@ -13,6 +13,7 @@
 mod case;
 mod kept;
 mod live;
+mod quantity;
 mod record;
 mod report;
 mod side;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sim::environment::Write;
 use sim::score::{ComponentCourse, Summary, Trials, summarize_figures};
+use sim::world::SCRAPE_EVERY;
 
 use super::read::Episode;
 
 /// Length of the stretches in which time is shown, in seconds: as often as Prometheus scrapes.
-pub(super) const STRETCH_S: f64 = 15.0;
+pub(super) const STRETCH_S: f64 = SCRAPE_EVERY.as_secs_f64();
 
 /// The episodes of a contender in a scenario in one world.
 #[derive(Clone, Debug, Serialize)]

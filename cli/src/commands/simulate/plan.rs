@@ -12,6 +12,7 @@ use sim::scenario::{
 use sim::slo::Slos;
 use sim::time::{SimDuration, SimTime};
 use sim::workload::Workload;
+use sim::world::SCRAPE_EVERY;
 
 use crate::arguments::SimulateOptions;
 use crate::commands::workload;
@@ -24,8 +25,6 @@ const SETTLE: SimDuration = SimDuration::from_secs(900);
 const WARM_UP: SimDuration = SimDuration::from_secs(60);
 /// How long a scenario is watched after the last thing that happens in it by itself.
 const AFTERMATH: SimDuration = SimDuration::from_secs(300);
-/// Windows of a scenario: one scrape of Prometheus.
-const SCENARIO_WINDOW: SimDuration = SimDuration::from_secs(15);
 
 /// What is played, and what of it is measured.
 pub(in crate::commands) struct Plan {
@@ -161,7 +160,7 @@ fn of_scenario(options: &SimulateOptions) -> Result<Plan, Failed> {
         settled: None,
         measured_from: SimTime::ZERO,
         until: end,
-        every: Some(options.every.unwrap_or(SCENARIO_WINDOW)),
+        every: Some(options.every.unwrap_or(SCRAPE_EVERY)),
         focus: scenario.slos.components.clone(),
         app: loaded.app,
         scenario: Arc::new(scenario),

@@ -11,7 +11,7 @@ use sim::promql::{self, Value};
 use sim::time::{SimDuration, SimTime};
 use sim::traffic::{RequestStatistics, ServiceStatistics, Statistics};
 use sim::transition::{Observer, ReplicaCounts, Transition};
-use sim::world::Twin;
+use sim::world::{SCRAPE_EVERY, Twin};
 
 use super::plan::Plan;
 use crate::output::Failed;
@@ -249,7 +249,7 @@ impl Player<'_> {
         let (from, to) = (plan.measured_from.as_millis(), plan.until.as_millis());
         // The dashboards look back a minute, which should not reach into the time before.
         let from = (from + 60_000).min(to);
-        let answer = promql::query_range(self.twin.store(), expression, from, to, 15_000).ok()?;
+        let answer = promql::query_range(self.twin.store(), expression, from, to, SCRAPE_EVERY.as_millis()).ok()?;
         let Value::Matrix(series) = answer else { return None };
         let values = series.first()?.samples.iter().map(|sample| sample.value).filter(|v| v.is_finite());
         let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));

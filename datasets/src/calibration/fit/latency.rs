@@ -8,7 +8,8 @@ use sim::time::SimDuration;
 
 use super::super::costs::{Cost, Kind, answering, cost, lasts, steps};
 use super::super::figures::{Measured, STEP};
-use super::{Calibration, Counts, LatencyFit, cold_share, component, label_of};
+use super::runs::{Counts, component, label_of};
+use super::{Calibration, LatencyFit, cold_share};
 
 /// What is left of a latency is a wait where it is more than this share of it …
 const SHARE: f64 = 0.2;

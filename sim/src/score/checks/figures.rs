@@ -3,7 +3,7 @@
 use super::super::levels::{Outcome, outcome};
 use super::super::{Judge, Reading};
 use super::of;
-use crate::slo::{ClauseName, ClauseResult, ClauseState};
+use crate::slo::{ClauseName, ClauseResult};
 
 /// The guard of what users get that was violated in the hold time: an object counts only if it does not stand beside an
 /// outage. Replicas that are starting, as an autoscaler's may be, are none.
@@ -15,7 +15,7 @@ pub(super) fn users_unserved(judge: &Judge<'_>, reading: &Reading<'_>) -> Option
 
 /// A better figure counts only if no guard was violated for it: neither zero replicas nor fast 500s improve a service.
 fn guard_broken(judge: &Judge<'_>, reading: &Reading<'_>) -> Option<&'static str> {
-    first_in_hold(judge, reading, |r| r.clause.is_guard() && (r.state.is_violated() || r.state == ClauseState::NoData))
+    first_in_hold(judge, reading, |r| r.clause.is_guard() && r.state.is_red())
 }
 
 /// The first clause of the hold time that stands so.
@@ -26,7 +26,7 @@ fn first_in_hold(
 ) -> Option<&'static str> {
     judge
         .through_hold(&reading.truths, reading.fault_free_per_s)
-        .flat_map(|(_, clauses)| clauses)
+        .flat_map(|look| look.clauses)
         .find(stands)
         .map(|result| result.clause.name())
 }

@@ -1,5 +1,9 @@
 //! Pods: start, probes, restarts, back-off, end.
 
+use sim::cluster::Notice;
+use sim::ids::{ContainerIx, KubeServiceIx, NodeIx};
+use sim::time::SimDuration;
+
 use super::*;
 
 #[test]

@@ -1,5 +1,8 @@
 //! Nodes that are lost, fall silent, and come back.
 
+use sim::ids::{KubeServiceIx, NodeIx};
+use sim::kubectl::Command;
+
 use super::*;
 
 /// Four pods on two nodes, two on each.

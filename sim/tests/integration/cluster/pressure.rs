@@ -1,5 +1,7 @@
 //! Nodes that run short of memory or disk.
 
+use sim::ids::NodeIx;
+
 use super::*;
 
 const SMALL: &str = "resources: {requests: {memory: 100Mi}}";

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use sim::environment::{AutoscalerSpec, ResourceChange};
+use sim::time::SimDuration;
 
 use super::*;
 

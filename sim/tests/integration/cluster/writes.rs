@@ -1,7 +1,11 @@
 //! What the API server and `kubectl` answer.
 
-use sim::environment::{AppliedObject, AutoscalerSpec, ResourceChange};
+use sim::cluster::Backend;
+use sim::environment::{AppliedObject, AutoscalerSpec, Rejected, ResourceChange};
+use sim::ids::{ContainerIx, KubeServiceIx, NodeIx};
+use sim::kubectl::Command;
 
+use super::script::RigEvent;
 use super::*;
 
 fn answer(rig: &mut Rig, write: &Write) -> String {

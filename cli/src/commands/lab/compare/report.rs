@@ -6,8 +6,8 @@ mod disturbance;
 use agents::render::Table;
 use serde::Serialize;
 
-pub(super) use self::difference::Quantity;
 use self::difference::{Difference, differences};
+use self::disturbance::DisturbedAt;
 use super::case::Case;
 use super::live::{Live, Network};
 use super::record::Record;
@@ -39,13 +39,6 @@ pub(super) struct Compared {
     /// What happened to the objects since then; empty if nothing was disturbed.
     happened: Vec<Row>,
     differences: Vec<Difference>,
-}
-
-/// On each side's own clock.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct DisturbedAt {
-    twin: f64,
-    lab: f64,
 }
 
 impl Compared {
@@ -168,8 +161,10 @@ fn timeline(one: &Compared) -> Option<String> {
 }
 
 pub(super) fn summary(all: &[Compared]) -> String {
-    let void = all.iter().filter(|one| one.void.is_some()).count();
-    format!("{} cases, {void} void\n\n{}", all.len(), difference::verdicts(all).text("nothing to compare"))
+    let valid = || all.iter().filter(|one| one.void.is_none());
+    let void = all.len() - valid().count();
+    let differences: Vec<_> = valid().flat_map(|one| one.differences.iter().map(|d| (one.name.as_str(), d))).collect();
+    format!("{} cases, {void} void\n\n{}", all.len(), difference::verdicts(&differences).text("nothing to compare"))
 }
 
 /// For a README: one section a case and the summary.

@@ -6,8 +6,8 @@ use serde::Serialize;
 use sim::time::SimDuration;
 use sim::transition::{Change, ReplicaCounts, Transition};
 
+use super::quantity::Quantity;
 use super::record::Record;
-use super::report::Quantity;
 use super::story::seconds_between;
 
 /// More than this share of a second's requests must fail for the second to count as failed.

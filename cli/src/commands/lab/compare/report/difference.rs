@@ -3,7 +3,7 @@
 use agents::render::Table;
 use serde::Serialize;
 
-use super::Compared;
+use crate::commands::lab::compare::quantity::{Quantity, Scale};
 use crate::commands::lab::compare::side::Side;
 use crate::commands::lab::compare::times::Time;
 
@@ -16,105 +16,10 @@ pub(super) struct Difference {
     /// Null if this side alone has none.
     twin: Option<f64>,
     lab: Option<f64>,
-    /// Twin over lab, less one; of a share and of a time: twin less lab. Null where only one side has the figure.
+    /// [`Quantity::off`]; null where only one side has the figure.
     off: f64,
     /// How far it may be off in the median case.
     aim: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::commands::lab::compare) enum Quantity {
-    Rate,
-    Errors,
-    Mean,
-    P99,
-    Cpu,
-    Throttled,
-    Memory,
-    /// Seconds from the disturbance to the first sign of it in the cluster's objects.
-    ToDetect,
-    /// Seconds until all pods were ready again.
-    ToReady,
-    /// Seconds until the client's requests did not fail any more.
-    ToRecover,
-}
-
-/// How two figures are set against each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scale {
-    Ratio,
-    /// 0 to 1.
-    Share,
-    Seconds,
-}
-
-impl Quantity {
-    const ALL: [Self; 10] = [
-        Self::Rate,
-        Self::Errors,
-        Self::Mean,
-        Self::P99,
-        Self::Cpu,
-        Self::Throttled,
-        Self::Memory,
-        Self::ToDetect,
-        Self::ToReady,
-        Self::ToRecover,
-    ];
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Rate => "rate",
-            Self::Errors => "errors",
-            Self::Mean => "mean",
-            Self::P99 => "p99",
-            Self::Cpu => "CPU",
-            Self::Throttled => "throttled",
-            Self::Memory => "memory",
-            Self::ToDetect => "to detect",
-            Self::ToReady => "to Ready",
-            Self::ToRecover => "to recover",
-        }
-    }
-
-    const fn scale(self) -> Scale {
-        match self {
-            Self::Rate | Self::Mean | Self::P99 | Self::Cpu | Self::Memory => Scale::Ratio,
-            Self::Errors | Self::Throttled => Scale::Share,
-            Self::ToDetect | Self::ToReady | Self::ToRecover => Scale::Seconds,
-        }
-    }
-
-    /// What the twin aims at, in the unit of [`Difference::off`]; of a time the least that is asked.
-    const fn aim(self) -> f64 {
-        match self {
-            Self::Rate => 0.03,
-            Self::Errors | Self::Throttled => 0.05,
-            Self::Mean => 0.15,
-            Self::P99 => 0.3,
-            Self::Cpu | Self::Memory => 0.1,
-            Self::ToDetect | Self::ToReady | Self::ToRecover => 1.0,
-        }
-    }
-
-    /// Below this on both sides a ratio says nothing: a few millicores are a scrape more or less.
-    const fn negligible(self) -> f64 {
-        match self {
-            Self::Cpu => 5.0,
-            Self::Memory => 10.0,
-            Self::Rate => 0.5,
-            _ => 0.0,
-        }
-    }
-
-    /// How far off the twin is.
-    fn off(self, twin: f64, lab: f64) -> f64 {
-        match self.scale() {
-            Scale::Ratio => twin / lab - 1.0,
-            Scale::Share | Scale::Seconds => twin - lab,
-        }
-    }
 }
 
 /// Times may be off by this share of the lab's time, or by [`Quantity::aim`] if that is more.
@@ -165,14 +70,8 @@ pub(super) fn differences(twin: &Side, lab: &Side, times: &[Time]) -> Vec<Differ
     all
 }
 
-/// By quantity over all cases: how far off in the median, and where at worst.
-pub(super) fn verdicts(all: &[Compared]) -> Table {
-    let valid = || all.iter().filter(|one| one.void.is_none());
-    table(&valid().flat_map(|one| one.differences.iter().map(|d| (one.name.as_str(), d))).collect::<Vec<_>>())
-}
-
-/// The same of differences with the names of their cases.
-fn table(differences: &[(&str, &Difference)]) -> Table {
+/// By quantity, of differences with the names of their cases: how far off in the median, and where at worst.
+pub(super) fn verdicts(differences: &[(&str, &Difference)]) -> Table {
     let mut table = Table::new(["QUANTITY", "FIGURES", "MEDIAN OFF", "AIM", "WORST OFF", "WHERE"]).numbers_from(1);
     for what in Quantity::ALL {
         let comparable = |d: &Difference| d.what == what && (d.off.is_finite() || what.scale() == Scale::Seconds);
@@ -239,11 +138,11 @@ mod tests {
         let each = [(Some(33.0), Some(30.0)), (Some(3.0), Some(1.0)), (Some(5.0), Some(5.0))];
         let each = each.map(|(twin, lab)| Difference::new(Quantity::ToReady, "", twin, lab).unwrap());
         let named: Vec<_> = ["slow", "fast", "same"].into_iter().zip(&each).collect();
-        let text = table(&named).text("nothing");
+        let text = verdicts(&named).text("nothing");
         let row = text.lines().last().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(row, "to Ready 3 +3.00 s 20 % or 1 s +2.00 s fast");
         let never = Difference::new(Quantity::ToReady, "", None, Some(1.0)).unwrap();
-        let text = table(&[("never", &never)]).text("nothing");
+        let text = verdicts(&[("never", &never)]).text("nothing");
         assert!(text.contains("one side only") && text.contains("never"), "{text}");
     }
 }

@@ -1,11 +1,18 @@
 //! What the disturbance did, side by side.
 
 use agents::render::Table;
+use serde::Serialize;
 
-use super::DisturbedAt;
 use crate::commands::figures::none;
 use crate::commands::lab::compare::story::{Row, Seen};
 use crate::commands::lab::compare::times::{Lapse, Time};
+
+/// When it came, in seconds since the load began on each side's own clock.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct DisturbedAt {
+    pub(super) twin: f64,
+    pub(super) lab: f64,
+}
 
 /// The times, what they were read off, and everything that happened.
 pub(super) fn text(at: DisturbedAt, times: &[Time], happened: &[Row]) -> [String; 2] {
