@@ -1,5 +1,6 @@
 //! The command lines of a sequence, each in the time that was recorded of it.
 
+use serde_json::Value;
 use sim::kubectl::{self, Command};
 use sim::time::{SimDuration, SimTime};
 
@@ -26,7 +27,7 @@ impl Play {
             return self.wait_for_rollout(deployment, duration);
         }
         if let Command::Drain { node, timeout } = &command {
-            return self.drain(&command, node, *timeout);
+            return self.drain(node, *timeout);
         }
         if let Command::DeletePods { pods: None, grace_seconds, wait: false } = command {
             self.delete_all_pods(grace_seconds, duration);
@@ -70,18 +71,17 @@ impl Play {
         }
     }
 
-    /// `kubectl drain` asks again every five seconds for pods that their budgets hold, and looks every second whether all
-    /// are gone (`kubectl/pkg/drain/drain.go`).
-    fn drain(&mut self, command: &Command, node: &str, timeout: Option<SimDuration>) -> Result<(), String> {
+    /// `kubectl drain` asks for one pod after the other, again every five seconds for those that their budgets hold, and
+    /// looks every second whether all are gone (`kubectl/pkg/drain/drain.go`).
+    fn drain(&mut self, node: &str, timeout: Option<SimDuration>) -> Result<(), String> {
         self.run_for(KUBECTL);
         let end = timeout.map_or(SimTime::NEVER, |timeout| self.now + timeout);
+        let cordon = Command::Cordon { node: node.to_owned(), unschedulable: true };
+        let cordoned = self.cluster.run(self.now, &cordon, &mut self.queue, &mut self.actors);
+        cordoned.map_err(|why| format!("error: {}", why.0))?;
+        self.look();
         loop {
-            let done = self.cluster.run(self.now, command, &mut self.queue, &mut self.actors);
-            self.look();
-            let again = match done {
-                Ok(_) => SimTime::NEVER,
-                Err(_) => self.now + DRAIN_RETRY,
-            };
+            let again = if self.evict_all(node) { SimTime::NEVER } else { self.now + DRAIN_RETRY };
             while self.now < again {
                 if self.now >= end {
                     return Err("error: global timeout reached".into());
@@ -92,6 +92,24 @@ impl Play {
                 }
             }
         }
+    }
+
+    /// Asks once for each pod of a node. Returns whether none of them is held.
+    fn evict_all(&mut self, node: &str) -> bool {
+        let objects = self.cluster.api_objects();
+        let is_meant = |object: &&Value| {
+            text(object, "/kind") == "Pod"
+                && text(object, "/spec/nodeName") == node
+                && object.pointer("/metadata/deletionTimestamp").is_none()
+        };
+        let names: Vec<_> = objects.iter().filter(is_meant).map(|pod| text(pod, "/metadata/name").to_owned()).collect();
+        let mut all = true;
+        for name in names {
+            self.run_for(KUBECTL_REQUEST);
+            all &= self.cluster.evict_pod(self.now, &name, &mut self.queue, &mut self.actors).is_ok();
+            self.look();
+        }
+        all
     }
 
     fn wait_for_rollout(&mut self, deployment: &str, recorded: SimDuration) -> Result<(), String> {

@@ -5,13 +5,15 @@
 //! The status of a budget is reckoned when somebody asks for it: its controller writes the same some milliseconds after each
 //! change of a pod.
 
+use crate::engine::Queue;
 use crate::environment::Rejected;
 use crate::ids::{DeploymentIx, PodIx};
 use crate::manifest::{DisruptionBound, IntOrPercent, PodDisruptionBudget};
+use crate::time::SimTime;
 
-use super::Cluster;
 use super::objects::{Phase, Pod};
-use super::runtime::Host;
+use super::runtime::{ContainerRuntime, Host, Machines};
+use super::{Cluster, Event};
 
 /// What the API server answers while a budget holds a pod.
 const HELD: &str = "Cannot evict pod as it would violate the pod's disruption budget.";
@@ -85,6 +87,26 @@ impl Cluster {
         }
         self.delete_pod(ix, host);
         Ok(())
+    }
+
+    /// A request to evict a pod, such as those of `kubectl drain`, one after the other.
+    ///
+    /// # Errors
+    /// There is no such pod, or a budget holds it, in the words of the API server.
+    pub fn evict_pod<E, R>(
+        &mut self,
+        now: SimTime,
+        name: &str,
+        queue: &mut Queue<E>,
+        runtime: &mut R,
+    ) -> Result<(), Rejected>
+    where
+        E: Copy + From<Event>,
+        R: ContainerRuntime<E>,
+    {
+        let found = self.pods.iter().find(|(_, pod)| pod.name == name).map(|(ix, _)| *ix);
+        let ix = found.ok_or_else(|| Rejected(format!("pods \"{name}\" not found")))?;
+        self.evict(ix, &mut Machines { now, queue, runtime })
     }
 
     /// One round of `kubectl drain`: no more pods come, and those that are there are evicted as far as their budgets

@@ -253,14 +253,14 @@ impl Cluster {
         if is_too_early || shown.started == (kind == ProbeKind::Startup) {
             return;
         }
-        if running != Some(process) {
-            // It has ended, which the kubelet does not know yet.
+        // It goes to the pod's address, whatever listens there: what the status shows may have ended, and another one may run.
+        let Some(listener) = running else {
             self.probe_result(ix, index, kind, ProbeOutcome::Refused, host);
             return;
-        }
+        };
         let token = self.probes.add(ix, index, kind);
         worker.in_flight = Some(token);
-        host.probe(token, process, target(&probe.action), probe.timeout);
+        host.probe(token, listener, target(&probe.action), probe.timeout);
     }
 
     /// A probe has come back.
