@@ -143,7 +143,8 @@ impl Lab {
         };
         if !sequence.cold {
             apply()?;
-            kubectl(&["wait", "deployment", "--all", "--for=condition=Available", "--timeout=120s"])?;
+            // Not the condition Available: with an unavailability of 100 % it holds before there is a pod.
+            kubectl(&["rollout", "status", "deployment", "--timeout=120s"])?;
             thread::sleep(CALM);
         }
         with(recorders, &namespace, |recorder| recorder.start(now()));

@@ -21,8 +21,8 @@ const ANSWERS_AFTER: SimDuration = SimDuration::from_millis(1);
 const ENDS_AFTER: SimDuration = SimDuration::from_millis(5);
 /// `set exit` first answers.
 const EXITS_AFTER: SimDuration = SimDuration::from_millis(100);
-/// What it uses when it does nothing: a hundred wake-ups per second.
-const IDLE_CORES: f64 = 0.002;
+/// What it uses when it does nothing but answer probes: less than the millicore to which metrics-server rounds up.
+const IDLE_CORES: f64 = 0.0003;
 /// What the Go runtime takes.
 const BASE_MEMORY: Bytes = Bytes::from_mebibytes(4);
 

@@ -1,5 +1,8 @@
 //! `ConfigMap`s and Secrets that containers refer to.
 
+use sim::environment::Rejected;
+use sim::kubectl::Command;
+
 use super::*;
 
 /// A `ConfigMap`, a Secret, and a `ConfigMap` that pods of the application do not find.
