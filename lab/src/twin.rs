@@ -56,6 +56,10 @@ pub(crate) struct Durations {
     pub(crate) kubectl: VecDeque<SimDuration>,
     /// containerd for the sandbox of each pod that was scheduled.
     pub(crate) sandboxes: VecDeque<SimDuration>,
+    /// containerd for each container that was created.
+    pub(crate) creates: VecDeque<SimDuration>,
+    /// containerd for each container that was started.
+    pub(crate) starts: VecDeque<SimDuration>,
     /// containerd for the end of each pod that ended.
     pub(crate) ends: VecDeque<SimDuration>,
 }
@@ -165,8 +169,7 @@ impl Play {
     }
 
     fn start(&mut self, durations: &Durations) {
-        self.actors.sandboxes.clone_from(&durations.sandboxes);
-        self.actors.ends.clone_from(&durations.ends);
+        self.actors.durations.clone_from(durations);
         self.started = self.now;
         self.recorder.start(Duration::from_nanos(self.now.0));
     }

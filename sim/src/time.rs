@@ -46,6 +46,11 @@ impl SimTime {
         (self.0 / 1_000_000) as i64
     }
 
+    /// The last whole second before it, as the Kubernetes API keeps times (`metav1.Time`).
+    pub const fn in_whole_seconds(self) -> Self {
+        Self(self.0 - self.0 % SimDuration::SECOND.0)
+    }
+
     /// How long ago `earlier` was; zero if it lies in the future.
     pub fn since(self, earlier: Self) -> SimDuration {
         SimDuration(self.0.saturating_sub(earlier.0))

@@ -59,10 +59,39 @@ impl<'l> Spans<'l> {
     }
 }
 
+/// Steps of containers, which each may go through several times: to create one, or to start it.
+#[derive(Default)]
+struct Steps<'l> {
+    /// Of which pod, when it began, and when it was done.
+    begun: Vec<(&'l str, u64, Option<u64>)>,
+}
+
+impl<'l> Steps<'l> {
+    /// A step that began and was never done is none: the container was given up, and it is tried anew.
+    fn begin(&mut self, of: &'l str, at: u64) {
+        self.begun.retain(|(begun, _, done)| *begun != of || done.is_some());
+        self.begun.push((of, at, None));
+    }
+
+    fn end(&mut self, of: &str, at: u64) {
+        let is_meant = |(begun, _, done): &&mut (&str, u64, Option<u64>)| *begun == of && done.is_none();
+        if let Some((_, _, done)) = self.begun.iter_mut().find(is_meant) {
+            *done = Some(at);
+        }
+    }
+
+    /// How long each took, in the order in which they began.
+    fn durations(&self) -> VecDeque<SimDuration> {
+        let took = |(_, begun, done): &(&str, u64, Option<u64>)| Some(SimDuration::from_millis((*done)? - begun));
+        self.begun.iter().filter_map(took).collect()
+    }
+}
+
 /// The durations of a run. The sandbox of a pod in which nothing runs is stopped at once when the pod is deleted, and its end
 /// shows in a condition.
 pub(super) fn of(lines: &[Line]) -> Durations {
     let (mut sandboxes, mut ends) = (Spans::default(), Spans::default());
+    let (mut creates, mut starts) = (Steps::default(), Steps::default());
     let (mut kubectl, mut begun) = (VecDeque::new(), 0);
     let killed: BTreeSet<&str> = lines.iter().filter_map(stopped).collect();
     for line in lines {
@@ -71,7 +100,16 @@ pub(super) fn of(lines: &[Line]) -> Durations {
             Line::Done { at, .. } => kubectl.push_back(SimDuration::from_millis(at - begun)),
             Line::Event { at, about, reason, message, .. } => match reason.as_str() {
                 "Scheduled" => sandboxes.begin(about, *at),
-                "Pulled" | "Pulling" => sandboxes.end(about, *at),
+                "Pulling" => sandboxes.end(about, *at),
+                "Pulled" => {
+                    sandboxes.end(about, *at);
+                    creates.begin(about, *at);
+                }
+                "Created" => {
+                    creates.end(about, *at);
+                    starts.begin(about, *at);
+                }
+                "Started" => starts.end(about, *at),
                 "Killing" if message.starts_with(STOPPING) => ends.begin(about, *at),
                 _ => {}
             },
@@ -92,5 +130,11 @@ pub(super) fn of(lines: &[Line]) -> Durations {
     }
     let sandboxes = sandboxes.durations(Chore::StartSandbox.usual()).into_iter();
     let sandboxes = sandboxes.map(|took| SimDuration(took.0.saturating_sub(BEFORE_SANDBOX.0))).collect();
-    Durations { kubectl, sandboxes, ends: ends.durations(Chore::StopSandbox.usual()) }
+    Durations {
+        kubectl,
+        sandboxes,
+        creates: creates.durations(),
+        starts: starts.durations(),
+        ends: ends.durations(Chore::StopSandbox.usual()),
+    }
 }

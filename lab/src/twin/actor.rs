@@ -2,7 +2,7 @@
 //!
 //! Invariant: a process does nothing after its end, so that events which were on their way to it change nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use sim::cluster::{
     Backend, Chore, ContainerRuntime, ContainerUsage, Event, Notice, ProbeOutcome, ProbeTarget, ProcessSpec,
@@ -12,6 +12,8 @@ use sim::ids::{ContainerIx, KubeServiceIx, NodeIx};
 use sim::manifest;
 use sim::time::{SimDuration, SimTime, parse_duration};
 use sim::units::{Bytes, Millicores};
+
+use super::Durations;
 
 /// From the start of the process until it listens: the Go runtime.
 const LISTENS_AFTER: SimDuration = SimDuration::from_millis(3);
@@ -63,9 +65,8 @@ impl From<Event> for Happening {
 pub(super) struct Actors {
     ever: Vec<Actor>,
     pub(super) notices: Vec<Notice>,
-    /// What the next sandboxes and ends of pods take, as far as it is known.
-    pub(super) sandboxes: VecDeque<SimDuration>,
-    pub(super) ends: VecDeque<SimDuration>,
+    /// What the next chores of containerd take, as far as it is known.
+    pub(super) durations: Durations,
 }
 
 #[derive(Debug)]
@@ -249,10 +250,11 @@ impl ContainerRuntime<Happening> for Actors {
 
     fn takes(&mut self, chore: Chore) -> SimDuration {
         let known = match chore {
-            Chore::StartSandbox => self.sandboxes.pop_front(),
-            Chore::StopSandbox => self.ends.pop_front(),
-            Chore::CreateContainer | Chore::StartContainer => None,
+            Chore::StartSandbox => &mut self.durations.sandboxes,
+            Chore::CreateContainer => &mut self.durations.creates,
+            Chore::StartContainer => &mut self.durations.starts,
+            Chore::StopSandbox => &mut self.durations.ends,
         };
-        known.unwrap_or(chore.usual())
+        known.pop_front().unwrap_or(chore.usual())
     }
 }

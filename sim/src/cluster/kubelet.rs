@@ -214,6 +214,9 @@ impl Cluster {
         };
         let steps = plan(pod);
         let worker = &mut pod.kubelet;
+        for container in &mut worker.containers {
+            container.forget_older();
+        }
         worker.syncs += 1;
         worker.failed = false;
         worker.resync = SimTime::NEVER;

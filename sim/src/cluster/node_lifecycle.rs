@@ -138,7 +138,7 @@ impl Cluster {
             return;
         }
         pod.ready = false;
-        pod.ready_since = host.now();
+        pod.ready_since = host.now().in_whole_seconds();
         let about = pod.subject();
         let message = "Node is not ready".to_owned();
         self.record(host, Source::NodeController, &about, Severity::Warning, "NodeNotReady", message);

@@ -198,7 +198,7 @@ pub(super) struct Pod {
     pub(super) has_sandbox: bool,
     /// Its condition `Ready`: all containers are, as its kubelet last wrote, and its node was not given up since.
     pub(super) ready: bool,
-    /// When `ready` last changed.
+    /// When `ready` last changed (`lastTransitionTime`), in whole seconds.
     pub(super) ready_since: SimTime,
     /// Why the scheduler could not place it.
     pub(super) unschedulable: Option<String>,

@@ -182,7 +182,7 @@ impl Cluster {
             phase: Phase::Pending,
             has_sandbox: false,
             ready: false,
-            ready_since: host.now(),
+            ready_since: host.now().in_whole_seconds(),
             unschedulable: None,
             eviction: None,
             disruption: None,

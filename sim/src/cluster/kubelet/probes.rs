@@ -248,7 +248,7 @@ impl Cluster {
             worker.due = SimTime::NEVER;
             return;
         }
-        let is_too_early = host.now().since(whole_seconds(since)) < probe.initial_delay;
+        let is_too_early = host.now().since(since.in_whole_seconds()) < probe.initial_delay;
         // Startup first, and then the other two.
         if is_too_early || shown.started == (kind == ProbeKind::Startup) {
             return;
@@ -320,10 +320,6 @@ impl Cluster {
             self.probe_readiness_now(ix, index, host);
         }
     }
-}
-
-fn whole_seconds(at: SimTime) -> SimTime {
-    SimTime(at.0 - at.0 % SimDuration::SECOND.0)
 }
 
 fn target(action: &ProbeAction) -> ProbeTarget<'_> {

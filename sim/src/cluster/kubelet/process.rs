@@ -124,6 +124,14 @@ impl Container {
         self.waiting = None;
     }
 
+    /// Of a container that has ended only the newest process is kept, once the kubelet has seen its end
+    /// (`containerDeletor` in `pkg/kubelet/pod_container_deletor.go`).
+    pub(super) fn forget_older(&mut self) {
+        if matches!(self.process, Process::Exited(_)) {
+            self.last_exit = None;
+        }
+    }
+
     /// The live process.
     pub(in super::super) fn running(&self) -> Option<ContainerIx> {
         match self.process {
