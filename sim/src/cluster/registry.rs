@@ -65,13 +65,22 @@ pub(crate) fn stress_workers(container: &Container) -> Result<u32, String> {
 }
 
 /// What the registry holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Registry {
     /// By repository: sets of tags (an empty set is any tag) with what they are.
     repositories: BTreeMap<String, Vec<(Vec<String>, Image)>>,
+    /// To resolve a tag, or to learn that there is none.
+    resolve_time: SimDuration,
 }
 
-/// One way to the registry and back: resolving a tag (containerd: HEAD of a manifest, TLS included).
+impl Default for Registry {
+    /// An empty one on the internet.
+    fn default() -> Self {
+        Self { repositories: BTreeMap::new(), resolve_time: RESOLVE }
+    }
+}
+
+/// One way to a registry on the internet and back: resolving a tag (containerd: HEAD of a manifest, TLS included).
 const RESOLVE: SimDuration = SimDuration::from_millis(300);
 /// Rate at which a node pulls and unpacks.
 const BYTES_PER_SECOND: f64 = 50e6;
@@ -99,6 +108,21 @@ impl Registry {
         entries.push((tags.to_vec(), image));
     }
 
+    /// One that is as near as this: the time in which it resolves a tag, or answers that there is none.
+    pub fn with_resolve_time(self, resolve_time: SimDuration) -> Self {
+        Self { resolve_time, ..self }
+    }
+
+    /// How long a node pulls an image of whose layers it has none, or all; or how long it takes to learn that there is none.
+    pub(crate) fn pull_time(&self, reference: &str, present: bool) -> SimDuration {
+        match self.find(reference) {
+            Ok(image) if !present => {
+                self.resolve_time + SimDuration::from_secs_f64(image.size.0 as f64 / BYTES_PER_SECOND)
+            }
+            Ok(_) | Err(_) => self.resolve_time,
+        }
+    }
+
     /// What a reference leads to. An entry that names the tag wins over one for any tag.
     pub(crate) fn find(&self, reference: &str) -> Result<&Image, Missing> {
         if !is_reference(reference) {
@@ -120,17 +144,9 @@ impl Image {
             several => several.iter().find(|(name, _)| name == container).map(|(_, program)| *program),
         }
     }
-
-    /// How long a node pulls that has none of the image's layers, or all of them.
-    pub(crate) fn pull_time(&self, present: bool) -> SimDuration {
-        if present { RESOLVE } else { RESOLVE + SimDuration::from_secs_f64(self.size.0 as f64 / BYTES_PER_SECOND) }
-    }
 }
 
 impl Missing {
-    /// How long it takes to find out.
-    pub(crate) const RESOLVE: SimDuration = RESOLVE;
-
     /// containerd's words.
     pub(crate) fn message(self, reference: &str) -> String {
         let full = qualified(reference);

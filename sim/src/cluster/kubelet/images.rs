@@ -90,10 +90,7 @@ impl Cluster {
             return;
         };
         pull.began = host.now();
-        let takes = match self.registry.find(&pull.image) {
-            Ok(image) => image.pull_time(machine.images.contains(&pull.image)),
-            Err(_) => Missing::RESOLVE,
-        };
+        let takes = self.registry.pull_time(&pull.image, machine.images.contains(&pull.image));
         machine.puller.due = host.now() + takes;
         host.schedule(machine.puller.due, Event::Pulled(node));
     }
