@@ -269,8 +269,8 @@ mod tests {
         let low = of_suite("acv/low");
         assert!(!low.is_empty() && low.iter().all(|name| name.starts_with("acv/low/")), "{low:?}");
         assert_eq!(of_suite("acv/low/"), low);
-        let both = [of_suite("acv"), of_suite("faults")].concat();
-        assert_eq!(both, shipped());
+        let all = [of_suite("acv"), of_suite("faults"), of_suite("live")].concat();
+        assert_eq!(all, shipped());
         for none in ["acv/lo", "", "acv/low/pod-failure"] {
             assert!(of_suite(none).is_empty(), "{none}");
         }
