@@ -208,14 +208,15 @@ fn min_ready_seconds_hold_the_rollout_back() {
     rig.boot_ready();
     rig.do_write(&set_image("web", "web:2"));
     rig.run(60.0);
+    // Ready since 14.4 s, which the API keeps as 14 s.
     insta::assert_snapshot!(rig.lines(&["Scaled", "$", "is 1/1 Running"]), @r"
     12.0 $ deployment.apps/web image updated
     12.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 0 to 1
     14.4 pod3 is 1/1 Running
-    24.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
-    24.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
+    24.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
+    24.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
     25.4 pod4 is 1/1 Running
-    35.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    35.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
 
