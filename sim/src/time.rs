@@ -47,6 +47,7 @@ impl SimTime {
     }
 
     /// The last whole second before it, as the Kubernetes API keeps times (`metav1.Time`).
+    #[must_use]
     pub const fn in_whole_seconds(self) -> Self {
         Self(self.0 - self.0 % SimDuration::SECOND.0)
     }

@@ -109,6 +109,7 @@ impl Registry {
     }
 
     /// One that is as near as this: the time in which it resolves a tag, or answers that there is none.
+    #[must_use]
     pub fn with_resolve_time(self, resolve_time: SimDuration) -> Self {
         Self { resolve_time, ..self }
     }
