@@ -1,6 +1,8 @@
 //! The recorded traces of Kubernetes, replayed against the twin. Those on which it does not agree yet are listed with their
 //! reasons in `differences.yaml` beside the traces.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
