@@ -46,6 +46,8 @@ const KUBECTL: SimDuration = SimDuration::from_millis(100);
 /// The threshold of a pressed kubelet, as `node::press` writes it: any machine is below it.
 const PRESSURE: SoftThreshold =
     SoftThreshold { available: Bytes::from_mebibytes(23 << 10), grace: SimDuration::from_secs(5) };
+/// The lab's registry is a process on the same machine: the median of 55 recorded pulls of a tag that it does not have.
+const RESOLVE: SimDuration = SimDuration::from_millis(8);
 /// The namespace of a sequence in the twin.
 const NAMESPACE: &str = "sequence";
 
@@ -284,9 +286,6 @@ impl Play {
         Ok(())
     }
 }
-
-/// The lab's registry is a process on the same machine: the median of 55 recorded pulls of a tag that it does not have.
-const RESOLVE: SimDuration = SimDuration::from_millis(8);
 
 fn registry() -> Registry {
     let mut registry = Registry::default().with_resolve_time(RESOLVE);

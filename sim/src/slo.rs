@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Component;
 use crate::time::SimDuration;
 
+pub(crate) use evaluate::red;
 pub use evaluate::{Judgement, evaluate, is_green, judge};
 
 /// The objectives of a scenario.

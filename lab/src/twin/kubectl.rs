@@ -53,9 +53,7 @@ impl Play {
     /// `kubectl delete pods --all` deletes one after the other, in the order of their names.
     fn delete_all_pods(&mut self, grace_seconds: Option<u64>, duration: SimDuration) {
         let end = self.now + duration;
-        let objects = self.cluster.api_objects();
-        let pods = objects.iter().filter(|object| text(object, "/kind") == "Pod");
-        let mut names: Vec<_> = pods.map(|pod| text(pod, "/metadata/name").to_owned()).collect();
+        let mut names = self.pod_names(|_| true);
         names.sort();
         let takes = KUBECTL_END + KUBECTL_REQUEST * names.len() as u64;
         self.run_for(SimDuration(duration.0.saturating_sub(takes.0)));
@@ -96,20 +94,21 @@ impl Play {
 
     /// Asks once for each pod of a node. Returns whether none of them is held.
     fn evict_all(&mut self, node: &str) -> bool {
-        let objects = self.cluster.api_objects();
-        let is_meant = |object: &&Value| {
-            text(object, "/kind") == "Pod"
-                && text(object, "/spec/nodeName") == node
-                && object.pointer("/metadata/deletionTimestamp").is_none()
-        };
-        let names: Vec<_> = objects.iter().filter(is_meant).map(|pod| text(pod, "/metadata/name").to_owned()).collect();
+        let is_meant =
+            |pod: &Value| text(pod, "/spec/nodeName") == node && pod.pointer("/metadata/deletionTimestamp").is_none();
         let mut all = true;
-        for name in names {
+        for name in self.pod_names(is_meant) {
             self.run_for(KUBECTL_REQUEST);
             all &= self.cluster.evict_pod(self.now, &name, &mut self.queue, &mut self.actors).is_ok();
             self.look();
         }
         all
+    }
+
+    fn pod_names(&self, is_meant: impl Fn(&Value) -> bool) -> Vec<String> {
+        let objects = self.cluster.api_objects();
+        let pods = objects.iter().filter(|object| text(object, "/kind") == "Pod" && is_meant(object));
+        pods.map(|pod| text(pod, "/metadata/name").to_owned()).collect()
     }
 
     fn wait_for_rollout(&mut self, deployment: &str, recorded: SimDuration) -> Result<(), String> {

@@ -104,9 +104,7 @@ impl Cluster {
         E: Copy + From<Event>,
         R: ContainerRuntime<E>,
     {
-        let found = self.pods.iter().find(|(_, pod)| pod.name == name).map(|(ix, _)| *ix);
-        let ix = found.ok_or_else(|| Rejected(format!("pods \"{name}\" not found")))?;
-        self.evict(ix, &mut Machines { now, queue, runtime })
+        self.evict(self.named_pod(name)?, &mut Machines { now, queue, runtime })
     }
 
     /// One round of `kubectl drain`: no more pods come, and those that are there are evicted as far as their budgets

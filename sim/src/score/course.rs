@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Judge, Reading, timing};
 use crate::environment::Write;
 use crate::episode::{ComponentTruth, Entry, Truth};
-use crate::slo::ClauseName;
+use crate::slo::{self, ClauseName};
 use crate::time::{SimDuration, SimTime};
 
 /// An episode over time. Times are in seconds from where it is scored ([`Judge::scored_from`]): the first fault or the
@@ -66,13 +66,8 @@ pub fn course(judge: &Judge<'_>, entries: &[Entry]) -> Course {
     let first = reading.truths.partition_point(|truth| truth.to <= zero);
     let looks = &reading.truths[first..];
     let status = judge.looks(&reading.truths, reading.fault_free_per_s, first).map(|look| {
-        let mut failed: Vec<ClauseName> = Vec::new();
-        for result in look.clauses.iter().filter(|result| result.state.is_red()) {
-            if !failed.contains(&result.clause) {
-                failed.push(result.clause);
-            }
-        }
-        Status { at_s: look.truth.to.since(zero).as_secs_f64(), is_green: look.is_green(), failed }
+        let (at_s, is_green) = (look.truth.to.since(zero).as_secs_f64(), look.is_green());
+        Status { at_s, is_green, failed: slo::red(look.clauses) }
     });
     let names = looks.first().map_or(&[][..], |truth| truth.components.as_slice()).iter();
     let writes = reading.writes.iter().filter(|(at, ..)| *at >= zero);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Judge, Reading, checks};
 use crate::fault::{Binding, Fault, FaultKind};
 use crate::scenario::{Level, Trigger};
-use crate::slo;
+use crate::slo::{self, ClauseName};
 use crate::time::SimTime;
 
 /// Whether a level was passed.
@@ -197,12 +197,7 @@ fn what_failed(judge: &Judge<'_>, reading: &Reading<'_>) -> String {
     if reading.truths.is_empty() {
         return "the world was never looked at".into();
     }
-    let mut failed: Vec<&str> = Vec::new();
-    let clauses = judge.through_hold(&reading.truths, reading.fault_free_per_s).flat_map(|look| look.clauses);
-    for result in clauses.filter(|result| result.state.is_red()) {
-        if !failed.contains(&result.clause.name()) {
-            failed.push(result.clause.name());
-        }
-    }
+    let looks = judge.through_hold(&reading.truths, reading.fault_free_per_s);
+    let failed: Vec<_> = slo::red(looks.flat_map(|look| look.clauses)).into_iter().map(ClauseName::name).collect();
     if failed.is_empty() { "the hold time is not over".into() } else { format!("not green: {}", failed.join(", ")) }
 }

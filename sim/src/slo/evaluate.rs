@@ -34,6 +34,17 @@ pub fn evaluate(slos: &Slos, seen: &[&Truth], fault_free_per_s: Option<f64>) -> 
     results
 }
 
+/// The clauses that keep objectives from being green, each once, in the order of the report.
+pub(crate) fn red(results: impl IntoIterator<Item = ClauseResult>) -> Vec<ClauseName> {
+    let mut red = Vec::new();
+    for result in results {
+        if result.state.is_red() && !red.contains(&result.clause) {
+            red.push(result.clause);
+        }
+    }
+    red
+}
+
 /// Whether objectives hold: nothing is violated or unknown, and something was measured.
 pub fn is_green(results: &[ClauseResult]) -> bool {
     let mut measured = false;

@@ -149,8 +149,8 @@ impl Cluster {
         let (owner, since) = (pod.owner, pod.ready_since);
         let deployment = self.replica_sets.get(&owner).and_then(|set| self.deployments.get(&set.deployment));
         if let Some(min_ready) = deployment.map(|d| d.spec.min_ready).filter(|min_ready| ready && min_ready.0 > 0) {
-            // `FindMinNextPodAvailabilityCheck`.
-            host.schedule((since + min_ready).max(host.now()), Event::Sync(Work::ReplicaSet(owner)));
+            // `FindMinNextPodAvailabilityCheck`. Later than now, since `minReadySeconds` is whole.
+            host.schedule(since + min_ready, Event::Sync(Work::ReplicaSet(owner)));
         }
         self.pod_changed(ix, host);
     }
