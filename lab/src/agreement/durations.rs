@@ -25,65 +25,43 @@ fn stopped(line: &Line) -> Option<&str> {
     }
 }
 
-/// When things began and ended, in milliseconds, in the order in which they began.
-#[derive(Default)]
-struct Spans<'l> {
-    begun: Vec<(&'l str, u64)>,
-    ended: BTreeMap<&'l str, u64>,
+/// Something that a pod went through. Times are in milliseconds.
+struct Span<'l> {
+    of: &'l str,
+    begun: u64,
+    ended: Option<u64>,
 }
 
+/// What pods went through, in the order in which it began.
+#[derive(Default)]
+struct Spans<'l>(Vec<Span<'l>>);
+
 impl<'l> Spans<'l> {
+    /// Begins what each pod goes through once: the start of its sandbox, or its end.
     fn begin(&mut self, of: &'l str, at: u64) {
-        if self.begun.iter().all(|(begun, _)| *begun != of) {
-            self.begun.push((of, at));
+        if self.0.iter().all(|span| span.of != of) {
+            self.0.push(Span { of, begun: at, ended: None });
         }
     }
 
-    fn end(&mut self, of: &'l str, at: u64) {
-        self.ended.entry(of).or_insert(at);
+    /// Begins what a pod may go through several times: to create a container, or to start it. A step that began and was
+    /// never done is none: the container was given up, and it is tried anew.
+    fn begin_anew(&mut self, of: &'l str, at: u64) {
+        self.0.retain(|span| span.of != of || span.ended.is_some());
+        self.0.push(Span { of, begun: at, ended: None });
     }
 
     /// Ends it, if it has begun.
-    fn end_begun(&mut self, of: &'l str, at: u64) {
-        if self.begun.iter().any(|(begun, _)| *begun == of) {
-            self.end(of, at);
-        }
-    }
-
-    /// How long each took, or `usual` where it did not end.
-    fn durations(&self, usual: SimDuration) -> VecDeque<SimDuration> {
-        let took = |(of, begun): &(&str, u64)| {
-            self.ended.get(of).map_or(usual, |ended| SimDuration::from_millis(ended.saturating_sub(*begun)))
-        };
-        self.begun.iter().map(took).collect()
-    }
-}
-
-/// Steps of containers, which each may go through several times: to create one, or to start it.
-#[derive(Default)]
-struct Steps<'l> {
-    /// Of which pod, when it began, and when it was done.
-    begun: Vec<(&'l str, u64, Option<u64>)>,
-}
-
-impl<'l> Steps<'l> {
-    /// A step that began and was never done is none: the container was given up, and it is tried anew.
-    fn begin(&mut self, of: &'l str, at: u64) {
-        self.begun.retain(|(begun, _, done)| *begun != of || done.is_some());
-        self.begun.push((of, at, None));
-    }
-
     fn end(&mut self, of: &str, at: u64) {
-        let is_meant = |(begun, _, done): &&mut (&str, u64, Option<u64>)| *begun == of && done.is_none();
-        if let Some((_, _, done)) = self.begun.iter_mut().find(is_meant) {
-            *done = Some(at);
+        if let Some(span) = self.0.iter_mut().find(|span| span.of == of && span.ended.is_none()) {
+            span.ended = Some(at);
         }
     }
 
-    /// How long each took, in the order in which they began.
-    fn durations(&self) -> VecDeque<SimDuration> {
-        let took = |(_, begun, done): &(&str, u64, Option<u64>)| Some(SimDuration::from_millis((*done)? - begun));
-        self.begun.iter().filter_map(took).collect()
+    /// How long each took. Where one did not end it is `usual`, and without that it is left out.
+    fn durations(&self, usual: Option<SimDuration>) -> VecDeque<SimDuration> {
+        let took = |span: &Span<'_>| span.ended.map(|ended| SimDuration::from_millis(ended - span.begun)).or(usual);
+        self.0.iter().filter_map(took).collect()
     }
 }
 
@@ -91,7 +69,7 @@ impl<'l> Steps<'l> {
 /// shows in a condition.
 pub(super) fn of(lines: &[Line]) -> Durations {
     let (mut sandboxes, mut ends) = (Spans::default(), Spans::default());
-    let (mut creates, mut starts) = (Steps::default(), Steps::default());
+    let (mut creates, mut starts) = (Spans::default(), Spans::default());
     let (mut kubectl, mut begun) = (VecDeque::new(), 0);
     let killed: BTreeSet<&str> = lines.iter().filter_map(stopped).collect();
     for line in lines {
@@ -103,11 +81,11 @@ pub(super) fn of(lines: &[Line]) -> Durations {
                 "Pulling" => sandboxes.end(about, *at),
                 "Pulled" => {
                     sandboxes.end(about, *at);
-                    creates.begin(about, *at);
+                    creates.begin_anew(about, *at);
                 }
                 "Created" => {
                     creates.end(about, *at);
-                    starts.begin(about, *at);
+                    starts.begin_anew(about, *at);
                 }
                 "Started" => starts.end(about, *at),
                 "Killing" if message.starts_with(STOPPING) => ends.begin(about, *at),
@@ -122,19 +100,52 @@ pub(super) fn of(lines: &[Line]) -> Durations {
                 } else if fields.contains_key("deleted.grace") {
                     ends.begin(object, *at);
                 } else if is("condition.PodReadyToStartContainers", "False") {
-                    ends.end_begun(object, *at);
+                    ends.end(object, *at);
                 }
             }
             _ => {}
         }
     }
-    let sandboxes = sandboxes.durations(Chore::StartSandbox.usual()).into_iter();
+    let sandboxes = sandboxes.durations(Some(Chore::StartSandbox.usual())).into_iter();
     let sandboxes = sandboxes.map(|took| SimDuration(took.0.saturating_sub(BEFORE_SANDBOX.0))).collect();
     Durations {
         kubectl,
         sandboxes,
-        creates: creates.durations(),
-        starts: starts.durations(),
-        ends: ends.durations(Chore::StopSandbox.usual()),
+        creates: creates.durations(None),
+        starts: starts.durations(None),
+        ends: ends.durations(Some(Chore::StopSandbox.usual())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sandbox_counts_once_and_a_container_from_its_last_try() {
+        let events = [
+            (0, "Scheduled"),
+            (510, "Pulling"),
+            (900, "Pulled"),
+            // The container was given up; what is tried anew is done, and is done again after a crash.
+            (2000, "Pulled"),
+            (2010, "Created"),
+            (2060, "Started"),
+            (5000, "Pulled"),
+            (5020, "Created"),
+        ];
+        let lines = events.map(|(at, reason)| Line::Event {
+            at,
+            about: "pod/web.r1.p1".into(),
+            reason: reason.into(),
+            message: String::new(),
+            count: 1,
+            by: "kubelet".into(),
+        });
+        let took = of(&lines);
+        assert_eq!(took.sandboxes, [500].map(SimDuration::from_millis));
+        assert_eq!(took.creates, [10, 20].map(SimDuration::from_millis));
+        assert_eq!(took.starts, [50].map(SimDuration::from_millis));
+        assert!(took.ends.is_empty());
     }
 }
