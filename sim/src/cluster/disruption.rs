@@ -31,15 +31,6 @@ pub(super) struct BudgetStatus {
     pub(super) allowed: u32,
 }
 
-/// How a drain ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Drained {
-    /// What kubectl prints.
-    pub(super) lines: Vec<String>,
-    /// How many pods their budgets hold.
-    pub(super) held: usize,
-}
-
 fn is_about(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
     let selects = budget.selector.as_ref().is_some_and(|selector| selector.matches(&pod.labels));
     selects && budget.meta.namespace == pod.namespace
@@ -108,8 +99,8 @@ impl Cluster {
     }
 
     /// One round of `kubectl drain`: no more pods come, and those that are there are evicted as far as their budgets
-    /// allow.
-    pub(super) fn drain_once(&mut self, name: &str, host: &mut dyn Host) -> Result<Drained, Rejected> {
+    /// allow. Returns what kubectl prints.
+    pub(super) fn drain_once(&mut self, name: &str, host: &mut dyn Host) -> Result<String, Rejected> {
         let mut lines = vec![self.cordon(name, true, host)?];
         let node = self.node_named(name);
         let pods = self.pods.iter().filter(|(_, pod)| pod.deleted.is_none() && pod.node() == node);
@@ -131,7 +122,7 @@ impl Cluster {
                 format!("node/{name} is not drained: {held} of its pods stay, drain it again when others are ready")
             }
         });
-        Ok(Drained { lines, held })
+        Ok(lines.join("\n"))
     }
 
     /// Whether pods are left on a node, terminating ones included: until then `kubectl drain` waits.

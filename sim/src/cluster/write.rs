@@ -84,7 +84,7 @@ impl Cluster {
             Write::Delete { kind, name } => self.delete_object(*kind, name, host),
             Write::Cordon { node } => self.cordon(node, true, host),
             Write::Uncordon { node } => self.cordon(node, false, host),
-            Write::Drain { node } => Ok(self.drain_once(node, host)?.lines.join("\n")),
+            Write::Drain { node } => self.drain_once(node, host),
         }
     }
 

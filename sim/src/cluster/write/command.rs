@@ -21,7 +21,8 @@ pub struct RolloutProgress {
 
 impl Cluster {
     /// Does what a command of kubectl asks for. A command that waits does not wait here: for the end of a rollout
-    /// ask [`Self::rollout_progress`].
+    /// ask [`Self::rollout_progress`]. A drain, which asks again and again, is refused: cordon the node and
+    /// [evict](Self::evict_pod) its pods.
     ///
     /// # Errors
     /// What the API server or `kubectl` would object to, in its words, or that the twin cannot do it.
@@ -74,10 +75,8 @@ impl Cluster {
             Command::LabelPod { pod, labels, overwrite } => self.label_pod(&pod, &labels, overwrite, host),
             Command::Exec { .. } => Err(Rejected("the control plane has no processes to exec in".to_owned())),
             Command::Cordon { node, unschedulable } => self.cordon(&node, unschedulable, host),
-            Command::Drain { node, .. } => {
-                let drained = self.drain_once(&node, host)?;
-                let lines = drained.lines.join("\n");
-                if drained.held == 0 { Ok(lines) } else { Err(Rejected(lines)) }
+            Command::Drain { .. } => {
+                Err(Rejected("a drain takes its time: cordon, and evict one after the other".to_owned()))
             }
             Command::CreateConfigMap { name, data } => {
                 self.create_config_map(&name, data.into_iter().map(|(key, _)| key).collect())

@@ -1,5 +1,7 @@
 //! Cordons, drains, and the budgets that hold them.
 
+use sim::kubectl::Command;
+
 use super::*;
 
 fn budget(bound: &str) -> String {
@@ -75,6 +77,14 @@ fn a_drain_without_a_budget_evicts_all_at_once() {
     rig.run(20.0);
     assert_eq!((rig.count_on("a"), rig.cluster.has_pods("b")), (4, false));
     assert!(rig.cluster.all_ready());
+}
+
+#[test]
+fn a_drain_as_a_command_is_left_to_who_can_wait() {
+    let mut rig = rig(4, None);
+    let command = Command::Drain { node: "b".to_owned(), timeout: None };
+    let answer = rig.cluster.run(rig.now, &command, &mut rig.queue, &mut rig.script);
+    assert!(answer.is_err() && rig.count_on("b") == 2, "{answer:?}");
 }
 
 #[test]
