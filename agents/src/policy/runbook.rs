@@ -2,8 +2,8 @@
 //!
 //! It surveys its component ([`survey`]), compares what it saw with the objectives, finds the cause
 //! ([`diagnose`]), mends it, waits until the change shows, and looks again; it reports in the end,
-//! never before it has looked. Nothing here knows a fault's truth: the rules read what `kubectl`
-//! and Prometheus show.
+//! never before it has looked, and names the cause as what was mended shows it. Nothing here knows a
+//! fault's truth: the rules read what `kubectl` and Prometheus show.
 
 mod diagnose;
 mod mend;
@@ -151,10 +151,11 @@ fn trouble(seen: &Survey, task: &TaskView) -> Vec<ClauseName> {
 }
 
 fn declaration(task: &TaskView, healthy: bool, finding: Option<&Finding>) -> Declaration {
-    let component = finding.map_or(&task.component, |finding| &finding.component);
+    // Who is unwell and does not know why suspects himself.
+    let suspected = (!healthy).then_some(&task.component);
     Declaration {
         healthy,
-        component: (!healthy).then(|| component.clone()),
+        component: finding.map(|finding| &finding.component).or(suspected).cloned(),
         kind: finding.map(|finding| finding.kind.to_owned()),
     }
 }
@@ -231,6 +232,7 @@ async fn maintain(desk: &Desk, task: &TaskView) -> Conclusion {
             desk.wait(SOON).await;
             survey(desk, task, &task.component, &first_look.around, Some(&first_look)).await
         };
+        cause = cause.map(|cause| diagnose::in_hindsight(cause, &first_look, &after));
         violated = after.violations(task);
         last_look = Some(after);
         if violated.is_empty() || desk.steps_left() < STEPS_OF_AN_ATTEMPT {

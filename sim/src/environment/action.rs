@@ -346,7 +346,7 @@ pub struct AppliedObject {
 pub struct Declaration {
     /// Whether all objectives hold.
     pub healthy: bool,
-    /// Where the cause is, if not.
+    /// Where the cause is, or was.
     #[serde(default)]
     pub component: Option<Component>,
     /// The kind of cause, a word of the scenario's catalogue of kinds, such as `cpu-stress`.

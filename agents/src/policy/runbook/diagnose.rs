@@ -109,6 +109,20 @@ pub(super) fn by_numbers(case: &Case<'_>) -> Option<Finding> {
     BY_NUMBERS.iter().find_map(|rule| rule(case))
 }
 
+/// A finding as it looks after the change that followed it. That a limit is too small is what is left when no history says
+/// how much CPU a request takes; a process that is new says it: if it is much less, the old one did not spend the rest on
+/// its requests.
+pub(super) fn in_hindsight(finding: Finding, before: &Survey, after: &Survey) -> Finding {
+    let is_what_was_left = finding.kind == FaultKind::TooSmallLimit.name()
+        && finding.remedy == Remedy::RaiseCpu
+        && finding.component == after.component;
+    let took = before.cpu_per_request().zip(after.cpu_per_request());
+    if is_what_was_left && took.is_some_and(|(before, after)| before > SLOWED * after) {
+        return Finding { kind: FaultKind::CpuStress.name(), ..finding };
+    }
+    finding
+}
+
 /// The callee that looks worse than the component itself, if one does: what is wrong here may come from there.
 pub(super) fn suspect<'a>(case: &Case<'a>) -> Option<&'a str> {
     let own = case.seen.now(Panel::Throttled).unwrap_or(0.0);
@@ -135,7 +149,7 @@ fn names_host(line: &str, host: &str) -> bool {
     line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|word| word == host)
 }
 
-/// Growth of latency that no noise explains.
+/// Growth of latency, or of CPU per request, that no noise explains.
 const SLOWED: f64 = 2.0;
 /// A P99 in seconds that others feel.
 const SLOW: f64 = 0.1;

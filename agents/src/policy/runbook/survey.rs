@@ -234,6 +234,13 @@ impl Survey {
         growths.max_by(f64::total_cmp)
     }
 
+    /// CPU seconds that it takes for a request, as its busiest witness counts them.
+    pub(super) fn cpu_per_request(&self) -> Option<f64> {
+        let rates = self.load_witnesses().into_iter().filter_map(|who| self.numbers.now(Panel::Rate, who));
+        let rate = rates.max_by(f64::total_cmp).filter(|rate| *rate > 0.0)?;
+        Some(self.now(Panel::Cpu)? / rate)
+    }
+
     /// The highest share of errors at itself and at its callers.
     pub(super) fn errors(&self) -> Option<f64> {
         let callers = self.around.called_by.iter().filter_map(|caller| self.numbers.now(Panel::Errors, caller));
