@@ -6,7 +6,8 @@ use crate::chance::LogNormal;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::ids::{EndpointIx, ServiceIx};
 use crate::profile::{
-    self, Condition, DiskUse, Distribution, Growth, LogFormat, Profile, Reaction, ServiceProfile, Step,
+    self, Breaker, Condition, DiskUse, Distribution, Growth, LogFormat, Metrics, Profile, Reaction, ServiceProfile,
+    Step,
 };
 use crate::time::SimDuration;
 use crate::units::Bytes;
@@ -52,67 +53,13 @@ impl<'a> Compiler<'a> {
     fn declare(&mut self, name: &str, service: &ServiceProfile) {
         let ix = ServiceIx(self.out.services.len() as u32);
         let first_endpoint = self.out.endpoints.len() as u32;
+        let breakers = self.declare_listed(ix, service);
         let metrics = service.metrics.as_ref();
-        let mut breakers = Vec::new();
-        for endpoint in &service.endpoints {
-            let guard = endpoint.breaker.as_ref().map_or(NONE, |breaker| {
-                breakers.push(breaker.clone());
-                breakers.len() as u32 - 1
-            });
-            let first = self.out.bursts.len() as u32;
-            self.out.bursts.extend(endpoint.first.iter().map(|d| Burst {
-                mean: d.0 as f64,
-                cold: 0.0,
-                law: Law::Constant,
-            }));
-            let first = (first, self.out.bursts.len() as u32);
-            self.add_endpoint(
-                Endpoint {
-                    service: ix,
-                    kind: EndpointKind::Listed,
-                    status: endpoint.status,
-                    counted: metrics.is_some(),
-                    entry: NONE,
-                    guard,
-                    first,
-                    answer_size: endpoint.answer_size,
-                    disk: endpoint.disk,
-                    growth: endpoint.growth,
-                },
-                &endpoint.request,
-                endpoint.route.as_deref(),
-            );
-        }
-        let scrape =
-            metrics.filter(|m| !service.endpoints.iter().any(|e| e.request == format!("GET {}", m.path))).map(|m| {
-                let scrape = Endpoint {
-                    service: ix,
-                    kind: EndpointKind::Scrape,
-                    status: 200,
-                    counted: m.counts_scrapes,
-                    entry: NONE,
-                    guard: NONE,
-                    first: (0, 0),
-                    answer_size: SCRAPE_SIZE,
-                    disk: DiskUse::default(),
-                    growth: Growth::default(),
-                };
-                self.add_endpoint(scrape, &format!("GET {}", m.path), None)
-            });
-        let not_found_route = metrics.and_then(|m| m.not_found_route.as_deref());
-        let not_found = Endpoint {
-            service: ix,
-            kind: EndpointKind::NotFound,
-            status: 404,
-            counted: not_found_route.is_some(),
-            entry: NONE,
-            guard: NONE,
-            first: (0, 0),
-            answer_size: profile::default_answer_size(),
-            disk: DiskUse::default(),
-            growth: Growth::default(),
-        };
-        let not_found = self.add_endpoint(not_found, "GET *", not_found_route);
+        let scrape = metrics.map(|metrics| self.declare_scrape(ix, first_endpoint, metrics));
+        let route = metrics.and_then(|metrics| metrics.not_found_route.as_deref());
+        let size = profile::default_answer_size();
+        let not_found = unlisted(ix, EndpointKind::NotFound, 404, route.is_some(), size);
+        let not_found = self.add_endpoint(not_found, "GET *", route);
         let first_client = self.out.clients.len() as u32;
         let log_format = self.log_format(service.logs.as_deref());
         let slow_after = self.out.log_formats[log_format as usize].slow_after;
@@ -137,13 +84,52 @@ impl<'a> Compiler<'a> {
             heap_decay: libm::exp(-1.0 / f64::from(service.memory.heap_requests.max(1))),
             breakers,
         });
-        let service = &mut self.out.services[ix.index()];
-        service.scrape = service.scrape.or_else(|| {
-            let listed = first_endpoint..self.out.endpoints.len() as u32;
-            let path = format!("GET {}", service.metrics.as_ref()?.path);
-            listed.into_iter().find(|&e| self.out.endpoint_names[e as usize].request == path).map(EndpointIx)
-        });
         self.out.services[ix.index()].ack = self.out.endpoint(ix, "ack");
+    }
+
+    /// The endpoints that the profile lists; returns the breakers around them.
+    fn declare_listed(&mut self, ix: ServiceIx, service: &ServiceProfile) -> Vec<Breaker> {
+        let mut breakers = Vec::new();
+        for endpoint in &service.endpoints {
+            let guard = endpoint.breaker.as_ref().map_or(NONE, |breaker| {
+                breakers.push(breaker.clone());
+                breakers.len() as u32 - 1
+            });
+            let first = self.out.bursts.len() as u32;
+            self.out.bursts.extend(endpoint.first.iter().map(|d| Burst {
+                mean: d.0 as f64,
+                cold: 0.0,
+                law: Law::Constant,
+            }));
+            let first = (first, self.out.bursts.len() as u32);
+            self.add_endpoint(
+                Endpoint {
+                    service: ix,
+                    kind: EndpointKind::Listed,
+                    status: endpoint.status,
+                    counted: service.metrics.is_some(),
+                    entry: NONE,
+                    guard,
+                    first,
+                    answer_size: endpoint.answer_size,
+                    disk: endpoint.disk,
+                    growth: endpoint.growth,
+                },
+                &endpoint.request,
+                endpoint.route.as_deref(),
+            );
+        }
+        breakers
+    }
+
+    /// The endpoint of a service's metrics: one that is listed, or else its own.
+    fn declare_scrape(&mut self, ix: ServiceIx, first_listed: u32, metrics: &Metrics) -> EndpointIx {
+        let request = format!("GET {}", metrics.path);
+        let mut listed = first_listed..self.out.endpoints.len() as u32;
+        if let Some(at) = listed.find(|&at| self.out.endpoint_names[at as usize].request == request) {
+            return EndpointIx(at);
+        }
+        self.add_endpoint(unlisted(ix, EndpointKind::Scrape, 200, metrics.counts_scrapes, SCRAPE_SIZE), &request, None)
     }
 
     fn add_endpoint(&mut self, endpoint: Endpoint, request: &str, route: Option<&str>) -> EndpointIx {
@@ -371,4 +357,20 @@ impl<'a> Compiler<'a> {
 
 fn log_normal(variation: f64) -> Law {
     if variation > 0.0 { Law::LogNormal(LogNormal::from_mean_cv(1.0, variation)) } else { Law::Constant }
+}
+
+/// An endpoint that the profile does not list: nothing guards it, and it leaves nothing behind.
+fn unlisted(service: ServiceIx, kind: EndpointKind, status: u16, counted: bool, answer_size: Bytes) -> Endpoint {
+    Endpoint {
+        service,
+        kind,
+        status,
+        counted,
+        entry: NONE,
+        guard: NONE,
+        first: (0, 0),
+        answer_size,
+        disk: DiskUse::default(),
+        growth: Growth::default(),
+    }
 }
