@@ -89,21 +89,31 @@ pub(super) fn is_label_name(name: &str, dialect: Dialect) -> bool {
 }
 
 /// Refuses a label that cannot be made; `role` is what the function `function` wants it for.
-pub(super) fn check_label_name(name: &str, role: &str, function: &str, dialect: Dialect) -> Result<(), Error> {
+fn check_label_name(name: &str, role: &str, function: &str, dialect: Dialect) -> Result<(), Error> {
     let refused = || Error::Execution(format!("invalid {role} label name in {function}(): {name}"));
     is_label_name(name, dialect).then_some(()).ok_or_else(refused)
 }
 
-/// Sets the label `target` to the expanded replacement where the pattern matches the label `source`.
+/// One element of the value 1, or none.
+pub(super) fn one_if(is_there: bool, labels: &Labels) -> Vec<Element> {
+    is_there.then(|| Element { metric: labels.clone(), value: 1.0 }).into_iter().collect()
+}
+
+/// Sets the label `target` to the expanded replacement where the pattern, which comes as text and compiled, matches the
+/// label `source`.
 pub(super) fn label_replace(
     mut vector: Vec<Element>,
     target: &str,
     replacement: &str,
     source: &str,
-    pattern: &MatchOp,
-) -> Vec<Element> {
+    (text, pattern): &(String, Option<MatchOp>),
+    dialect: Dialect,
+) -> Result<Vec<Element>, Error> {
+    let no_pattern = || Error::Execution(format!("invalid regular expression in label_replace(): {text}"));
+    let pattern = pattern.as_ref().ok_or_else(no_pattern)?;
+    check_label_name(target, "destination", "label_replace", dialect)?;
     let (MatchOp::Re(pattern) | MatchOp::NotRe(pattern)) = pattern else {
-        return vector;
+        return unique(vector);
     };
     for element in &mut vector {
         if let Some(captures) = pattern.captures(element.metric.get(source)) {
@@ -112,14 +122,23 @@ pub(super) fn label_replace(
             element.metric = element.metric.with(target, &value);
         }
     }
-    vector
+    unique(vector)
 }
 
 /// Sets the label `target` to the values of others, joined.
-pub(super) fn label_join(mut vector: Vec<Element>, target: &str, separator: &str, sources: &[String]) -> Vec<Element> {
+pub(super) fn label_join(
+    mut vector: Vec<Element>,
+    target: &str,
+    separator: &str,
+    sources: &[String],
+    dialect: Dialect,
+) -> Result<Vec<Element>, Error> {
+    let check = |name, role| check_label_name(name, role, "label_join", dialect);
+    sources.iter().try_for_each(|name| check(name, "source"))?;
+    check(target, "destination")?;
     let joined = |labels: &Labels| sources.iter().map(|name| labels.get(name)).collect::<Vec<_>>().join(separator);
     for element in &mut vector {
         element.metric = element.metric.with(target, &joined(&element.metric));
     }
-    vector
+    unique(vector)
 }

@@ -103,27 +103,20 @@ impl<'a> Evaluator<'a> {
             }
             VectorExpr::Absent(labels, vector) => {
                 let is_absent = self.vector(vector, t_ms)?.is_empty();
-                Ok(is_absent.then(|| Element { metric: labels.clone(), value: 1.0 }).into_iter().collect())
+                Ok(elementwise::one_if(is_absent, labels))
             }
             VectorExpr::AbsentOverTime(labels, range) => {
                 let mut is_absent = true;
                 self.for_each_window(range, t_ms, |_, _| is_absent = false)?;
-                Ok(is_absent.then(|| Element { metric: labels.clone(), value: 1.0 }).into_iter().collect())
+                Ok(elementwise::one_if(is_absent, labels))
             }
             VectorExpr::LabelReplace { target, replacement, source, pattern, vector } => {
                 let vector = self.vector(vector, t_ms)?;
-                let (text, pattern) = pattern;
-                let no_pattern = || Error::Execution(format!("invalid regular expression in label_replace(): {text}"));
-                let pattern = pattern.as_ref().ok_or_else(no_pattern)?;
-                elementwise::check_label_name(target, "destination", "label_replace", self.settings.dialect)?;
-                unique(elementwise::label_replace(vector, target, replacement, source, pattern))
+                elementwise::label_replace(vector, target, replacement, source, pattern, self.settings.dialect)
             }
             VectorExpr::LabelJoin { target, separator, sources, vector } => {
                 let vector = self.vector(vector, t_ms)?;
-                let check = |name, role| elementwise::check_label_name(name, role, "label_join", self.settings.dialect);
-                sources.iter().try_for_each(|name| check(name, "source"))?;
-                check(target, "destination")?;
-                unique(elementwise::label_join(vector, target, separator, sources))
+                elementwise::label_join(vector, target, separator, sources, self.settings.dialect)
             }
             VectorExpr::HistogramQuantile(quantile, buckets) => {
                 let q = self.scalar(quantile, t_ms)?;
