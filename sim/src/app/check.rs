@@ -2,7 +2,7 @@
 
 use super::{App, Listener, PROFILE_FILE};
 use crate::diagnostic::{Diagnostic, Severity, nearest};
-use crate::ids::ServiceIx;
+use crate::ids::{KubeServiceIx, ServiceIx};
 use crate::input::{Document, Located};
 use crate::manifest::{Container, Deployment, Probe, ProbeAction};
 use crate::profile::{MissingImage, Profile};
@@ -165,15 +165,18 @@ fn reachable(app: &App, profile: &Located<Profile>, service: ServiceIx, name: &s
                 .help(format!("add a Service named `{dns_name}`, or set `address` to the one that leads to it")),
         );
     };
-    let kube = &app.kube_services[kube_service.index()];
-    if kube.leads_to == Some(service) {
-        return None;
-    }
+    let is_found = app.kube_services[kube_service.index()].leads_to == Some(service);
+    (!is_found).then(|| led_astray(app, service, kube_service, &callers))
+}
+
+/// Why the Kubernetes Service whose name callers use does not lead them to a service.
+fn led_astray(app: &App, service: ServiceIx, kube_service: KubeServiceIx, callers: &str) -> Diagnostic {
+    let runs = &app.programs.services[service.index()];
+    let (name, port) = (&runs.name, runs.port);
     let object = &app.objects.services[kube_service.index()];
     let document = app.objects.document("Service", &object.meta).expect("every object came from a document");
-    let port = profile.value.services[name].port;
     let selects_it = app.selected(object).any(|d| app.listeners(d).any(|listener| listener.service == service));
-    Some(match kube.leads_to {
+    match app.kube_services[kube_service.index()].leads_to {
         _ if selects_it => document
             .warning(
                 "spec.ports",
@@ -198,5 +201,5 @@ fn reachable(app: &App, profile: &Located<Profile>, service: ServiceIx, name: &s
                 format!("it selects no pod that runs `{name}`: calls of `{callers}` will be refused"),
             )
             .help(format!("select the pods of `{}`", app.component_of(service))),
-    })
+    }
 }
