@@ -5,7 +5,7 @@
 //!  observe ─▶ observe ──lists, logs──▶ link ──patience──▶ API server, metrics-server, Prometheus
 //!               └─▶ workloads, pods, network, policies, events: JSON as the twin's views
 //!  act ─────▶ writes ──Write──▶ Changes (a guard, or the cluster itself) ──▶ API server
-//!  prepare, inject, recover ─▶ faults (pure) ─▶ inject ──▶ pods, objects, clients (the load generator)
+//!  prepare, inject, recover ─▶ faults (pure) ─▶ Hand ──▶ pods, objects        clients: the load generator
 //!                                                └─▶ guard::Recoveries: how it is taken back, kept before it is done
 //!  truth ───▶ stage ─▶ truth: figures of the judge
 //!  drain_journal ◀── watches of the cluster (events), what became of the link, faults
@@ -44,19 +44,17 @@ use sim::episode::WorldEvent;
 use sim::scenario::Scenario;
 use sim::time::{SimDuration, SimTime};
 
+pub use inject::Hand;
 pub use link::Patience;
 
 use crate::changes::Changes;
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::exec::Execution;
 use crate::guard::{Finding, Recoveries};
 use crate::prometheus::Prometheus;
 use crate::recorder::Recorder;
 use clients::Clients;
 use events::Zero;
-use inject::Open;
-use link::Link;
 use stage::unavailable;
 use truth::{Meter, Nodes};
 
@@ -117,7 +115,7 @@ impl Clock {
 
 /// A live cluster as a world. `C` is what its changes pass through.
 pub struct Live<C> {
-    link: Link,
+    hand: Hand,
     changes: C,
     prometheus: Prometheus,
     app: Arc<App>,
@@ -134,14 +132,6 @@ pub struct Live<C> {
     sees_nodes: bool,
     meter: Meter,
     journal: Vec<WorldEvent>,
-    /// The list on disk of how things are taken back.
-    recoveries: Option<Recoveries>,
-    /// What is to be taken back, oldest first.
-    open: Vec<Open>,
-    /// What became of what was taken back.
-    findings: Vec<Finding>,
-    /// What runs in containers, by the fault's number.
-    executions: Vec<(usize, Execution)>,
 }
 
 impl<C: Changes> Live<C> {
@@ -155,7 +145,7 @@ impl<C: Changes> Live<C> {
         settings: Settings,
     ) -> Self {
         Self {
-            link: Link::new(cluster, settings.patience),
+            hand: Hand::new(cluster, settings.patience),
             changes,
             prometheus,
             app,
@@ -170,17 +160,13 @@ impl<C: Changes> Live<C> {
             sees_nodes: true,
             meter: Meter::default(),
             journal: Vec::new(),
-            recoveries: None,
-            open: Vec::new(),
-            findings: Vec::new(),
-            executions: Vec::new(),
         }
     }
 
     /// The same with a list on disk of how what the stage does is taken back. Without one, a crash leaves it done.
     #[must_use]
     pub fn keeping(mut self, recoveries: Recoveries) -> Self {
-        self.recoveries = Some(recoveries);
+        self.hand.recoveries = Some(recoveries);
         self
     }
 
@@ -190,7 +176,7 @@ impl<C: Changes> Live<C> {
     /// The cluster does not answer.
     pub async fn refusals(&mut self) -> Result<Vec<String>, Error> {
         let ask = async |cluster: &Cluster| cluster.serves("chaos-mesh.org").await;
-        let has_chaos_mesh = self.link.patiently(ask).await?;
+        let has_chaos_mesh = self.hand.link.patiently(ask).await?;
         Ok(faults::refusals(&self.scenario, has_chaos_mesh))
     }
 
@@ -201,10 +187,7 @@ impl<C: Changes> Live<C> {
     /// What is left open, which stays in the list on disk.
     pub async fn finish(&mut self) -> Result<Vec<Finding>, Unavailable> {
         self.clients = Clients::default();
-        while let Some(of) = self.open.last().map(|open| open.of) {
-            self.take_back(of).await.map_err(unavailable)?;
-        }
-        Ok(std::mem::take(&mut self.findings))
+        self.hand.take_all_back().await.map_err(unavailable)
     }
 }
 
@@ -218,7 +201,7 @@ impl<C: Changes> Environment for Live<C> {
     }
 
     async fn act(&mut self, write: &Write) -> Result<String, Failure> {
-        writes::change(&mut self.link, &self.changes, write).await
+        writes::change(&mut self.hand.link, &self.changes, write).await
     }
 
     async fn advance(&mut self, until: SimTime) -> Result<(), Unavailable> {

@@ -1,4 +1,5 @@
-//! Faults and premises, carried out: how each is taken back is on disk before it is done.
+//! Faults and premises, carried out on a cluster: how each is taken back is remembered before it is done, on disk if there
+//! is a list there.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, ResourceQuota, Service};
@@ -7,20 +8,17 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use sim::environment::{AppliedObject, DeletableKind, Failure, Write};
-use sim::fault::{ObjectChange, Targets};
-use sim::scenario::{Premise, PremiseStrategy};
+use sim::fault::{Fault, ObjectChange, Targets};
+use sim::scenario::{Premise, PremiseStrategy, StartState};
 use sim::time::SimDuration;
-use sim::workload::Workload;
 
-use super::Live;
-use super::clients;
-use super::faults::{Commands, Step, Stress, placed};
+use super::faults::{Commands, Step, Stress, placed, steps};
 use super::json::{is_deleting, list, name, owned, text};
-use crate::changes::Changes;
+use super::link::{Link, Patience};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::exec::{Execution, Launched};
-use crate::guard::{Cure, ObjectId, Recovery};
+use crate::guard::{Cure, Finding, ObjectId, Recoveries, Recovery};
 use crate::plan::main_container;
 use crate::raw::group;
 use crate::write::Mode;
@@ -28,18 +26,48 @@ use crate::write::Mode;
 /// What Chaos Mesh puts in the place of a container's image
 /// (`controllers/chaosimpl/podchaos/podfailure/impl.go`, `config.PauseImage`).
 const PAUSE_IMAGE: &str = "gcr.io/google-containers/pause:latest";
-/// Stress ends by itself so long after the episode at the latest.
-const AFTERWARDS: SimDuration = SimDuration::from_secs(60);
 /// What a recovery belongs to: the number of a fault; none for the start of the scenario.
-pub(super) type Of = Option<usize>;
+type Of = Option<usize>;
 
-impl<C: Changes> Live<C> {
+/// What does to a cluster what faults ask for, and knows how it is taken back.
+#[derive(Debug)]
+pub struct Hand {
+    pub(super) link: Link,
+    /// The list on disk of how things are taken back.
+    pub(super) recoveries: Option<Recoveries>,
+    /// What is to be taken back, oldest first.
+    open: Vec<Open>,
+    /// What became of what was taken back.
+    findings: Vec<Finding>,
+    /// What runs in containers, by the fault's number.
+    executions: Vec<(usize, Execution)>,
+}
+
+impl Hand {
+    /// One that has done nothing yet.
+    pub fn new(cluster: Cluster, patience: Patience) -> Self {
+        let link = Link::new(cluster, patience);
+        Self { link, recoveries: None, open: Vec::new(), findings: Vec::new(), executions: Vec::new() }
+    }
+
+    /// Does what a fault asks for where there is no Chaos Mesh. Stress ends by itself after so long. A load is not the
+    /// cluster's, and left to whoever has clients.
+    ///
+    /// # Errors
+    /// The cluster cannot have the fault, or does not take it.
+    pub async fn play(&mut self, number: usize, fault: &Fault, stress_for: SimDuration) -> Result<(), Error> {
+        for step in steps(fault, false).map_err(Error::Refused)? {
+            self.carry_out(number, step, stress_for).await?;
+        }
+        Ok(())
+    }
+
     /// Does one thing for a fault.
-    pub(super) async fn carry_out(&mut self, fault: usize, step: Step) -> Result<(), Error> {
+    pub(super) async fn carry_out(&mut self, fault: usize, step: Step, stress_for: SimDuration) -> Result<(), Error> {
         match step {
             Step::Pause(targets) => self.pause(fault, &targets).await,
             Step::Delete(targets, grace) => self.kill(&targets, grace).await,
-            Step::Stress(targets, stress) => self.stress(fault, &targets, stress).await,
+            Step::Stress(targets, stress) => self.stress(fault, &targets, stress, stress_for).await,
             Step::Patch(change) => self.patch(fault, &change).await,
             Step::Apply { kind, name, manifest } => {
                 let object = self.object_of(kind, &name);
@@ -52,7 +80,7 @@ impl<C: Changes> Live<C> {
                     Err(Failure::Unavailable(why)) => Err(Error::Server(why.0)),
                 }
             }
-            Step::Load(load) => self.more_load(fault, &load).await,
+            Step::Load(_) => Ok(()),
             Step::Experiment { plural, manifest } => {
                 let namespace = self.link.cluster.namespace();
                 let manifest = placed(manifest, namespace);
@@ -81,7 +109,9 @@ impl<C: Changes> Live<C> {
         let has_all = |pod: &Value| {
             targets.labels.iter().all(|(key, value)| pod["metadata"]["labels"][key.as_str()] == value.as_str())
         };
-        let mut pods = self.pods().await?;
+        let path = self.link.cluster.path(group::CORE, "pods");
+        let ask = async |cluster: &Cluster| cluster.items("list pods", &path).await;
+        let mut pods = self.link.patiently(ask).await?;
         pods.retain(|pod| has_all(pod) && !is_deleting(pod) && pod["status"]["phase"] == "Running");
         pods.truncate(targets.choice.of(pods.len() as u32) as usize);
         if pods.is_empty() {
@@ -113,9 +143,14 @@ impl<C: Changes> Live<C> {
     }
 
     /// Starts the stand-in's `burn` in the first containers of pods, or loops of a shell where there is none.
-    async fn stress(&mut self, fault: usize, targets: &Targets, stress: Stress) -> Result<(), Error> {
-        let left = self.scenario.horizon().since(self.clock.now()) + AFTERWARDS;
-        let seconds = left.as_secs_f64().ceil() as u64;
+    async fn stress(
+        &mut self,
+        fault: usize,
+        targets: &Targets,
+        stress: Stress,
+        stress_for: SimDuration,
+    ) -> Result<(), Error> {
+        let seconds = stress_for.as_secs_f64().ceil() as u64;
         for pod in self.chosen(targets).await? {
             let container = owned(&list(&pod["spec"]["containers"]).first().unwrap_or(&Value::Null)["name"]);
             let place = Place { pod: name(&pod), container: &container };
@@ -219,15 +254,8 @@ impl<C: Changes> Live<C> {
         self.link.patiently(ask).await.map(drop)
     }
 
-    async fn more_load(&mut self, fault: usize, load: &Workload) -> Result<(), Error> {
-        let loads = std::slice::from_ref(load);
-        let targets = clients::targets(&mut self.link, &self.app, loads, &self.settings.targets).await?;
-        self.clients.add(fault, &self.app, load, &targets, self.settings.seed)
-    }
-
-    /// Makes the start of the scenario of the application as it is deployed.
-    pub(super) async fn make_start(&mut self) -> Result<(), Error> {
-        let start = self.scenario.start.clone();
+    /// Makes the start of a scenario of the application as it is deployed.
+    pub(super) async fn make_start(&mut self, start: &StartState) -> Result<(), Error> {
         let namespace = self.link.cluster.namespace().to_owned();
         let object = |component: &str| ObjectId::namespaced::<Deployment>(&namespace, component);
         for component in &start.absent {
@@ -249,7 +277,7 @@ impl<C: Changes> Live<C> {
         Ok(())
     }
 
-    /// Remembers how something is taken back, on disk before it is done.
+    /// Remembers how something is taken back, before it is done.
     fn keep(&mut self, of: Of, recovery: Recovery) -> Result<(), Error> {
         let number = match &mut self.recoveries {
             Some(recoveries) => Some(recoveries.plan(recovery.clone())?),
@@ -274,11 +302,19 @@ impl<C: Changes> Live<C> {
         }
     }
 
+    /// Takes everything back, the latest first. What became of each, those that were taken back before included.
+    ///
+    /// # Errors
+    /// What is left open.
+    pub(super) async fn take_all_back(&mut self) -> Result<Vec<Finding>, Error> {
+        while let Some(of) = self.open.last().map(|open| open.of) {
+            self.take_back(of).await?;
+        }
+        Ok(std::mem::take(&mut self.findings))
+    }
+
     /// Takes back what was done for a fault, or for the start, the latest first.
     pub(super) async fn take_back(&mut self, of: Of) -> Result<(), Error> {
-        if let Some(fault) = of {
-            self.clients.end(fault);
-        }
         while let Some(at) = self.open.iter().rposition(|open| open.of == of) {
             let open = self.open[at].clone();
             let recovery = &open.recovery;
@@ -298,8 +334,8 @@ impl<C: Changes> Live<C> {
 
 /// Something that is to be taken back.
 #[derive(Clone, Debug)]
-pub(super) struct Open {
-    pub(super) of: Of,
+struct Open {
+    of: Of,
     /// In the list on disk, if there is one.
     number: Option<u64>,
     recovery: Recovery,

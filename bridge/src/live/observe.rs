@@ -50,7 +50,7 @@ impl<C: Changes> Live<C> {
                 Observation::Usage(usage(&pods, &metrics))
             }
             Query::Nodes => {
-                Observation::Nodes(self.link.patiently(async |cluster: &Cluster| cluster.nodes().await).await?)
+                Observation::Nodes(self.hand.link.patiently(async |cluster: &Cluster| cluster.nodes().await).await?)
             }
             Query::Metrics(query) => Observation::Metrics(self.metrics(query).await?),
             Query::Dependencies { component } => Observation::Dependencies(
@@ -70,27 +70,27 @@ impl<C: Changes> Live<C> {
 
     /// All objects of a kind in the namespace, in the order of their names.
     pub(super) async fn namespaced(&mut self, what: &str, kind: Kind) -> Result<Vec<Value>, Error> {
-        let path = self.link.cluster.path(kind.0, kind.1);
-        self.link.patiently(async |cluster: &Cluster| cluster.items(what, &path).await).await
+        let path = self.hand.link.cluster.path(kind.0, kind.1);
+        self.hand.link.patiently(async |cluster: &Cluster| cluster.items(what, &path).await).await
     }
 
     /// The pods of the application, in the order of their names.
     pub(super) async fn pods(&mut self) -> Result<Vec<Value>, Error> {
-        let mut path = self.link.cluster.path(group::CORE, "pods");
+        let mut path = self.hand.link.cluster.path(group::CORE, "pods");
         if let Some(label) = &self.settings.label {
             path = format!("{path}?labelSelector={}", percent_encoded(label));
         }
-        self.link.patiently(async |cluster: &Cluster| cluster.items("list pods", &path).await).await
+        self.hand.link.patiently(async |cluster: &Cluster| cluster.items("list pods", &path).await).await
     }
 
     /// What metrics-server knows of pods; nothing where it is not there, as `kubectl top` then says.
     pub(super) async fn pod_metrics(&mut self) -> Result<Vec<Value>, Error> {
-        let path = self.link.cluster.path(group::METRICS, "pods");
+        let path = self.hand.link.cluster.path(group::METRICS, "pods");
         let ask = async |cluster: &Cluster| match cluster.items("read pods' metrics", &path).await {
             Err(Error::Refused(_) | Error::Server(_)) => Ok(Vec::new()),
             answer => answer,
         };
-        self.link.patiently(ask).await
+        self.hand.link.patiently(ask).await
     }
 
     /// The names of all components: those that the application has, and what else is deployed.
@@ -101,8 +101,8 @@ impl<C: Changes> Live<C> {
     }
 
     async fn deployment(&mut self, component: &str) -> Result<Value, Error> {
-        let path = self.link.cluster.path_of(group::APPS, "deployments", component);
-        self.link.patiently(async |cluster: &Cluster| cluster.get("read a Deployment", &path).await).await
+        let path = self.hand.link.cluster.path_of(group::APPS, "deployments", component);
+        self.hand.link.patiently(async |cluster: &Cluster| cluster.get("read a Deployment", &path).await).await
     }
 
     async fn list_pods(&mut self, asked: Option<&str>) -> Result<Vec<PodView>, Error> {
@@ -173,7 +173,7 @@ impl<C: Changes> Live<C> {
                 answer => answer,
             }
         };
-        let written = self.link.patiently(ask).await?;
+        let written = self.hand.link.patiently(ask).await?;
         Ok(Observation::Logs { pod, lines: written.lines().map(str::to_owned).collect() })
     }
 
@@ -188,7 +188,7 @@ impl<C: Changes> Live<C> {
                 prometheus.range_data(&query.promql, now - duration(range), now, step).await
             }
         };
-        let mut data = self.link.patiently(ask).await.map_err(without_parameter)?;
+        let mut data = self.hand.link.patiently(ask).await.map_err(without_parameter)?;
         let zero = self.clock.zero().0.as_millisecond() as f64 / 1e3;
         on_clock(&mut data["result"], zero);
         Ok(data)

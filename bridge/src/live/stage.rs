@@ -12,7 +12,7 @@ use sim::transition::Change;
 
 use super::Live;
 use super::clients;
-use super::faults::{refusals, steps};
+use super::faults::{Step, refusals, steps};
 use super::json::{name, text};
 use super::observe::DEPLOYMENTS;
 use super::truth::Seen;
@@ -26,12 +26,14 @@ use crate::standing::is_complete;
 const LOOK: Duration = Duration::from_millis(500);
 /// What stands for a component in the expressions of dashboards.
 const COMPONENT: &str = "$component";
+/// Stress ends by itself so long after the episode at the latest.
+const AFTERWARDS: SimDuration = SimDuration::from_secs(60);
 
 impl<C: Changes> Stage for Live<C> {
     fn drain_journal(&mut self) -> Vec<WorldEvent> {
         let mut events = self.recorded();
         let clock = self.clock;
-        let noted = self.link.drain().into_iter().map(|notice| WorldEvent::Kubernetes {
+        let noted = self.hand.link.drain().into_iter().map(|notice| WorldEvent::Kubernetes {
             at: clock.at(notice.at),
             severity: "Warning".to_owned(),
             reason: notice.reason.to_owned(),
@@ -62,7 +64,8 @@ impl<C: Changes> Stage for Live<C> {
     }
 
     async fn recover(&mut self, index: usize) -> Result<(), Unavailable> {
-        self.take_back(Some(index)).await.map_err(unavailable)?;
+        self.clients.end(index);
+        self.hand.take_back(Some(index)).await.map_err(unavailable)?;
         self.journal.push(WorldEvent::FaultEnded { at: self.clock.now(), index: index as u32 });
         Ok(())
     }
@@ -106,19 +109,30 @@ impl<C: Changes> Live<C> {
         events.chain(lost).collect()
     }
 
+    /// Does one thing for a fault.
+    async fn carry_out(&mut self, fault: usize, step: Step) -> Result<(), Error> {
+        if let Step::Load(load) = &step {
+            let loads = std::slice::from_ref(load);
+            let targets = clients::targets(&mut self.hand.link, &self.app, loads, &self.settings.targets).await?;
+            return self.clients.add(fault, &self.app, load, &targets, self.settings.seed);
+        }
+        let left = self.scenario.horizon().since(self.clock.now());
+        self.hand.carry_out(fault, step, left + AFTERWARDS).await
+    }
+
     async fn make_ready(&mut self) -> Result<(), Error> {
         self.has_chaos_mesh =
-            self.link.patiently(async |cluster: &Cluster| cluster.serves("chaos-mesh.org").await).await?;
+            self.hand.link.patiently(async |cluster: &Cluster| cluster.serves("chaos-mesh.org").await).await?;
         let refused = refusals(&self.scenario, self.has_chaos_mesh);
         if !refused.is_empty() {
             return Err(Error::Refused(format!("the scenario cannot be played live: {}", refused.join("; "))));
         }
         let targets =
-            clients::targets(&mut self.link, &self.app, &self.scenario.workloads, &self.settings.targets).await?;
-        self.make_start().await?;
+            clients::targets(&mut self.hand.link, &self.app, &self.scenario.workloads, &self.settings.targets).await?;
+        self.hand.make_start(&self.scenario.start).await?;
         self.wait_until_ready().await?;
         self.read_nodes().await?;
-        let recorder = self.link.patiently(async |cluster: &Cluster| cluster.record().await).await?;
+        let recorder = self.hand.link.patiently(async |cluster: &Cluster| cluster.record().await).await?;
         self.recorded_before = recorder.elapsed();
         self.recorder = Some(recorder);
         self.clock.start();
@@ -142,7 +156,7 @@ impl<C: Changes> Live<C> {
                     Some(_) => {}
                 }
             }
-            let namespace = self.link.cluster.namespace();
+            let namespace = self.hand.link.cluster.namespace();
             if !missing.is_empty() {
                 return Err(Error::Refused(format!(
                     "the namespace {namespace} has no Deployment {}: deploy the application of the scenario first",
@@ -164,7 +178,7 @@ impl<C: Changes> Live<C> {
 
     /// What nodes have, if nodes may be looked at.
     async fn read_nodes(&mut self) -> Result<(), Error> {
-        match self.link.patiently(async |cluster: &Cluster| cluster.nodes().await).await {
+        match self.hand.link.patiently(async |cluster: &Cluster| cluster.nodes().await).await {
             Ok(nodes) => {
                 let each = nodes
                     .into_iter()
@@ -203,7 +217,7 @@ impl<C: Changes> Live<C> {
         let (pods, metrics) = (self.pods().await?, self.pod_metrics().await?);
         let (p99_s, rate) = (self.dashboard("latency_p99").await?, self.dashboard("request_rate").await?);
         let errors = self.dashboard("errors").await?;
-        let namespace = self.link.cluster.namespace().to_owned();
+        let namespace = self.hand.link.cluster.namespace().to_owned();
         let counter = |metric: &str| format!("{metric}{{namespace=\"{namespace}\",container!=\"\"}}");
         let all = self.ask(&counter("container_cpu_cfs_periods_total")).await?;
         let throttled = self.ask(&counter("container_cpu_cfs_throttled_periods_total")).await?;
@@ -241,7 +255,7 @@ impl<C: Changes> Live<C> {
             Err(Error::Refused(_)) => Ok(Vec::new()),
             answer => answer,
         };
-        self.link.patiently(ask).await
+        self.hand.link.patiently(ask).await
     }
 }
 
