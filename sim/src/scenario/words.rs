@@ -116,7 +116,7 @@ impl AppWords {
     }
 
     /// The components with the labels of their pods.
-    pub fn labelled(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, String>)> {
+    fn labelled(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, String>)> {
         self.components.iter().map(|component| (component.name.as_str(), &component.labels))
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sim::app::App;
 use sim::environment::{Action, Component, ResourceChange, Write};
 use sim::program::Programs;
-use sim::scenario::{AppWords, Cluster, Premise, Scenario, Script, StartState};
+use sim::scenario::{Cluster, Premise, Scenario, Script, StartState};
 use sim::time::{SimDuration, SimTime};
 
 use crate::arguments::LabCompareOptions;
@@ -32,7 +32,6 @@ pub(super) struct Case {
     /// The load in words.
     pub(super) load: String,
     pub(super) app: Arc<App>,
-    pub(super) words: AppWords,
     pub(super) scenario: Scenario,
     /// Where pods are to be at the start; those of no component that is named here are anywhere.
     pub(super) placement: BTreeMap<Component, Vec<String>>,
@@ -77,7 +76,6 @@ impl Case {
             description: scenario.description.clone(),
             load: workload::describe(&scenario.workloads, &loaded.words),
             app: Arc::new(app),
-            words: loaded.words,
             before: before(&start)?,
             placement: start.placement,
             actions: script.map(|script| writes(&script.value)).unwrap_or_default(),

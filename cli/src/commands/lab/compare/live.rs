@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
+use bridge::live::{Hand, Patience};
 use bridge::{Cluster, Prometheus, Recording};
 use datasets::apps::AppFiles;
 use lab::Lab;
@@ -167,17 +168,18 @@ impl Stage {
         let mut disturbances = Disturbance::all(case);
         let mut disturbed_at =
             disturb::traffic(&case.scenario).map(|load| load.start.saturating_sub(case.begins)).min();
-        let mut stress = Vec::new();
+        // Whatever burns in the containers ends with its connection or with them.
+        let hand = Hand::new(deployed.cluster.clone(), Patience::default());
+        let mut place = Place { lab: &self.lab, cluster: &deployed.cluster, hand };
         let mut watch = Watch::new(&self.lab, &deployed.cluster);
         let bar = progress::bar(end.as_secs_f64() as u64, "seconds");
         loop {
             let now = since(began);
             while disturbances.last().is_some_and(|next| next.at <= now) {
                 let next = disturbances.pop().expect("just seen");
-                let place = Place { case, lab: &self.lab, cluster: &deployed.cluster };
                 let at = since(began);
                 disturbed_at = Some(disturbed_at.map_or(at, |first| first.min(at)));
-                stress.extend(self.runtime.block_on(next.apply(&place)).with_context(|| format!("{next:?}"))?);
+                self.runtime.block_on(next.apply(&mut place)).with_context(|| format!("{next:?}"))?;
             }
             if now >= case.warm_up {
                 watch.begin()?;
@@ -191,10 +193,7 @@ impl Stage {
         }
         self.runtime.block_on(watch.look(end))?;
         bar.finish_and_clear();
-        let seen = watch.end()?;
-        // Whatever burns in the containers ends with its connection or with them.
-        drop(stress);
-        Ok((seen, disturbed_at))
+        Ok((watch.end()?, disturbed_at))
     }
 
     /// The load with its times counted from its own start; none if there is nothing to send.

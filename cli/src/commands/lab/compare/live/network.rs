@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 use sim::scenario;
 use sim::time::SimDuration;
 
-use super::disturb::container;
-
 /// Where the stand-in's `echo` listens; nothing of an application does.
 const PORT: &str = "7007";
 /// Longer than both measurements take.
@@ -53,4 +51,10 @@ async fn one_way(cluster: &Cluster, from: &PodView, to: &PodView) -> Result<SimD
     let times: Vec<u64> = told.stdout.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [connect, exchange] = times[..] else { bail!("`round-trips` said {:?}", told.stdout) };
     Ok(SimDuration((connect + exchange) / 4))
+}
+
+/// A pod's first container.
+fn container(pod: &PodView) -> Result<&str> {
+    let (name, _) = pod.containers.first().with_context(|| format!("{} has no containers", pod.name))?;
+    Ok(name)
 }
