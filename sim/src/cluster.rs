@@ -303,10 +303,14 @@ impl Cluster {
     }
 
     fn sync(&mut self, work: Work, host: &mut dyn Host) {
-        self.work.remove(&work);
-        if self.busy.get(&work).is_some_and(|until| *until <= host.now()) {
-            self.busy.remove(&work);
+        if let Some(until) = self.busy.remove(&work).filter(|until| *until > host.now()) {
+            // Its last sync made more requests after the one that brought it back (`workqueue`: an item that is being
+            // processed is not given out again).
+            self.busy.insert(work, until);
+            host.schedule(until, Event::Sync(work));
+            return;
         }
+        self.work.remove(&work);
         match work {
             Work::Deployment(deployment) => self.sync_deployment(deployment, host),
             Work::ReplicaSet(replica_set) => self.sync_replica_set(replica_set, host),
