@@ -345,7 +345,25 @@ impl Cluster {
         let index = DeploymentIx(self.created.deployments);
         self.created.deployments += 1;
         let (status, conditions) = (objects::DeploymentStatus::default(), Vec::new());
-        self.deployments.insert(index, Deployment { spec, revision: 0, status, conditions });
+        self.deployments.insert(index, Deployment { spec, generation: 1, revision: 0, status, conditions });
         self.touch(Work::Deployment(index), host);
+    }
+
+    /// Changes what is wanted of a Deployment.
+    fn change_deployment(
+        &mut self,
+        ix: DeploymentIx,
+        change: impl FnOnce(&mut manifest::Deployment),
+        host: &mut dyn Host,
+    ) {
+        let Some(deployment) = self.deployments.get_mut(&ix) else {
+            return;
+        };
+        let before = deployment.spec.clone();
+        change(&mut deployment.spec);
+        if deployment.spec != before {
+            deployment.generation += 1;
+            self.touch(Work::Deployment(ix), host);
+        }
     }
 }

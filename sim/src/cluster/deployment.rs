@@ -279,6 +279,7 @@ impl Cluster {
             }
             return false;
         }
+        set.generation += 1;
         self.request(Work::Deployment(owner), host);
         let Some(set) = self.replica_sets.get(&ix) else {
             return false;

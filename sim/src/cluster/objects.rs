@@ -45,6 +45,8 @@ pub(super) fn status(holds: bool) -> &'static str {
 pub(super) struct Deployment {
     /// What is wanted.
     pub(super) spec: manifest::Deployment,
+    /// How often that has changed (`metadata.generation`).
+    pub(super) generation: u64,
     /// `deployment.kubernetes.io/revision`.
     pub(super) revision: u64,
     /// What was last seen of its pods.
@@ -63,6 +65,8 @@ pub(super) struct DeploymentStatus {
     pub(super) available: u32,
     /// How many of those that its `ReplicaSet`s want are not available.
     pub(super) unavailable: u32,
+    /// The generation that the controller has acted upon (`observedGeneration`).
+    pub(super) observed: u64,
 }
 
 impl Deployment {
@@ -81,6 +85,12 @@ impl Deployment {
         let unavailable = max_unavailable.of_rounded_down(wanted);
         let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
         (surge, unavailable.min(wanted))
+    }
+
+    /// Whether a status says that all pods are of the newest template, and available (`DeploymentComplete`).
+    pub(super) fn is_complete(&self, status: DeploymentStatus) -> bool {
+        let wanted = self.spec.replicas;
+        [status.updated, status.replicas, status.available] == [wanted; 3] && status.observed >= self.generation
     }
 
     /// The most pods that it may have.
@@ -104,6 +114,8 @@ pub(super) struct ReplicaSet {
     pub(super) hash: String,
     /// `spec.replicas`.
     pub(super) replicas: u32,
+    /// How often that has changed (`metadata.generation`).
+    pub(super) generation: u64,
     pub(super) revision: u64,
     /// The Deployment's size when this was last scaled (`deployment.kubernetes.io/desired-replicas`).
     pub(super) desired_replicas: u32,
@@ -149,6 +161,8 @@ pub(super) struct ReplicaSetStatus {
     pub(super) available: u32,
     /// Its condition `ReplicaFailure`.
     pub(super) fails: bool,
+    /// The generation that the controller has acted upon (`observedGeneration`).
+    pub(super) observed: u64,
 }
 
 impl ReplicaSet {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{DeploymentIx, NodeIx, PodIx, ReplicaSetIx};
+use crate::ids::{NodeIx, PodIx, ReplicaSetIx};
 use crate::manifest::{Labels, is_subset};
 use crate::time::{SimDuration, SimTime};
 
@@ -57,7 +57,7 @@ impl Cluster {
         let mut active: Vec<_> = set.pods.iter().copied().filter(|pod| self.pods[pod].is_active()).collect();
         let (wanted, growth) = (set.replicas as usize, set.growth);
         // What is written at the end counts the pods that the sync has begun with (`calculateStatus`).
-        let begun = || self.count_pods(set.deployment, &active, host.now());
+        let begun = || self.count_pods(set, &active, host.now());
         let Growth { batch, status } = growth.unwrap_or_else(|| Growth { batch: 1, status: begun() });
         let missing = wanted.saturating_sub(active.len());
         let mut refusal = None;
@@ -99,9 +99,10 @@ impl Cluster {
         }
     }
 
-    fn count_pods(&self, deployment: DeploymentIx, pods: &[PodIx], now: SimTime) -> ReplicaSetStatus {
-        let min_ready = self.deployments.get(&deployment).map(|d| d.spec.min_ready).unwrap_or_default();
-        let mut status = ReplicaSetStatus::default();
+    fn count_pods(&self, set: &ReplicaSet, pods: &[PodIx], now: SimTime) -> ReplicaSetStatus {
+        let min_ready = self.deployments.get(&set.deployment).map(|d| d.spec.min_ready).unwrap_or_default();
+        let observed = set.generation;
+        let mut status = ReplicaSetStatus { observed, ..ReplicaSetStatus::default() };
         for pod in pods.iter().map(|pod| &self.pods[pod]) {
             status.replicas += 1;
             status.ready += u32::from(pod.ready);

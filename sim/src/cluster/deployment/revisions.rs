@@ -60,6 +60,7 @@ impl Cluster {
             template,
             hash,
             replicas,
+            generation: 1,
             revision: 0,
             desired_replicas: deployment.spec.replicas,
             max_replicas: deployment.max_replicas(),
@@ -141,11 +142,7 @@ impl Cluster {
 
     /// Gives the Deployment another template; the same one again starts no rollout.
     pub(in super::super) fn change_template(&mut self, ix: DeploymentIx, template: PodTemplate, host: &mut dyn Host) {
-        let Some(deployment) = self.deployments.get_mut(&ix) else {
-            return;
-        };
-        deployment.spec.template = template;
-        self.touch(Work::Deployment(ix), host);
+        self.change_deployment(ix, |spec| spec.template = template, host);
     }
 }
 

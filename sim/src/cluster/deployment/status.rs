@@ -20,6 +20,7 @@ impl Cluster {
         let Some(deployment) = self.deployments.get_mut(&ix) else {
             return;
         };
+        status_now.observed = deployment.generation;
         let is_news = std::mem::replace(&mut deployment.status, status_now) != status_now;
         let minimum = deployment.spec.replicas - deployment.fenceposts().1;
         let is_available = status_now.available >= minimum;
@@ -136,11 +137,9 @@ impl Cluster {
         true
     }
 
-    /// Whether all pods are of the newest template, and available (`DeploymentComplete`).
-    pub(in super::super) fn is_complete(&self, ix: DeploymentIx) -> bool {
+    pub(super) fn is_complete(&self, ix: DeploymentIx) -> bool {
         let deployment = &self.deployments[&ix];
-        let (wanted, status) = (deployment.spec.replicas, deployment.status);
-        status.updated == wanted && status.replicas == wanted && status.available == wanted
+        deployment.is_complete(deployment.status)
     }
 
     fn sum_up(&self, ix: DeploymentIx) -> DeploymentStatus {

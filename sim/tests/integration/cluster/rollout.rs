@@ -136,6 +136,25 @@ fn restart_makes_a_new_revision_of_the_same_image() {
 }
 
 #[test]
+fn a_rollout_is_not_over_before_its_change_is_observed() {
+    let mut rig = Rig::new(&web(1, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    let progress = |rig: &Rig| {
+        let progress = rig.cluster.rollout_progress("web").unwrap();
+        (progress.is_over, progress.message)
+    };
+    assert_eq!(progress(&rig), (false, "Waiting for deployment spec update to be observed...".to_owned()));
+    assert!(!rig.cluster.all_ready());
+    rig.run(1.0);
+    let message = "Waiting for deployment \"web\" rollout to finish: 1 old replicas are pending termination...";
+    assert_eq!(progress(&rig), (false, message.to_owned()));
+    rig.run(30.0);
+    assert_eq!(progress(&rig), (true, "deployment \"web\" successfully rolled out".to_owned()));
+    assert!(rig.cluster.all_ready());
+}
+
+#[test]
 fn the_same_template_starts_no_rollout() {
     let mut rig = Rig::new(&web(1, &[], &[]));
     rig.boot_ready();
