@@ -69,6 +69,14 @@ pub(super) struct DeploymentStatus {
     pub(super) observed: u64,
 }
 
+/// What its controller writes of a Deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeploymentReport {
+    pub(super) revision: u64,
+    pub(super) status: DeploymentStatus,
+    pub(super) conditions: Vec<Condition>,
+}
+
 impl Deployment {
     pub(super) fn name(&self) -> &str {
         &self.spec.meta.name
@@ -127,8 +135,6 @@ pub(super) struct ReplicaSet {
     pub(super) pods: BTreeSet<PodIx>,
     /// What its controller last wrote of them, which is all that the Deployment controller looks at.
     pub(super) status: ReplicaSetStatus,
-    /// The creation of pods that goes on.
-    pub(super) growth: Option<Growth>,
     /// Why pods could not be created.
     pub(super) failure: Option<Failure>,
 }
@@ -142,15 +148,6 @@ pub(super) struct Failure {
     pub(super) count: u32,
     /// When it is tried again.
     pub(super) retry: SimTime,
-}
-
-/// Pods are created one, two, four and so on at a time, as long as all goes well (`slowStartBatch`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Growth {
-    /// How many the next batch creates at most.
-    pub(super) batch: usize,
-    /// The status as it was when the sync began, which is written at its end.
-    pub(super) status: ReplicaSetStatus,
 }
 
 /// Numbers of a `ReplicaSet`'s pods that are not terminating.

@@ -1,5 +1,7 @@
 //! Rollouts: timelines of sequences of writes.
 
+use sim::time::SimDuration;
+
 use super::*;
 
 /// What is told of a rollout: sizes, creations, readiness, ends.
@@ -56,6 +58,64 @@ fn four_replicas_may_have_one_more_and_one_less() {
     8.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
     8.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
+}
+
+/// What the Deployment's status says: replicas, updated, available and unavailable ones.
+fn status(rig: &Rig) -> [u64; 4] {
+    let deployment = rig.cluster.api_objects().into_iter().find(|object| object["kind"] == "Deployment").unwrap();
+    ["replicas", "updatedReplicas", "availableReplicas", "unavailableReplicas"]
+        .map(|field| deployment["status"][field].as_u64().unwrap())
+}
+
+/// What it says one after the other.
+fn statuses(rig: &mut Rig, seconds: f64) -> Vec<[u64; 4]> {
+    let until = rig.now + SimDuration::from_secs_f64(seconds);
+    let mut seen = vec![status(rig)];
+    while let Some(next) = rig.queue.next_time().filter(|next| *next <= until) {
+        rig.run_until(next);
+        let now = status(rig);
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+    }
+    seen
+}
+
+/// As in the trace `rollout-unavailable-1` of Kubernetes 1.34: the old pod is counted out before the new one is counted in.
+#[test]
+fn the_status_follows_one_request_after_the_other() {
+    let strategy = "strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}";
+    let mut rig = Rig::new(&web(4, &[strategy], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    let seen = statuses(&mut rig, 60.0);
+    let expected = [
+        [4, 4, 4, 0],
+        [4, 0, 4, 0],
+        [3, 0, 3, 1],
+        [4, 1, 3, 1],
+        [4, 1, 4, 0],
+        [3, 1, 3, 1],
+        [4, 2, 3, 1],
+        [4, 2, 4, 0],
+        [3, 2, 3, 1],
+        [4, 3, 3, 1],
+        [4, 3, 4, 0],
+        [3, 3, 3, 1],
+        [4, 4, 3, 1],
+        [4, 4, 4, 0],
+    ];
+    assert_eq!(seen, expected);
+}
+
+/// As in `scale-down-midway`.
+#[test]
+fn the_first_new_pod_is_counted_before_the_second_is_there() {
+    let mut rig = Rig::new(&web(4, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    let seen = statuses(&mut rig, 1.0);
+    assert_eq!(seen, [[4, 4, 4, 0], [4, 0, 4, 0], [5, 1, 4, 1], [4, 1, 3, 2], [5, 2, 3, 2]]);
 }
 
 #[test]
