@@ -290,7 +290,9 @@ impl Cluster {
         reason: &str,
         message: String,
     ) {
-        self.recorder.record(host.now(), source, about, severity, reason, message);
+        if self.recorder.record(host.now(), source, about, severity, reason, message) {
+            self.work.count_event(source, host.now());
+        }
     }
 
     fn find_deployment(&self, name: &str) -> Option<DeploymentIx> {

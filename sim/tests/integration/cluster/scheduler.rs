@@ -75,5 +75,6 @@ fn an_absurd_size_grows_no_faster_than_the_controllers_client() {
     rig.do_write(&scale("web", 1_000_000));
     rig.run(20.0);
     let pods = rig.cluster.list_pods(rig.now, None).len();
-    assert!((420..=435).contains(&pods), "{pods}");
+    // Thirty requests at once and twenty a second, of which the first events take 24.
+    assert!((396..=411).contains(&pods), "{pods}");
 }
