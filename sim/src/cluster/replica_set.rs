@@ -266,7 +266,7 @@ impl Cluster {
         }
         self.scheduling.forget(ix);
         self.metrics.forget(ix);
-        if pod.bound.is_some() {
+        if pod.bound.is_some() && !pod.is_over() {
             self.resources_freed(host);
         }
     }
