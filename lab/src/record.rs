@@ -84,6 +84,10 @@ impl Lab {
         watcher(Progress::Step(&format!("recording {} sequences, {} times each", sequences.len(), recording.runs)));
         for (runs, parallel) in [(runs(false), recording.parallel), (runs(true), 1)] {
             self.play_all(&runs, parallel, &recorders, folder, watcher)?;
+            // Those that run alone are to see nothing of what ends after the others.
+            for (name, _, run) in &runs {
+                self.kubectl(&["delete", "namespace", &namespace(name, *run), "--ignore-not-found", "--wait"])?;
+            }
         }
         watches.stop();
         Ok(())
@@ -130,7 +134,7 @@ impl Lab {
         recorders: &Recorders,
         folder: &Path,
     ) -> Result<(), LabError> {
-        let namespace = format!("{name}-{run}");
+        let namespace = namespace(name, run);
         let objects = json!({"apiVersion": "v1", "kind": "List", "items": sequence.objects()?}).to_string();
         let kubectl = |arguments: &[&str]| self.kubectl(&[&["--namespace", &namespace], arguments].concat());
         self.kubectl(&["delete", "namespace", &namespace, "--ignore-not-found", "--wait"])?;
@@ -156,7 +160,8 @@ impl Lab {
         }
         thread::sleep(TAIL);
         let recorder = lock(recorders).remove(&namespace).unwrap_or_default();
-        self.kubectl(&["delete", "namespace", &namespace, "--wait=false"])?;
+        let waits = if sequence.alone { "--wait" } else { "--wait=false" };
+        self.kubectl(&["delete", "namespace", &namespace, waits])?;
         let kubernetes = node_version(&self.kubectl(&["version", "--output=json"])?);
         let header = Line::Trace { version: VERSION, sequence: name.into(), run, kubernetes };
         let mut text = String::new();
@@ -193,6 +198,11 @@ impl Lab {
         // What is on a node is not pulled, and the twin's nodes have them all: runs do not depend on those before them.
         TAGS.iter().try_for_each(|tag| self.pull(&format!("actor:{tag}")))
     }
+}
+
+/// That of a run.
+fn namespace(sequence: &str, run: u32) -> String {
+    format!("{sequence}-{run}")
 }
 
 fn with(recorders: &Recorders, namespace: &str, act: impl FnOnce(&mut Recorder)) {

@@ -30,7 +30,8 @@ pub struct Sequence {
     /// Whether creating the objects is the first step, instead of being over before the clock starts.
     #[serde(default)]
     pub cold: bool,
-    /// Whether it disturbs others, such as by the loss of a node, so that it runs alone; nodes are recorded too.
+    /// Whether it disturbs others, such as by the loss of a node, or would be disturbed, so that it runs alone; nodes are
+    /// recorded too.
     #[serde(default)]
     pub alone: bool,
     /// What is done, one after the other.

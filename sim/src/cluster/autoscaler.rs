@@ -16,7 +16,7 @@ use crate::time::{SimDuration, SimTime};
 use super::objects::{Condition, set_condition, status};
 use super::recorder::{Severity, Source, Subject};
 use super::runtime::Host;
-use super::{Cluster, Event, Work};
+use super::{Cluster, Event};
 
 use behavior::History;
 
@@ -167,10 +167,7 @@ impl Cluster {
         host: &mut dyn Host,
     ) {
         let to = autoscaler.desired;
-        if let Some(deployment) = self.deployments.get_mut(&target) {
-            deployment.spec.replicas = to;
-        }
-        self.touch(Work::Deployment(target), host);
+        self.change_deployment(target, |spec| spec.replicas = to, host);
         let message = format!("the HPA controller was able to update the target scale to {to}");
         autoscaler.condition("AbleToScale", true, "SucceededRescale", message, host.now());
         autoscaler.history.rescaled(host.now(), from, to);

@@ -9,6 +9,8 @@ use super::ProbeKind;
 pub enum Event {
     /// A controller looks at an object.
     Sync(Work),
+    /// The API server answers a request of an object's sync.
+    Answered(Work),
     /// A kubelet looks at a pod that changed at the API.
     Wake(PodIx),
     /// A kubelet's relist has looked at the containers of a pod.

@@ -179,7 +179,7 @@ impl Cluster {
         taints.retain(|taint| taint.effect != TaintEffect::NoExecute);
         if taints.len() != before {
             self.touch(Work::Node(ix), host);
-            self.resources_freed(host);
+            self.node_opened(host);
         }
     }
 
@@ -273,7 +273,7 @@ impl Cluster {
         node.taints = after;
         self.touch(Work::Node(ix), host);
         if opens {
-            self.resources_freed(host);
+            self.node_opened(host);
         }
     }
 }

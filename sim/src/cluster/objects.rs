@@ -45,6 +45,8 @@ pub(super) fn status(holds: bool) -> &'static str {
 pub(super) struct Deployment {
     /// What is wanted.
     pub(super) spec: manifest::Deployment,
+    /// How often that has changed (`metadata.generation`).
+    pub(super) generation: u64,
     /// `deployment.kubernetes.io/revision`.
     pub(super) revision: u64,
     /// What was last seen of its pods.
@@ -63,6 +65,16 @@ pub(super) struct DeploymentStatus {
     pub(super) available: u32,
     /// How many of those that its `ReplicaSet`s want are not available.
     pub(super) unavailable: u32,
+    /// The generation that the controller has acted upon (`observedGeneration`).
+    pub(super) observed: u64,
+}
+
+/// What its controller writes of a Deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeploymentReport {
+    pub(super) revision: u64,
+    pub(super) status: DeploymentStatus,
+    pub(super) conditions: Vec<Condition>,
 }
 
 impl Deployment {
@@ -81,6 +93,12 @@ impl Deployment {
         let unavailable = max_unavailable.of_rounded_down(wanted);
         let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
         (surge, unavailable.min(wanted))
+    }
+
+    /// Whether a status says that all pods are of the newest template, and available (`DeploymentComplete`).
+    pub(super) fn is_complete(&self, status: DeploymentStatus) -> bool {
+        let wanted = self.spec.replicas;
+        [status.updated, status.replicas, status.available] == [wanted; 3] && status.observed >= self.generation
     }
 
     /// The most pods that it may have.
@@ -104,6 +122,8 @@ pub(super) struct ReplicaSet {
     pub(super) hash: String,
     /// `spec.replicas`.
     pub(super) replicas: u32,
+    /// How often that has changed (`metadata.generation`).
+    pub(super) generation: u64,
     pub(super) revision: u64,
     /// The Deployment's size when this was last scaled (`deployment.kubernetes.io/desired-replicas`).
     pub(super) desired_replicas: u32,
@@ -115,8 +135,6 @@ pub(super) struct ReplicaSet {
     pub(super) pods: BTreeSet<PodIx>,
     /// What its controller last wrote of them, which is all that the Deployment controller looks at.
     pub(super) status: ReplicaSetStatus,
-    /// The creation of pods that goes on.
-    pub(super) growth: Option<Growth>,
     /// Why pods could not be created.
     pub(super) failure: Option<Failure>,
 }
@@ -132,15 +150,6 @@ pub(super) struct Failure {
     pub(super) retry: SimTime,
 }
 
-/// Pods are created one, two, four and so on at a time, as long as all goes well (`slowStartBatch`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Growth {
-    /// How many the next batch creates at most.
-    pub(super) batch: usize,
-    /// The status as it was when the sync began, which is written at its end.
-    pub(super) status: ReplicaSetStatus,
-}
-
 /// Numbers of a `ReplicaSet`'s pods that are not terminating.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReplicaSetStatus {
@@ -149,6 +158,8 @@ pub(super) struct ReplicaSetStatus {
     pub(super) available: u32,
     /// Its condition `ReplicaFailure`.
     pub(super) fails: bool,
+    /// The generation that the controller has acted upon (`observedGeneration`).
+    pub(super) observed: u64,
 }
 
 impl ReplicaSet {

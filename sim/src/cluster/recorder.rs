@@ -101,7 +101,7 @@ struct Bucket {
 }
 
 impl Recorder {
-    /// Records an event, unless its source has said too much about the object.
+    /// Records an event, unless its source has said too much about the object. Returns whether it did.
     pub(super) fn record(
         &mut self,
         now: SimTime,
@@ -110,7 +110,7 @@ impl Recorder {
         severity: Severity,
         reason: &str,
         mut message: String,
-    ) {
+    ) -> bool {
         let object = Key::root(source as u64).with_str(&about.object);
         // Normal events and warnings do not use up each other's (`getSpamKey` has the type in it).
         let bucket =
@@ -119,7 +119,7 @@ impl Recorder {
         bucket.tokens = (bucket.tokens + refills).min(BURST);
         bucket.filled += REFILL * refills;
         if bucket.tokens == 0 {
-            return;
+            return false;
         }
         bucket.tokens -= 1;
         let mut like = object.with_str(reason).with_str(&message);
@@ -141,7 +141,7 @@ impl Recorder {
             event.count += 1;
             event.last_seen = now;
             event.message = message;
-            return;
+            return true;
         }
         self.like.insert(like, self.events.len());
         self.sources.push(source);
@@ -154,6 +154,7 @@ impl Recorder {
             component: about.component.clone(),
             message,
         });
+        true
     }
 
     /// Whether a message is one of too many for its reason (`EventAggregate`).

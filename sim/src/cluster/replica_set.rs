@@ -5,21 +5,20 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{DeploymentIx, NodeIx, PodIx, ReplicaSetIx};
+use crate::ids::{NodeIx, PodIx, ReplicaSetIx};
 use crate::manifest::{Labels, is_subset};
 use crate::time::{SimDuration, SimTime};
 
 use super::kubelet::PodWorker;
 use super::names;
-use super::objects::{Failure, Growth, Phase, Pod, ReplicaSet, ReplicaSetStatus};
+use super::objects::{Failure, Phase, Pod, ReplicaSet, ReplicaSetStatus};
 use super::recorder::{Severity, Source};
 use super::runtime::Host;
+use super::work::{Batches, Request};
 use super::{Cluster, Event, Work};
 
-/// How many requests the controller manager may send at once (`--kube-api-burst`).
-const CLIENT_BURST: u64 = 30;
-/// Time per request after that (`--kube-api-qps` 20). It is what makes an absurd size grow slowly.
-const CLIENT_INTERVAL: SimDuration = SimDuration::from_millis(50);
+/// How many pods a sync creates or deletes at most (`BurstReplicas`).
+const MOST_AT_ONCE: usize = 500;
 
 /// Before a sync that failed is tried again; doubled each time, up to [`LAST_RETRY`].
 const FIRST_RETRY: SimDuration = SimDuration::from_millis(5);
@@ -28,58 +27,42 @@ const LAST_RETRY: SimDuration = SimDuration::from_secs(1000);
 /// So often it can be doubled before that.
 const MOST_DOUBLINGS: u32 = 18;
 
-/// The controller manager's budget of requests: a token bucket, kept as the time at which the request
-/// after the last one would be due without any burst.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ClientRate {
-    due: SimTime,
-}
-
-impl ClientRate {
-    /// Takes one request from the budget, or says when there will be one.
-    fn take(&mut self, now: SimTime) -> Result<(), SimTime> {
-        let burst = CLIENT_INTERVAL * (CLIENT_BURST - 1);
-        let due = self.due.max(now);
-        if due > now + burst {
-            return Err(due - burst);
-        }
-        self.due = due + CLIENT_INTERVAL;
-        Ok(())
+/// One, two, four pods and so on are created at a time (`slowStartBatch`).
+fn creations(ix: ReplicaSetIx, count: usize) -> Batches {
+    let mut batches = Batches::new();
+    let (mut left, mut size) = (count, 1);
+    while left > 0 {
+        let batch = size.min(left);
+        batches.push_back((0..batch).map(|_| Request::CreatePod(ix)).collect());
+        left -= batch;
+        size *= 2;
     }
+    batches
 }
 
 impl Cluster {
-    /// `manageReplicas`.
-    pub(super) fn sync_replica_set(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) {
+    /// `syncReplicaSet`: what it asks for.
+    pub(super) fn sync_replica_set(&self, ix: ReplicaSetIx, host: &dyn Host) -> Batches {
         let Some(set) = self.replica_sets.get(&ix) else {
-            return;
+            return Batches::new();
         };
         let mut active: Vec<_> = set.pods.iter().copied().filter(|pod| self.pods[pod].is_active()).collect();
-        let (wanted, growth) = (set.replicas as usize, set.growth);
         // What is written at the end counts the pods that the sync has begun with (`calculateStatus`).
-        let begun = || self.count_pods(set.deployment, &active, host.now());
-        let Growth { batch, status } = growth.unwrap_or_else(|| Growth { batch: 1, status: begun() });
-        let missing = wanted.saturating_sub(active.len());
-        let mut refusal = None;
-        if missing > 0 {
-            refusal = self.create_pods(ix, missing.min(batch), host);
-        } else if active.len() > wanted {
+        let status = self.count_pods(set, &active, host.now());
+        let wanted = set.replicas as usize;
+        let (missing, surplus) = (wanted.saturating_sub(active.len()), active.len().saturating_sub(wanted));
+        let mut batches = creations(ix, missing.min(MOST_AT_ONCE));
+        if surplus > 0 {
             self.sort_for_deletion(&mut active, host.now());
-            self.delete_surplus(ix, &active[..active.len() - wanted], host);
+            active.truncate(surplus.min(MOST_AT_ONCE));
+            batches.push_back(active.into_iter().map(|pod| Request::DeletePod(ix, pod)).collect());
         }
-        let growth = (missing > batch && refusal.is_none()).then_some(Growth { batch: batch * 2, status });
-        if let Some(set) = self.replica_sets.get_mut(&ix) {
-            set.growth = growth;
-        }
-        if growth.is_none() {
-            let fails = refusal.is_some();
-            self.note_refusal(ix, refusal, host);
-            self.write_status(ix, ReplicaSetStatus { fails, ..status }, host);
-        }
+        batches.push_back([Request::WriteReplicaSet(ix, status)].into());
+        batches
     }
 
     /// A sync that failed is tried again, after a time that doubles (`DefaultTypedControllerRateLimiter`).
-    fn note_refusal(&mut self, ix: ReplicaSetIx, refusal: Option<String>, host: &mut dyn Host) {
+    pub(super) fn note_refusal(&mut self, ix: ReplicaSetIx, refusal: Option<String>, host: &mut dyn Host) {
         let now = host.now();
         let Some(set) = self.replica_sets.get_mut(&ix) else {
             return;
@@ -99,9 +82,10 @@ impl Cluster {
         }
     }
 
-    fn count_pods(&self, deployment: DeploymentIx, pods: &[PodIx], now: SimTime) -> ReplicaSetStatus {
-        let min_ready = self.deployments.get(&deployment).map(|d| d.spec.min_ready).unwrap_or_default();
-        let mut status = ReplicaSetStatus::default();
+    fn count_pods(&self, set: &ReplicaSet, pods: &[PodIx], now: SimTime) -> ReplicaSetStatus {
+        let min_ready = self.deployments.get(&set.deployment).map(|d| d.spec.min_ready).unwrap_or_default();
+        let observed = set.generation;
+        let mut status = ReplicaSetStatus { observed, ..ReplicaSetStatus::default() };
         for pod in pods.iter().map(|pod| &self.pods[pod]) {
             status.replicas += 1;
             status.ready += u32::from(pod.ready);
@@ -110,34 +94,17 @@ impl Cluster {
         status
     }
 
-    /// Lets the Deployment controller know, if there is something new (`updateReplicaSetStatus`).
-    fn write_status(&mut self, ix: ReplicaSetIx, status: ReplicaSetStatus, host: &mut dyn Host) {
-        let Some(set) = self.replica_sets.get_mut(&ix) else {
-            return;
-        };
-        if std::mem::replace(&mut set.status, status) != status {
-            let deployment = set.deployment;
-            self.request(Work::ReplicaSet(ix), host);
-            self.touch(Work::Deployment(deployment), host);
+    /// What the controller says of a `ReplicaSet`.
+    pub(super) fn write_replica_set_status(&mut self, ix: ReplicaSetIx, status: ReplicaSetStatus, host: &mut dyn Host) {
+        if let Some(set) = self.replica_sets.get_mut(&ix) {
+            set.status = status;
+            let owner = set.deployment;
+            self.touch(Work::Deployment(owner), host);
         }
-    }
-
-    /// Creates a batch of pods, all at the same time. Returns why the last of them was refused, if one was.
-    fn create_pods(&mut self, ix: ReplicaSetIx, count: usize, host: &mut dyn Host) -> Option<String> {
-        self.request(Work::ReplicaSet(ix), host);
-        let mut refusal = None;
-        for _ in 0..count {
-            if let Err(at) = self.creation_rate.take(host.now()) {
-                host.schedule(at, Event::Sync(Work::ReplicaSet(ix)));
-                return refusal;
-            }
-            refusal = self.create_pod(ix, host).err().or(refusal);
-        }
-        refusal
     }
 
     /// Creates a pod, unless admission refuses it.
-    fn create_pod(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) -> Result<(), String> {
+    pub(super) fn create_pod(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) -> Result<(), String> {
         let Some(set) = self.replica_sets.get_mut(&ix) else {
             return Ok(());
         };
@@ -201,18 +168,15 @@ impl Cluster {
         Ok(())
     }
 
-    fn delete_surplus(&mut self, ix: ReplicaSetIx, surplus: &[PodIx], host: &mut dyn Host) {
-        self.request(Work::ReplicaSet(ix), host);
-        for &pod in surplus {
-            if let Err(at) = self.creation_rate.take(host.now()) {
-                host.schedule(at, Event::Sync(Work::ReplicaSet(ix)));
-                return;
-            }
-            let message = format!("Deleted pod: {}", self.pods[&pod].name);
-            let about = self.replica_sets[&ix].subject();
-            self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulDelete", message);
-            self.delete_pod(pod, host);
-        }
+    /// Deletes a pod of a `ReplicaSet` that has too many.
+    pub(super) fn delete_surplus(&mut self, ix: ReplicaSetIx, pod: PodIx, host: &mut dyn Host) {
+        let (Some(set), Some(Pod { name, deleted: None, .. })) = (self.replica_sets.get(&ix), self.pods.get(&pod))
+        else {
+            return;
+        };
+        let (about, message) = (set.subject(), format!("Deleted pod: {name}"));
+        self.record(host, Source::ReplicaSetController, &about, Severity::Normal, "SuccessfulDelete", message);
+        self.delete_pod(pod, host);
     }
 
     /// Those to be deleted first come first (`controller_utils.go`, `ActivePodsWithRanks.Less`): not
@@ -302,7 +266,7 @@ impl Cluster {
         }
         self.scheduling.forget(ix);
         self.metrics.forget(ix);
-        if pod.bound.is_some() {
+        if pod.bound.is_some() && !pod.is_over() {
             self.resources_freed(host);
         }
     }
@@ -325,17 +289,15 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     #[test]
-    fn the_client_may_burst_and_then_keeps_its_rate() {
-        let mut rate = ClientRate::default();
-        let start = SimTime::from_secs_f64(100.0);
-        let taken = (0..40).take_while(|_| rate.take(start).is_ok()).count();
-        assert_eq!(taken, 30);
-        let next = rate.take(start).unwrap_err();
-        assert_eq!(next, start + CLIENT_INTERVAL);
-        assert_eq!(rate.take(next), Ok(()));
-        assert!(rate.take(next).is_err());
+    fn creations_start_slowly() {
+        let sizes = |count| creations(ReplicaSetIx(0), count).iter().map(VecDeque::len).collect::<Vec<_>>();
+        assert_eq!(sizes(0), Vec::<usize>::new());
+        assert_eq!(sizes(4), [1, 2, 1]);
+        assert_eq!(sizes(10), [1, 2, 4, 3]);
     }
 }

@@ -1,5 +1,9 @@
 //! The scheduler: binds each pod to the best of the nodes on which it fits.
 //!
+//! A pod that fits nowhere is tried again when something happens to which one of the plugins listens that have refused
+//! it ([`Relief`]). Its back-off (1 s, doubled up to 10 s) holds nobody up: with nothing else to do the scheduler takes
+//! pods from the back-off queue, too (`SchedulerPopFromBackoffQ`, on by default since 1.33).
+//!
 //! A node fits if it is not cordoned, if the pod tolerates its taints, if it has the labels of the pod's `nodeSelector`
 //! and if the requests of all its pods leave room; limits count nothing. Among those that fit the plugins of the default profile score:
 //! `LeastAllocated` and `BalancedAllocation`, for which a pod without requests counts as 100m and
@@ -23,10 +27,6 @@ use super::{Cluster, Event, Work};
 const ASSUMED_CPU: Millicores = Millicores(100);
 /// See [`ASSUMED_CPU`].
 const ASSUMED_MEMORY: Bytes = Bytes(200 * 1024 * 1024);
-/// Time before a pod that did not fit may be tried again; doubled up to [`MAX_BACK_OFF`].
-const BACK_OFF: SimDuration = SimDuration::SECOND;
-/// `podMaxBackoffSeconds`.
-const MAX_BACK_OFF: SimDuration = SimDuration::from_secs(10);
 /// After which a pod is tried again though nothing has changed (`podMaxInUnschedulablePodsDuration`).
 const RETRY: SimDuration = SimDuration::from_secs(300);
 /// The best score of a plugin (`MaxNodeScore`).
@@ -40,31 +40,35 @@ pub(super) struct SchedulingQueue {
     /// To be tried, oldest first.
     active: BTreeSet<PodIx>,
     /// Tried in vain.
-    unschedulable: BTreeMap<PodIx, Attempts>,
+    unschedulable: BTreeMap<PodIx, Attempt>,
     /// When it will look at them again.
     wake: Option<SimTime>,
     /// Where the next pods of a Deployment go, whatever the scores.
     placement: BTreeMap<Component, VecDeque<NodeIx>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Attempts {
-    count: u32,
-    last: SimTime,
-    /// Whether something has changed since that might help.
-    hopeful: bool,
+/// The last attempt for a pod that fitted nowhere.
+#[derive(Clone, Debug)]
+struct Attempt {
+    at: SimTime,
+    /// What may help.
+    reliefs: BTreeSet<Relief>,
 }
 
-impl Attempts {
-    /// When it may be tried again.
-    fn due(self) -> SimTime {
-        if self.hopeful {
-            let back_off = BACK_OFF * (1 << (self.count - 1).min(10));
-            self.last + back_off.min(MAX_BACK_OFF)
-        } else {
-            self.last + RETRY
-        }
-    }
+/// Something after which a pod may fit where it did not, as the plugins say that refuse it (`EventsToRegister`). Nothing
+/// helps one that no node has the labels for, since these do not change (`NodeAffinity`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Relief {
+    /// A pod has left its node, whichever and however small (`NodeResourcesFit`).
+    Room,
+    /// A node is no longer cordoned, or has lost a taint (`NodeUnschedulable`, `TaintToleration`).
+    Opening,
+}
+
+/// Why a pod fits on no node.
+struct Refusal {
+    message: String,
+    reliefs: BTreeSet<Relief>,
 }
 
 impl SchedulingQueue {
@@ -123,12 +127,23 @@ impl Cluster {
         self.touch(Work::Scheduler, host);
     }
 
-    /// Something has become free, or a node takes pods again: pods that did not fit may fit now.
+    /// A pod has left its node: others may fit there now.
     pub(super) fn resources_freed(&mut self, host: &mut dyn Host) {
-        for attempts in self.scheduling.unschedulable.values_mut() {
-            attempts.hopeful = true;
-        }
-        if !self.scheduling.unschedulable.is_empty() {
+        self.relieved(Relief::Room, host);
+    }
+
+    /// A node takes pods that it did not take.
+    pub(super) fn node_opened(&mut self, host: &mut dyn Host) {
+        self.relieved(Relief::Opening, host);
+    }
+
+    /// Tries those again that this may help (`MoveAllToActiveOrBackoffQueue`).
+    fn relieved(&mut self, relief: Relief, host: &mut dyn Host) {
+        let queue = &mut self.scheduling;
+        let before = queue.active.len();
+        let helped = queue.unschedulable.iter().filter(|(_, attempt)| attempt.reliefs.contains(&relief));
+        queue.active.extend(helped.map(|(pod, _)| *pod));
+        if queue.active.len() > before {
             self.touch(Work::Scheduler, host);
         }
     }
@@ -138,7 +153,7 @@ impl Cluster {
         let now = host.now();
         let mut due = std::mem::take(&mut self.scheduling.active);
         let waiting = self.scheduling.unschedulable.iter();
-        due.extend(waiting.filter(|(_, a)| a.due() <= now).map(|(pod, _)| *pod));
+        due.extend(waiting.filter(|(_, attempt)| attempt.at + RETRY <= now).map(|(pod, _)| *pod));
         let mut loads = self.loads();
         for ix in due {
             let Some(pod) = self.pods.get(&ix) else {
@@ -150,7 +165,7 @@ impl Cluster {
                     loads[node.index()].add(pod);
                     self.bind(ix, node, host);
                 }
-                Err(message) => self.put_aside(ix, message, host),
+                Err(refusal) => self.put_aside(ix, refusal, host),
             }
         }
         self.wake_scheduler(host);
@@ -160,7 +175,7 @@ impl Cluster {
     fn wake_scheduler(&mut self, host: &mut dyn Host) {
         let now = host.now();
         let queue = &mut self.scheduling;
-        let Some(next) = queue.unschedulable.values().map(|a| a.due()).min() else {
+        let Some(next) = queue.unschedulable.values().map(|attempt| attempt.at + RETRY).min() else {
             return;
         };
         if queue.wake.is_none_or(|wake| wake <= now || next < wake) {
@@ -185,20 +200,22 @@ impl Cluster {
     }
 
     /// The best node, or `place` if it fits there, or why there is none.
-    fn choose_node(&self, pod: &Pod, loads: &[Load], place: Option<NodeIx>) -> Result<NodeIx, String> {
+    fn choose_node(&self, pod: &Pod, loads: &[Load], place: Option<NodeIx>) -> Result<NodeIx, Refusal> {
         let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
+        let mut reliefs = BTreeSet::new();
         let mut fitting = Vec::new();
         for (index, (node, load)) in self.nodes.iter().zip(loads).enumerate() {
             let reasons = unfit(pod, node, load);
             if reasons.is_empty() {
                 fitting.push(index);
             }
-            for reason in reasons {
+            for (reason, relief) in reasons {
                 *refusals.entry(reason).or_default() += 1;
+                reliefs.extend(relief);
             }
         }
         if fitting.is_empty() {
-            return Err(self.refusal(pod, &refusals));
+            return Err(Refusal { message: self.refusal(pod, &refusals), reliefs });
         }
         if let Some(place) = place.filter(|place| fitting.contains(&place.index())) {
             return Ok(place);
@@ -267,15 +284,13 @@ impl Cluster {
         self.consider_eviction(ix, host);
     }
 
-    fn put_aside(&mut self, ix: PodIx, message: String, host: &mut dyn Host) {
+    fn put_aside(&mut self, ix: PodIx, Refusal { message, reliefs }: Refusal, host: &mut dyn Host) {
         let Some(pod) = self.pods.get_mut(&ix) else {
             return;
         };
         pod.unschedulable = Some(message.clone());
         let about = pod.subject();
-        let count = self.scheduling.unschedulable.get(&ix).map_or(0, |a| a.count) + 1;
-        let attempts = Attempts { count, last: host.now(), hopeful: false };
-        self.scheduling.unschedulable.insert(ix, attempts);
+        self.scheduling.unschedulable.insert(ix, Attempt { at: host.now(), reliefs });
         self.record(host, Source::Scheduler, &about, Severity::Warning, "FailedScheduling", message);
     }
 }
@@ -291,31 +306,32 @@ fn is_hopeless(pod: &Pod, node: &Node) -> bool {
     is_too_small || is_closed(pod, node).is_some()
 }
 
-/// Why a pod must not go to a node, however empty that is: the first plugin that says so.
-fn is_closed(pod: &Pod, node: &Node) -> Option<String> {
+/// Why a pod must not go to a node, however empty that is, and what may help: the first plugin that says so.
+fn is_closed(pod: &Pod, node: &Node) -> Option<(String, Option<Relief>)> {
     if !node.unschedulable && node.taints.is_empty() && pod.template.node_selector.is_empty() {
         return None;
     }
     let tolerations = pod.tolerations();
     if node.unschedulable && !Taint::no_schedule(Taint::UNSCHEDULABLE).is_tolerated(&tolerations) {
-        return Some(CORDONED.to_owned());
+        return Some((CORDONED.to_owned(), Some(Relief::Opening)));
     }
     // `FindMatchingUntoleratedTaint` of the plugin `TaintToleration`; these taints have no values.
     if let Some(taint) = node.taints.iter().find(|taint| !taint.is_tolerated(&tolerations)) {
-        return Some(format!("node(s) had untolerated taint {{{}: }}", taint.key));
+        let reason = format!("node(s) had untolerated taint {{{}: }}", taint.key);
+        return Some((reason, Some(Relief::Opening)));
     }
     let fits = is_subset(&pod.template.node_selector, &node.labels);
-    (!fits).then(|| SELECTOR_MISMATCH.to_owned())
+    (!fits).then(|| (SELECTOR_MISMATCH.to_owned(), None))
 }
 
-/// Why a pod does not fit on a node; nothing if it does.
-fn unfit(pod: &Pod, node: &Node, load: &Load) -> Vec<String> {
+/// Why a pod does not fit on a node, and what may help; nothing if it does.
+fn unfit(pod: &Pod, node: &Node, load: &Load) -> Vec<(String, Option<Relief>)> {
     if let Some(reason) = is_closed(pod, node) {
         return vec![reason];
     }
     let ask = pod.requests();
     let mut reasons = Vec::new();
-    let mut lacks = |reason: &str| reasons.push(reason.to_owned());
+    let mut lacks = |reason: &str| reasons.push((reason.to_owned(), Some(Relief::Room)));
     if load.pods >= MAX_PODS {
         lacks("Too many pods");
     }

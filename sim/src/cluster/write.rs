@@ -16,7 +16,7 @@ use crate::time::{SimDuration, SimTime};
 
 use super::registry;
 use super::runtime::{ContainerRuntime, Host, Machines};
-use super::{Cluster, Event, Work};
+use super::{Cluster, Event};
 
 /// The annotation that `kubectl rollout restart` sets on the template.
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
@@ -91,10 +91,7 @@ impl Cluster {
     fn scale(&mut self, component: &str, replicas: u32, host: &mut dyn Host) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
         validation::replicas(replicas)?;
-        if let Some(deployment) = self.deployments.get_mut(&index) {
-            deployment.spec.replicas = replicas;
-        }
-        self.touch(Work::Deployment(index), host);
+        self.change_deployment(index, |spec| spec.replicas = replicas, host);
         Ok(format!("deployment.apps/{component} scaled"))
     }
 
@@ -220,14 +217,11 @@ impl Cluster {
             self.add_deployment(spec, host);
             return Ok(());
         };
-        if let Some(existing) = self.deployments.get_mut(&index) {
-            if existing.spec.meta.namespace != spec.meta.namespace {
-                let (name, namespace) = (&spec.meta.name, &existing.spec.meta.namespace);
-                return Err(Rejected(format!("the twin has a Deployment {name} already, in namespace {namespace}")));
-            }
-            existing.spec = spec;
+        let (name, namespace) = (&spec.meta.name, &self.deployments[&index].spec.meta.namespace);
+        if *namespace != spec.meta.namespace {
+            return Err(Rejected(format!("the twin has a Deployment {name} already, in namespace {namespace}")));
         }
-        self.touch(Work::Deployment(index), host);
+        self.change_deployment(index, |existing| *existing = spec, host);
         Ok(())
     }
 
@@ -301,12 +295,11 @@ impl Cluster {
     pub(super) fn pause(&mut self, component: &str, paused: bool, host: &mut dyn Host) -> Result<String, Rejected> {
         let index = self.deployment(component)?;
         let verb = if paused { "paused" } else { "resumed" };
-        let Some(deployment) = self.deployments.get_mut(&index).filter(|d| d.spec.paused != paused) else {
+        if self.deployments[&index].spec.paused == paused {
             let state = if paused { "already paused" } else { "not paused" };
             return Err(Rejected(format!("deployments.apps \"{component}\" is {state}")));
-        };
-        deployment.spec.paused = paused;
-        self.touch(Work::Deployment(index), host);
+        }
+        self.change_deployment(index, |spec| spec.paused = paused, host);
         Ok(format!("deployment.apps/{component} {verb}"))
     }
 

@@ -8,93 +8,139 @@ use crate::ids::{DeploymentIx, ReplicaSetIx};
 use crate::manifest::{Container, EnvValue, PodTemplate, ResourceRequirements};
 
 use super::super::names;
-use super::super::objects::{Condition, ReplicaSet, ReplicaSetStatus, set_condition};
-use super::super::recorder::{Severity, Source};
+use super::super::objects::{ReplicaSet, ReplicaSetStatus};
 use super::super::runtime::Host;
+use super::super::work::Request;
 use super::super::{Cluster, Work};
-use super::Family;
+use super::{Conflict, DeploymentSync, Member};
 
-impl Cluster {
-    /// The `ReplicaSet` of the wanted template, made if there is none. It has the newest revision
-    /// (`getNewReplicaSet`).
-    pub(super) fn ensure_new_replica_set(
-        &mut self,
-        ix: DeploymentIx,
-        family: &mut Family,
-        host: &mut dyn Host,
-    ) -> ReplicaSetIx {
-        let newest_old = family.old.iter().map(|set| self.replica_sets[set].revision).max().unwrap_or(0);
-        let (new, reason, verb) = match family.new {
-            Some(new) => (new, "FoundNewReplicaSet", "Found"),
-            None => (self.create_replica_set(ix, family, host), "NewReplicaSetCreated", "Created"),
+impl DeploymentSync<'_> {
+    /// A `ReplicaSet` of the wanted template gets the newest revision, and the Deployment gets it from that (`getNewReplicaSet`
+    /// for one that is there).
+    pub(super) fn sync_revision(&mut self) -> Result<(), Conflict> {
+        let Some(new) = self.new else {
+            return Ok(());
         };
-        let is_made = family.new.is_none();
-        family.new = Some(new);
-        let Some(set) = self.replica_sets.get_mut(&new) else {
-            return new;
-        };
-        set.revision = set.revision.max(newest_old + 1);
-        let Some(deployment) = self.deployments.get_mut(&ix) else {
-            return new;
-        };
-        deployment.revision = set.revision;
-        if is_made || deployment.conditions.iter().all(|c| c.kind != "Progressing") {
-            let message = format!("{verb} new replica set \"{}\"", set.name);
-            set_condition(
-                &mut deployment.conditions,
-                Condition { kind: "Progressing", status: "True", reason, message, updated: host.now() },
-            );
+        let revision = self.newest_old_revision() + 1;
+        let Member { set, revision: own, .. } = self.sets[new];
+        if own < revision {
+            self.sets[new].revision = revision;
+            self.request(Request::WriteRevision(set, revision));
+            if self.deployment.spec.paused {
+                return Ok(());
+            }
+            // To see whether the Deployment was scaled it has been read once, and it is read again to go on
+            // (`isScalingEvent`): the second time the revision is written upon what was read before the first.
+            self.request(Request::Conflict);
+            return Err(Conflict);
         }
-        new
+        let is_found = self.progressing().is_none();
+        if self.report.revision == own && !is_found {
+            return Ok(());
+        }
+        self.report.revision = own;
+        if is_found {
+            let message = format!("Found new replica set \"{}\"", self.new_name());
+            self.set_progressing("True", "FoundNewReplicaSet", message);
+        }
+        self.write()
     }
 
-    fn create_replica_set(&mut self, ix: DeploymentIx, family: &Family, host: &mut dyn Host) -> ReplicaSetIx {
-        let replicas = self.wanted_new_size(ix, family);
-        let deployment = &self.deployments[&ix];
+    fn newest_old_revision(&self) -> u64 {
+        self.old().into_iter().map(|at| self.sets[at].revision).max().unwrap_or(0)
+    }
+
+    /// The `ReplicaSet` of the wanted template is called after that.
+    pub(super) fn new_name(&self) -> String {
+        let deployment = self.deployment;
+        format!("{}-{}", deployment.name(), names::template_hash(&deployment.spec.template))
+    }
+
+    /// The `ReplicaSet` of the wanted template, made if there is none.
+    pub(super) fn ensure_new_replica_set(&mut self) -> Result<usize, Conflict> {
+        if let Some(new) = self.new {
+            return Ok(new);
+        }
+        let new = self.sets.len();
+        let set = self.new_replica_set();
+        self.sets.push(Member::of(self.next, &set));
+        self.new = Some(new);
+        self.report.revision = set.revision;
+        let message = format!("Created new replica set \"{}\"", set.name);
+        self.set_progressing("True", "NewReplicaSetCreated", message);
+        self.request(Request::CreateReplicaSet(self.next, Box::new(set)));
+        self.next.0 += 1;
+        self.write()?;
+        Ok(new)
+    }
+
+    fn new_replica_set(&self) -> ReplicaSet {
+        let deployment = self.deployment;
         let template = Arc::new(deployment.spec.template.clone());
-        let hash = names::template_hash(&template);
-        let set = ReplicaSet {
-            name: format!("{}-{hash}", deployment.name()),
-            deployment: ix,
+        ReplicaSet {
+            name: self.new_name(),
+            deployment: self.ix,
             component: deployment.name().to_owned(),
+            hash: names::template_hash(&template),
             template,
-            hash,
-            replicas,
-            revision: 0,
+            replicas: self.wanted_new_size(),
+            generation: 1,
+            revision: self.newest_old_revision() + 1,
             desired_replicas: deployment.spec.replicas,
             max_replicas: deployment.max_replicas(),
             pods_created: 0,
             pods: BTreeSet::new(),
             status: ReplicaSetStatus::default(),
-            growth: None,
             failure: None,
-        };
-        if replicas > 0 {
-            let message = format!("Scaled up replica set {} from 0 to {replicas}", set.name);
-            let about = deployment.subject();
-            self.record(host, Source::DeploymentController, &about, Severity::Normal, "ScalingReplicaSet", message);
         }
-        let new = ReplicaSetIx(self.created.replica_sets);
-        self.created.replica_sets += 1;
-        self.replica_sets.insert(new, set);
-        // The Deployment's status with the new revision is written after it.
-        self.request(Work::Deployment(ix), host);
-        self.touch(Work::ReplicaSet(new), host);
-        self.touch(Work::Deployment(ix), host);
-        new
     }
 
     /// Deletes the oldest empty `ReplicaSet`s beyond the history's limit (`cleanupDeployment`).
-    pub(super) fn clean_up_history(&mut self, ix: DeploymentIx) {
-        let limit = self.deployments[&ix].spec.revision_history_limit as usize;
-        let mut old = self.family(ix).old;
-        old.sort_by_key(|set| self.replica_sets[set].revision);
+    pub(super) fn clean_up_history(&mut self) {
+        let limit = self.deployment.spec.revision_history_limit as usize;
+        let mut old = self.old();
+        old.sort_by_key(|at| self.sets[*at].revision);
         let surplus = old.len().saturating_sub(limit);
-        for set in old.into_iter().take(surplus) {
-            let candidate = &self.replica_sets[&set];
-            if candidate.replicas == 0 && candidate.pods.is_empty() {
-                self.replica_sets.remove(&set);
+        for at in old.into_iter().take(surplus) {
+            let Member { set, size, has_pods, .. } = self.sets[at];
+            if size.replicas == 0 && !has_pods {
+                self.request(Request::DeleteReplicaSet(set));
             }
+        }
+    }
+}
+
+impl Cluster {
+    /// A Deployment has another `ReplicaSet`.
+    pub(in super::super) fn add_replica_set(&mut self, ix: ReplicaSetIx, set: ReplicaSet, host: &mut dyn Host) {
+        let owner = set.deployment;
+        if !self.deployments.contains_key(&owner) {
+            return;
+        }
+        if set.replicas > 0 {
+            let message = format!("Scaled up replica set {} from 0 to {}", set.name, set.replicas);
+            self.record_scaling(owner, message, host);
+        }
+        self.replica_sets.insert(ix, set);
+        self.touch(Work::ReplicaSet(ix), host);
+        self.touch(Work::Deployment(owner), host);
+    }
+
+    /// A `ReplicaSet` has another revision.
+    pub(in super::super) fn write_revision(&mut self, ix: ReplicaSetIx, revision: u64, host: &mut dyn Host) {
+        if let Some(set) = self.replica_sets.get_mut(&ix) {
+            set.revision = revision;
+            let owner = set.deployment;
+            self.touch(Work::Deployment(owner), host);
+        }
+    }
+
+    /// A `ReplicaSet` is deleted, if it is still empty.
+    pub(in super::super) fn delete_replica_set(&mut self, ix: ReplicaSetIx, host: &mut dyn Host) {
+        let empty = self.replica_sets.get(&ix).filter(|set| set.replicas == 0 && set.pods.is_empty());
+        if let Some(owner) = empty.map(|set| set.deployment) {
+            self.replica_sets.remove(&ix);
+            self.touch(Work::Deployment(owner), host);
         }
     }
 
@@ -141,11 +187,7 @@ impl Cluster {
 
     /// Gives the Deployment another template; the same one again starts no rollout.
     pub(in super::super) fn change_template(&mut self, ix: DeploymentIx, template: PodTemplate, host: &mut dyn Host) {
-        let Some(deployment) = self.deployments.get_mut(&ix) else {
-            return;
-        };
-        deployment.spec.template = template;
-        self.touch(Work::Deployment(ix), host);
+        self.change_deployment(ix, |spec| spec.template = template, host);
     }
 }
 

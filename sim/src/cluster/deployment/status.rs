@@ -1,160 +1,163 @@
 //! A Deployment's status and conditions (`pkg/controller/deployment/progress.go`, `sync.go`).
 
-use crate::ids::DeploymentIx;
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimDuration;
 
-use super::super::objects::{Condition, DeploymentStatus, set_condition, status};
-use super::super::runtime::Host;
-use super::super::{Cluster, Event, Work};
+use super::super::objects::{Condition, Deployment, DeploymentStatus, set_condition, status};
+use super::{Conflict, DeploymentSync, Member};
 
 /// A rollout that does not move is looked at so long after its deadline.
 const STUCK_CHECK: SimDuration = SimDuration::SECOND;
 
-impl Cluster {
-    /// Sums up the statuses of the `ReplicaSet`s, of which `wanted` pods are wanted, and writes the condition
-    /// `Available` (`calculateStatus`).
-    pub(super) fn update_deployment_status(&mut self, ix: DeploymentIx, wanted: u32, host: &dyn Host) {
-        let now = host.now();
-        let mut status_now = self.sum_up(ix);
-        status_now.unavailable = wanted.saturating_sub(status_now.available);
-        let Some(deployment) = self.deployments.get_mut(&ix) else {
-            return;
+/// Sums up the statuses of the `ReplicaSet`s (`calculateStatus`).
+pub(super) fn count(deployment: &Deployment, sets: &[Member], new: Option<usize>) -> DeploymentStatus {
+    let mut counted = DeploymentStatus { observed: deployment.generation, ..DeploymentStatus::default() };
+    let mut wanted = 0;
+    for (at, Member { size, status, .. }) in sets.iter().enumerate() {
+        wanted += size.replicas;
+        counted.replicas += status.replicas;
+        counted.ready += status.ready;
+        counted.available += status.available;
+        if new == Some(at) {
+            counted.updated = status.replicas;
+        }
+    }
+    counted.unavailable = wanted.saturating_sub(counted.available);
+    counted
+}
+
+/// Writes a condition, unless there is one that says the same (`SetDeploymentCondition`).
+fn set_if_new(conditions: &mut Vec<Condition>, condition: Condition) {
+    let says = |c: &Condition| (c.kind, c.status, c.reason);
+    if conditions.iter().all(|old| says(old) != says(&condition)) {
+        set_condition(conditions, condition);
+    }
+}
+
+impl DeploymentSync<'_> {
+    /// Its condition `Progressing`.
+    pub(super) fn progressing(&self) -> Option<&Condition> {
+        self.report.conditions.iter().find(|condition| condition.kind == "Progressing")
+    }
+
+    pub(super) fn set_progressing(&mut self, status: &'static str, reason: &'static str, message: String) {
+        let condition = Condition { kind: "Progressing", status, reason, message, updated: self.now };
+        set_condition(&mut self.report.conditions, condition);
+    }
+
+    /// Says when a rollout is paused or resumed (`checkPausedConditions`).
+    pub(super) fn note_pause(&mut self) -> Result<(), Conflict> {
+        let current = self.progressing().map(|condition| condition.reason);
+        let (reason, message) = match (self.deployment.spec.paused, current) {
+            (_, Some("ProgressDeadlineExceeded")) | (true, Some("DeploymentPaused")) => return Ok(()),
+            (true, _) => ("DeploymentPaused", "Deployment is paused"),
+            (false, Some("DeploymentPaused")) => ("DeploymentResumed", "Deployment is resumed"),
+            (false, _) => return Ok(()),
         };
-        let is_news = std::mem::replace(&mut deployment.status, status_now) != status_now;
-        let minimum = deployment.spec.replicas - deployment.fenceposts().1;
-        let is_available = status_now.available >= minimum;
+        self.set_progressing("Unknown", reason, message.to_owned());
+        self.write()
+    }
+
+    /// Writes what was counted, with the condition `Available`, if it is news (`syncDeploymentStatus`).
+    pub(super) fn write_status(&mut self) -> Result<(), Conflict> {
+        let conditions = self.counted_conditions();
+        if self.is_news(&conditions) { self.write_counted(conditions) } else { Ok(()) }
+    }
+
+    /// The same during a rollout, with the condition `Progressing` (`syncRolloutStatus`).
+    pub(super) fn write_rollout_status(&mut self) -> Result<(), Conflict> {
+        let mut conditions = self.counted_conditions();
+        self.estimate_progress(&mut conditions);
+        self.copy_failure(&mut conditions);
+        if self.is_news(&conditions) {
+            return self.write_counted(conditions);
+        }
+        self.watch_progress();
+        Ok(())
+    }
+
+    fn is_news(&self, conditions: &[Condition]) -> bool {
+        self.report.status != self.counted || self.report.conditions != conditions
+    }
+
+    fn write_counted(&mut self, conditions: Vec<Condition>) -> Result<(), Conflict> {
+        (self.report.status, self.report.conditions) = (self.counted, conditions);
+        self.write()
+    }
+
+    fn counted_conditions(&self) -> Vec<Condition> {
+        let mut conditions = self.report.conditions.clone();
+        let minimum = self.deployment.spec.replicas - self.deployment.fenceposts().1;
+        let is_available = self.counted.available >= minimum;
         let (reason, message) = if is_available {
             ("MinimumReplicasAvailable", "Deployment has minimum availability.")
         } else {
             ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
         };
         let (status, message) = (status(is_available), message.to_owned());
-        let condition = Condition { kind: "Available", status, reason, message, updated: now };
-        set_condition(&mut deployment.conditions, condition);
-        if is_news {
-            self.request(Work::Deployment(ix), host);
-        }
+        set_if_new(&mut conditions, Condition { kind: "Available", status, reason, message, updated: self.now });
+        conditions
     }
 
-    /// The same during a rollout, with the condition `Progressing` (`syncRolloutStatus`).
-    pub(super) fn update_rollout_status(&mut self, ix: DeploymentIx, wanted: u32, host: &mut dyn Host) {
-        let now = host.now();
-        let before = self.deployments[&ix].status;
-        self.update_deployment_status(ix, wanted, host);
-        self.copy_failure(ix, now);
-        let is_complete = self.is_complete(ix);
-        let family = self.family(ix);
-        let deployment = &self.deployments[&ix];
-        let after = deployment.status;
-        let current = deployment.conditions.iter().find(|c| c.kind == "Progressing");
+    fn estimate_progress(&self, conditions: &mut Vec<Condition>) {
+        let (before, after) = (self.report.status, self.counted);
+        let current = self.progressing();
         let was_complete = current.is_some_and(|c| c.reason == "NewReplicaSetAvailable");
         if after.replicas == after.updated && was_complete {
             return;
         }
-        let who = match family.new {
-            Some(new) => format!("ReplicaSet \"{}\"", self.replica_sets[&new].name),
-            None => format!("Deployment \"{}\"", deployment.name()),
-        };
         let old_pods = |s: DeploymentStatus| s.replicas.saturating_sub(s.updated);
         let moves = after.updated > before.updated
             || old_pods(after) < old_pods(before)
             || after.ready > before.ready
             || after.available > before.available;
-        let deadline = deployment.spec.progress_deadline;
-        let is_late = current
-            .is_some_and(|c| c.reason == "ProgressDeadlineExceeded" || (!was_complete && c.updated + deadline < now));
-        let (reason, does) = if is_complete {
+        let deadline = self.deployment.spec.progress_deadline;
+        let is_late = current.is_some_and(|c| {
+            c.reason == "ProgressDeadlineExceeded" || (!was_complete && c.updated + deadline < self.now)
+        });
+        let (reason, does) = if self.deployment.is_complete(after) {
             ("NewReplicaSetAvailable", "has successfully progressed.")
         } else if moves {
             ("ReplicaSetUpdated", "is progressing.")
         } else if is_late {
             ("ProgressDeadlineExceeded", "has timed out progressing.")
         } else {
-            self.watch_progress(ix, host);
             return;
         };
-        let status = status(reason != "ProgressDeadlineExceeded");
-        let condition =
-            Condition { kind: "Progressing", status, reason, message: format!("{who} {does}"), updated: now };
-        if let Some(deployment) = self.deployments.get_mut(&ix) {
-            set_condition(&mut deployment.conditions, condition);
+        let who = match self.new {
+            Some(_) => format!("ReplicaSet \"{}\"", self.new_name()),
+            None => format!("Deployment \"{}\"", self.deployment.name()),
+        };
+        let (status, message) = (status(reason != "ProgressDeadlineExceeded"), format!("{who} {does}"));
+        let condition = Condition { kind: "Progressing", status, reason, message, updated: self.now };
+        if reason == "ReplicaSetUpdated" {
+            // The deadline counts from the last move.
+            set_condition(conditions, condition);
+        } else {
+            set_if_new(conditions, condition);
         }
-        self.watch_progress(ix, host);
     }
 
-    /// The condition `ReplicaFailure` of the newest of its `ReplicaSet`s that has one (`getReplicaFailures`).
-    fn copy_failure(&mut self, ix: DeploymentIx, now: SimTime) {
+    /// The condition `ReplicaFailure` of a `ReplicaSet`.
+    fn copy_failure(&self, conditions: &mut Vec<Condition>) {
         const KIND: &str = "ReplicaFailure";
-        let sets = self.family(ix);
-        let failures = sets.all().filter_map(|set| {
-            let set = &self.replica_sets[&set];
-            set.failure.as_ref().filter(|_| set.status.fails)
-        });
-        let message = failures.map(|failure| failure.message.clone()).next();
-        let Some(deployment) = self.deployments.get_mut(&ix) else {
-            return;
-        };
-        match message {
+        match self.failure.clone() {
             Some(message) => {
-                let condition = Condition { kind: KIND, status: "True", reason: "FailedCreate", message, updated: now };
-                set_condition(&mut deployment.conditions, condition);
+                let (status, reason) = ("True", "FailedCreate");
+                set_if_new(conditions, Condition { kind: KIND, status, reason, message, updated: self.now });
             }
-            None => deployment.conditions.retain(|condition| condition.kind != KIND),
+            None => conditions.retain(|condition| condition.kind != KIND),
         }
     }
 
     /// Comes back when the deadline has passed without progress (`requeueStuckDeployment`).
-    fn watch_progress(&self, ix: DeploymentIx, host: &mut dyn Host) {
-        let deployment = &self.deployments[&ix];
-        let Some(condition) = deployment.conditions.iter().find(|c| c.kind == "Progressing") else {
+    fn watch_progress(&mut self) {
+        let Some(condition) = self.progressing() else {
             return;
         };
-        if self.is_complete(ix) || matches!(condition.reason, "ProgressDeadlineExceeded" | "NewReplicaSetAvailable") {
-            return;
+        let is_over = matches!(condition.reason, "ProgressDeadlineExceeded" | "NewReplicaSetAvailable");
+        let at = condition.updated + self.deployment.spec.progress_deadline + STUCK_CHECK;
+        if !is_over && !self.deployment.is_complete(self.counted) && at > self.now {
+            self.look_again = Some(at);
         }
-        let at = condition.updated + deployment.spec.progress_deadline + STUCK_CHECK;
-        if at > host.now() {
-            host.schedule(at, Event::Sync(Work::Deployment(ix)));
-        }
-    }
-
-    /// Says when a rollout is paused or resumed (`checkPausedConditions`). Returns whether there was something to say.
-    pub(super) fn note_pause(&mut self, ix: DeploymentIx, now: SimTime) -> bool {
-        let Some(deployment) = self.deployments.get_mut(&ix) else {
-            return false;
-        };
-        let current = deployment.conditions.iter().find(|c| c.kind == "Progressing").map(|c| c.reason);
-        let (reason, message) = match (deployment.spec.paused, current) {
-            (_, Some("ProgressDeadlineExceeded")) | (true, Some("DeploymentPaused")) => return false,
-            (true, _) => ("DeploymentPaused", "Deployment is paused"),
-            (false, Some("DeploymentPaused")) => ("DeploymentResumed", "Deployment is resumed"),
-            (false, _) => return false,
-        };
-        let message = message.to_owned();
-        let condition = Condition { kind: "Progressing", status: "Unknown", reason, message, updated: now };
-        set_condition(&mut deployment.conditions, condition);
-        true
-    }
-
-    /// Whether all pods are of the newest template, and available (`DeploymentComplete`).
-    pub(in super::super) fn is_complete(&self, ix: DeploymentIx) -> bool {
-        let deployment = &self.deployments[&ix];
-        let (wanted, status) = (deployment.spec.replicas, deployment.status);
-        status.updated == wanted && status.replicas == wanted && status.available == wanted
-    }
-
-    fn sum_up(&self, ix: DeploymentIx) -> DeploymentStatus {
-        let family = self.family(ix);
-        let mut status = DeploymentStatus::default();
-        for set in family.all() {
-            let own = self.replica_sets[&set].status;
-            status.replicas += own.replicas;
-            status.ready += own.ready;
-            status.available += own.available;
-            if family.new == Some(set) {
-                status.updated = own.replicas;
-            }
-        }
-        status
     }
 }

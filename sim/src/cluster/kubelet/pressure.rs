@@ -317,7 +317,6 @@ impl Cluster {
         pod.kubelet.is_over = true;
         self.record_pod(host, ix, Severity::Warning, "Evicted", message);
         self.show_status(ix, host);
-        self.resources_freed(host);
         false
     }
 }

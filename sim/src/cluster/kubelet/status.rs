@@ -104,7 +104,9 @@ impl Cluster {
             Some(_) if pod.kubelet.stage == Stage::Stopped => Phase::Failed,
             _ => phase(&pod.kubelet),
         };
+        let was_over = pod.is_over();
         let is_new = std::mem::replace(&mut pod.phase, phase) != phase;
+        let has_ended = pod.is_over() && !was_over;
         let has_sandbox = matches!(pod.kubelet.stage, Stage::Up | Stage::Ending);
         // With the sandbox comes the address, whatever becomes of the containers.
         let is_new = std::mem::replace(&mut pod.has_sandbox, has_sandbox) != has_sandbox || is_new;
@@ -117,6 +119,10 @@ impl Cluster {
         self.show_readiness(ix, host);
         if is_new {
             self.pod_changed(ix, host);
+        }
+        if has_ended {
+            // The scheduler knows no pods that have (`newPodInformer`).
+            self.resources_freed(host);
         }
         for index in waits_for_readiness {
             self.probe_readiness_now(ix, index, host);

@@ -109,6 +109,7 @@ impl Cluster {
             let loops = pod.key.with_str("unmount");
             self.show_status(ix, host);
             let Some(pod) = self.pods.get(&ix) else { return };
+            // If it was not deleted its object stays, as that of a pod that has failed.
             if pod.deleted.is_some() {
                 let turns = [0, 1].map(|turn| VOLUME_LOOP.scaled(loops.with(turn).draw().uniform()));
                 let unmounted = host.now() + turns[0] + turns[1];
@@ -116,9 +117,6 @@ impl Cluster {
                 let seen = if unmounted <= relist { relist } else { relist + UNMOUNT_POLL };
                 // The status of a pod that has ended is written, and then it is deleted.
                 host.schedule(seen + REQUEST, Event::TornDown(ix));
-            } else {
-                // Its object stays, as that of a pod that has failed; the room that it took is free.
-                self.resources_freed(host);
             }
         } else if pod.deleted.is_none() {
             // It stays until somebody deletes it.

@@ -64,7 +64,7 @@ impl Cluster {
     /// Whether every Deployment has as many available pods of its newest template as it wants, and no
     /// others.
     pub fn all_ready(&self) -> bool {
-        self.deployments.keys().all(|ix| self.is_complete(*ix))
+        self.deployments.values().all(|deployment| deployment.is_complete(deployment.status))
     }
 
     /// Names of the Deployments that exist, in the order of their creation.

@@ -93,7 +93,7 @@ impl Cluster {
         let deployment = &self.deployments[&index];
         let (wanted, status) = (deployment.spec.replicas, deployment.status);
         let waits = |message: String| RolloutProgress { is_over: false, message };
-        if self.work.contains(&Work::Deployment(index)) {
+        if status.observed < deployment.generation {
             return Ok(waits("Waiting for deployment spec update to be observed...".to_owned()));
         }
         if deployment.conditions.iter().any(|c| c.reason == "ProgressDeadlineExceeded") {
@@ -205,12 +205,10 @@ impl Cluster {
             validation::image(name, at, &container.image)?;
             validation::resources(name, at, &container.resources)?;
         }
-        let deployment = self.deployments.get_mut(&index).filter(|deployment| deployment.spec != spec);
-        let Some(deployment) = deployment else {
+        if self.deployments[&index].spec == spec {
             return Ok(format!("deployment.apps/{name} patched (no change)"));
-        };
-        deployment.spec = spec;
-        self.touch(Work::Deployment(index), host);
+        }
+        self.change_deployment(index, |existing| *existing = spec, host);
         Ok(format!("deployment.apps/{name} patched"))
     }
 

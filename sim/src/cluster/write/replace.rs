@@ -6,7 +6,7 @@ use crate::manifest::{Deployment, Service};
 use crate::time::SimTime;
 
 use super::super::runtime::{ContainerRuntime, Host, Machines};
-use super::super::{Cluster, Event, Work};
+use super::super::{Cluster, Event};
 
 /// A whole object, as it is written.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,10 +53,7 @@ impl Cluster {
             Object::Deployment(spec) => {
                 let name = spec.meta.name.clone();
                 let index = self.deployment(&name)?;
-                if let Some(deployment) = self.deployments.get_mut(&index) {
-                    deployment.spec = spec;
-                }
-                self.touch(Work::Deployment(index), host);
+                self.change_deployment(index, |existing| *existing = spec, host);
                 Ok(format!("deployment.apps/{name} replaced"))
             }
             Object::Service(spec) => {

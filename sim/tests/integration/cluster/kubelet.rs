@@ -280,9 +280,9 @@ fn pod_failure_is_an_outage_that_only_a_new_pod_mends() {
     28.0 pod1 is 0/1 Terminating
     28.0 $ pod "pod1" deleted
     28.0 pod1 Killing: Stopping container web
+    28.0 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
     28.0 rs1 SuccessfulCreate: Created pod: pod2
     28.0 pod2 is 0/1 Pending
-    28.0 pod1 Unhealthy: Readiness probe failed: Get "http://10.244.0.2:80/health": dial tcp 10.244.0.2:80: connect: connection refused
     28.0 pod2 Scheduled: Successfully assigned pod2 to node1
     28.0 pod2 is 0/1 ContainerCreating
     28.5 pod2 Pulled: Container image "web:1" already present on machine

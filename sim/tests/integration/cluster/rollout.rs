@@ -1,5 +1,7 @@
 //! Rollouts: timelines of sequences of writes.
 
+use sim::time::SimDuration;
+
 use super::*;
 
 /// What is told of a rollout: sizes, creations, readiness, ends.
@@ -56,6 +58,64 @@ fn four_replicas_may_have_one_more_and_one_less() {
     8.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
     8.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
+}
+
+/// What the Deployment's status says: replicas, updated, available and unavailable ones.
+fn status(rig: &Rig) -> [u64; 4] {
+    let deployment = rig.cluster.api_objects().into_iter().find(|object| object["kind"] == "Deployment").unwrap();
+    ["replicas", "updatedReplicas", "availableReplicas", "unavailableReplicas"]
+        .map(|field| deployment["status"][field].as_u64().unwrap())
+}
+
+/// What it says one after the other.
+fn statuses(rig: &mut Rig, seconds: f64) -> Vec<[u64; 4]> {
+    let until = rig.now + SimDuration::from_secs_f64(seconds);
+    let mut seen = vec![status(rig)];
+    while let Some(next) = rig.queue.next_time().filter(|next| *next <= until) {
+        rig.run_until(next);
+        let now = status(rig);
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+    }
+    seen
+}
+
+/// As in the trace `rollout-unavailable-1` of Kubernetes 1.34: the old pod is counted out before the new one is counted in.
+#[test]
+fn the_status_follows_one_request_after_the_other() {
+    let strategy = "strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}";
+    let mut rig = Rig::new(&web(4, &[strategy], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    let seen = statuses(&mut rig, 60.0);
+    let expected = [
+        [4, 4, 4, 0],
+        [4, 0, 4, 0],
+        [3, 0, 3, 1],
+        [4, 1, 3, 1],
+        [4, 1, 4, 0],
+        [3, 1, 3, 1],
+        [4, 2, 3, 1],
+        [4, 2, 4, 0],
+        [3, 2, 3, 1],
+        [4, 3, 3, 1],
+        [4, 3, 4, 0],
+        [3, 3, 3, 1],
+        [4, 4, 3, 1],
+        [4, 4, 4, 0],
+    ];
+    assert_eq!(seen, expected);
+}
+
+/// As in `scale-down-midway`.
+#[test]
+fn the_first_new_pod_is_counted_before_the_second_is_there() {
+    let mut rig = Rig::new(&web(4, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    let seen = statuses(&mut rig, 1.0);
+    assert_eq!(seen, [[4, 4, 4, 0], [4, 0, 4, 0], [5, 1, 4, 1], [4, 1, 3, 2], [5, 2, 3, 2]]);
 }
 
 #[test]
@@ -133,6 +193,25 @@ fn restart_makes_a_new_revision_of_the_same_image() {
     ");
     let history = rig.cluster.rollout_history("web").unwrap();
     assert_eq!(history.iter().map(|set| &*set.change).collect::<Vec<_>>(), ["", "restarted"]);
+}
+
+#[test]
+fn a_rollout_is_not_over_before_its_change_is_observed() {
+    let mut rig = Rig::new(&web(1, &[], &[READINESS]));
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    let progress = |rig: &Rig| {
+        let progress = rig.cluster.rollout_progress("web").unwrap();
+        (progress.is_over, progress.message)
+    };
+    assert_eq!(progress(&rig), (false, "Waiting for deployment spec update to be observed...".to_owned()));
+    assert!(!rig.cluster.all_ready());
+    rig.run(1.0);
+    let message = "Waiting for deployment \"web\" rollout to finish: 1 old replicas are pending termination...";
+    assert_eq!(progress(&rig), (false, message.to_owned()));
+    rig.run(30.0);
+    assert_eq!(progress(&rig), (true, "deployment \"web\" successfully rolled out".to_owned()));
+    assert!(rig.cluster.all_ready());
 }
 
 #[test]
