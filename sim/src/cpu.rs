@@ -18,6 +18,7 @@
 //! rates have 32 binary places and are rounded down: work is never done twice, a burst never ends early
 //! and at most 2⁻³² of a core per runner goes unused.
 
+mod dues;
 mod fixed;
 mod fluid;
 mod group;
@@ -27,8 +28,7 @@ mod newly_idle;
 mod pool;
 mod share;
 
-use std::hint::select_unpredictable;
-
+use self::dues::Dues;
 use self::fixed::{FULL_SPEED, Work, whole, work};
 use self::group::Group;
 pub use self::pool::PERIOD;
@@ -156,10 +156,9 @@ pub struct NodeCpu {
     cores: u32,
     kernel: Kernel,
     groups: Vec<Option<Group>>,
-    /// When something happens next in each group. Beside the groups, as are the claims, since every event
-    /// looks at those of all.
-    dues: Vec<SimTime>,
-    /// What each group asks of the cores, and gets.
+    /// When something happens next in each group.
+    dues: Dues,
+    /// What each group asks of the cores, and gets. Beside the groups, since all of them are looked at.
     claims: Vec<Claim>,
     threads: Vec<Thread>,
     free_threads: Vec<u32>,
@@ -167,10 +166,6 @@ pub struct NodeCpu {
     contenders: u32,
     /// Cores are shared: somebody runs at less than full speed.
     is_full: bool,
-    /// The earliest of `dues`, the first group that has it and whether others have it too, unless [`Self::changed`].
-    due: SimTime,
-    first_due: usize,
-    is_tied: bool,
     /// Something has changed at this moment, and what follows for the others has not been worked out yet: more
     /// may change before time goes on.
     changed: Option<SimTime>,
@@ -190,15 +185,12 @@ impl NodeCpu {
             cores,
             kernel,
             groups: Vec::new(),
-            dues: Vec::new(),
+            dues: Dues::new(),
             claims: Vec::new(),
             threads: Vec::new(),
             free_threads: Vec::new(),
             contenders: 0,
             is_full: false,
-            due: SimTime::NEVER,
-            first_due: 0,
-            is_tied: false,
             changed: None,
             retired: 0,
         }
@@ -216,8 +208,8 @@ impl NodeCpu {
         let ix = self.groups.iter().position(Option::is_none).unwrap_or(self.groups.len());
         if ix == self.groups.len() {
             self.groups.push(None);
-            self.dues.push(SimTime::NEVER);
             self.claims.push(Claim::NONE);
+            self.dues.make_room(self.groups.len());
         }
         self.groups[ix] = group;
         self.claims[ix].weight = weight.clamp(1, MOST_WEIGHT);
@@ -232,7 +224,7 @@ impl NodeCpu {
         self.free_threads.extend(group.dissolve(now).into_iter().map(|(thread, _)| thread));
         let claim = std::mem::replace(&mut self.claims[ix.0 as usize], Claim::NONE);
         self.contenders -= claim.runners;
-        self.dues[ix.0 as usize] = SimTime::NEVER;
+        self.dues.set(ix.0 as usize, SimTime::NEVER);
     }
 
     /// An in-place resize of the limit. A frozen group runs again at once (`tg_set_cfs_bandwidth`).
@@ -275,7 +267,7 @@ impl NodeCpu {
         if let Some(now) = self.changed.take() {
             self.settle(now);
         }
-        self.due
+        self.dues.earliest()
     }
 
     /// Brings the node to `now`, which must not lie beyond [`Self::next_event`], and appends the tags of
@@ -290,11 +282,11 @@ impl NodeCpu {
             return;
         }
         let earlier = finished.len();
-        let (first, is_tied) = (self.first_due, self.is_tied);
+        let (first, is_tied) = self.dues.first();
         self.change(now, GroupIx(first as u32), |group| group.advance(now, |id| finished.push(id)));
-        let others = if is_tied { first + 1..self.dues.len() } else { 0..0 };
+        let others = if is_tied { first + 1..self.groups.len() } else { 0..0 };
         for ix in others {
-            if self.dues[ix] <= now {
+            if self.dues.of(ix) <= now {
                 self.change(now, GroupIx(ix as u32), |group| group.advance(now, |id| finished.push(id)));
             }
         }
@@ -325,27 +317,14 @@ impl NodeCpu {
         let runners = group.contenders();
         self.contenders = self.contenders + runners - claim.runners;
         claim.runners = runners;
-        self.dues[ix] = group.due();
+        self.dues.set(ix, group.due());
     }
 
-    /// After changes: how fast everybody runs, what is due next.
+    /// After changes: how fast everybody runs.
     fn settle(&mut self, now: SimTime) {
         if self.is_full || self.contenders > self.cores {
             self.share(now);
         }
-        self.find_due();
-    }
-
-    /// Without branches on the dues, since nobody could predict them.
-    fn find_due(&mut self) {
-        let (mut earliest, mut first, mut is_tied) = (SimTime::NEVER, 0, false);
-        for (ix, &due) in self.dues.iter().enumerate() {
-            let (is_earlier, is_equal) = (due < earliest, due == earliest);
-            is_tied = !is_earlier && (is_tied || is_equal);
-            earliest = select_unpredictable(is_earlier, due, earliest);
-            first = select_unpredictable(is_earlier, ix, first);
-        }
-        (self.due, self.first_due, self.is_tied) = (earliest, first, is_tied);
     }
 
     /// Gives every group its rate.
@@ -361,7 +340,7 @@ impl NodeCpu {
                 claim.has = claim.rate;
                 let group = self.groups[ix].as_mut().expect("only a group that exists asks for something");
                 group.set_rate(now, claim.rate);
-                self.dues[ix] = group.due();
+                self.dues.set(ix, group.due());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What kubectl and containerd took in a run. The lab plays several sequences at once on one machine, so that the same chore
 //! takes from 0.4 to some seconds, whatever Kubernetes does.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use sim::cluster::Chore;
 use sim::time::SimDuration;
