@@ -13,6 +13,10 @@
 //! the next timer tick only, what it overran is paid back, and threads on one processor take turns
 //! tick by tick. In an unlimited group such turns are too short to matter (`fluid`).
 //!
+//! A container's group lies in its pod's, and the kubelet gives that a quota too: the sum of the limits, if all
+//! containers have one (`ResourceConfigForPod` in `pkg/kubelet/cm/helpers_linux.go`). The two have the same
+//! length of period and not the same beginning, and what is used must fit into both ([`Phases`]).
+//!
 //! [`NodeCpu`] has no queue inside. The event loop asks [`NodeCpu::next_event`] and must call
 //! [`NodeCpu::advance`] then, possibly more than once at the same moment. Time is in whole nanoseconds,
 //! rates have 32 binary places and are rounded down: work is never done twice, a burst never ends early
@@ -71,6 +75,17 @@ pub fn weight_of_request(request: Millicores) -> u32 {
     (request.0 * 1024 / 1000).clamp(2, u64::from(MOST_WEIGHT)) as u32
 }
 
+/// Where in their periods the timers of a limited group fire: `init_cfs_bandwidth` draws it at random for each control
+/// group, the caller keys it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Of the container's own quota.
+    pub container: SimDuration,
+    /// Of its pod's quota, which is as large if the pod has no other container; none if the pod has no quota. That of a
+    /// pod of several limited containers is not modelled: it is the sum of theirs, and binds them seldom.
+    pub pod: Option<SimDuration>,
+}
+
 /// What a container's manifest says about its CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupConfig {
@@ -78,8 +93,8 @@ pub struct GroupConfig {
     pub quota: Option<Quota>,
     /// Share of a full node, see [`weight_of_request`]; from 1 to [`MOST_WEIGHT`].
     pub weight: u32,
-    /// Where in the period its timer fires: `init_cfs_bandwidth` draws it at random, the caller keys it.
-    pub phase: SimDuration,
+    /// When its quota is filled up, if it has one.
+    pub phases: Phases,
 }
 
 /// What the node's kernel was built with.
@@ -124,21 +139,22 @@ impl Kernel {
     }
 }
 
-/// What `cpu.stat` tells about a group, and a little more.
+/// What `cpu.stat` tells about a container's group, and a little more. Freezes by the quota of its pod are counted in
+/// that one's own group, which those who look at containers do not see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuStats {
     /// CPU time used, rounded down to a nanosecond.
     pub usage: SimDuration,
     /// Ticks of the period timer; none while the group is idle.
     pub nr_periods: u64,
-    /// Of those, the ones that found a processor of the group frozen.
+    /// Of those, the ones that found a processor of the group frozen by its own quota.
     pub nr_throttled: u64,
-    /// How long it was frozen, summed over processors as the kernel does: two frozen processors count
-    /// twice.
+    /// How long it was frozen by its own quota, summed over processors as the kernel does: two frozen
+    /// processors count twice.
     pub throttled: SimDuration,
     /// Threads with work to do, frozen or not.
     pub runnable: u32,
-    /// Threads are frozen now, on at least one processor.
+    /// Threads are frozen now, on at least one processor, by whichever quota.
     pub is_throttled: bool,
     /// Thread time spent runnable without a core (`run_delay` of `schedstat`, and the freezes).
     pub waited: SimDuration,
@@ -203,8 +219,8 @@ impl NodeCpu {
 
     /// A container starts, idle.
     pub fn add_group(&mut self, now: SimTime, config: GroupConfig) -> GroupIx {
-        let GroupConfig { quota, weight, phase } = config;
-        let group = Some(Group::new(now, quota, phase, self.cores, self.kernel));
+        let GroupConfig { quota, weight, phases } = config;
+        let group = Some(Group::new(now, quota, phases, self.cores, self.kernel));
         let ix = self.groups.iter().position(Option::is_none).unwrap_or(self.groups.len());
         if ix == self.groups.len() {
             self.groups.push(None);
@@ -228,10 +244,10 @@ impl NodeCpu {
     }
 
     /// An in-place resize of the limit. A frozen group runs again at once (`tg_set_cfs_bandwidth`).
-    /// `phase` counts if there was no limit before.
-    pub fn set_quota(&mut self, now: SimTime, ix: GroupIx, quota: Option<Quota>, phase: SimDuration) {
+    /// `phases` count if there was no limit before.
+    pub fn set_quota(&mut self, now: SimTime, ix: GroupIx, quota: Option<Quota>, phases: Phases) {
         let (cores, kernel) = (self.cores, self.kernel);
-        self.change(now, ix, |group| group.set_quota(now, quota, phase, cores, kernel));
+        self.change(now, ix, |group| group.set_quota(now, quota, phases, cores, kernel));
     }
 
     /// An in-place resize of the request.

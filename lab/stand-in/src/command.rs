@@ -172,7 +172,9 @@ async fn serve(process: Arc<Process>) -> Result<(), Failure> {
     say(&format!("{} listens on {address}", process.service().name));
     background::start(&process);
     consumer::start(&process);
-    server::serve(process, listener).await;
+    // As a task: beside workers the main thread would be one more than the runtime that is played has, and nobody would
+    // book what it uses.
+    tokio::spawn(server::serve(process, listener)).await.expect("serving does not panic");
     Ok(())
 }
 

@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use crate::burn::process_cpu;
 use crate::command::{Failure, system};
 
 /// Bytes each way: those of a small request.
 const MESSAGE: [u8; 128] = [b'.'; 128];
-/// Rest before each message, after which both ends sleep as between two requests.
-const REST: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends back what comes.
@@ -43,11 +42,16 @@ impl Echo {
     }
 }
 
-/// Until the other end closes, or breaks.
+/// Until the other end closes, or breaks. An answer begins with the CPU time that this process has used.
 fn echo(mut connection: TcpStream) {
     let mut message = MESSAGE;
     let is_set = connection.set_nodelay(true).is_ok();
-    while is_set && connection.read_exact(&mut message).is_ok() && connection.write_all(&message).is_ok() {}
+    while is_set && connection.read_exact(&mut message).is_ok() {
+        message[..8].copy_from_slice(&process_cpu().to_le_bytes());
+        if connection.write_all(&message).is_err() {
+            break;
+        }
+    }
 }
 
 /// Asks an `echo`, again and again on new connections, and says how long it took.
@@ -58,27 +62,49 @@ pub(crate) struct RoundTrips {
     /// How often.
     #[arg(long, value_name = "N", default_value_t = 200)]
     count: u32,
+    /// Rest before each message. The default lets both ends sleep as between two requests.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 5_000)]
+    rest: u64,
+    /// Says too how much of it is CPU time, of this process and of the `echo`: what services use for their messages is
+    /// part of their bursts.
+    #[arg(long)]
+    cpu: bool,
+}
+
+/// One connection, a message and its answer.
+struct Asked {
+    connect: Duration,
+    exchange: Duration,
+    /// CPU time of this process.
+    own_cpu: Duration,
+    /// That the `echo` has used so far.
+    echo_cpu: Duration,
 }
 
 impl RoundTrips {
-    /// Prints the medians of the time to connect and of the time of a first exchange, in nanoseconds.
+    /// Prints the medians of the time to connect and of the time of a first exchange, and on request those of the CPU
+    /// time that both took, here and at the other end; in nanoseconds.
     ///
     /// # Errors
     /// Nobody answers.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let (mut connects, mut exchanges) = (Vec::new(), Vec::new());
-        for _ in 0..self.count.max(1) {
-            thread::sleep(REST);
-            let (connect, exchange) =
-                self.ask().map_err(|why| system(&format!("no echo from {}", self.address), why))?;
-            connects.push(connect);
-            exchanges.push(exchange);
+        let mut all = Vec::new();
+        for _ in 0..self.count.max(2) {
+            thread::sleep(Duration::from_micros(self.rest));
+            all.push(self.ask().map_err(|why| system(&format!("no echo from {}", self.address), why))?);
         }
-        let out = format!("{} {}\n", median(connects).as_nanos(), median(exchanges).as_nanos());
+        let mut figures = vec![median(all.iter().map(|one| one.connect)), median(all.iter().map(|one| one.exchange))];
+        if self.cpu {
+            figures.push(median(all.iter().map(|one| one.own_cpu)));
+            figures.push(median(all.windows(2).map(|two| two[1].echo_cpu.saturating_sub(two[0].echo_cpu))));
+        }
+        let figures: Vec<_> = figures.iter().map(|figure| figure.as_nanos().to_string()).collect();
+        let out = figures.join(" ") + "\n";
         std::io::stdout().write_all(out.as_bytes()).map_err(|why| system("cannot report", why))
     }
 
-    fn ask(&self) -> std::io::Result<(Duration, Duration)> {
+    fn ask(&self) -> std::io::Result<Asked> {
+        let cpu = process_cpu();
         let began = Instant::now();
         let mut connection = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         let connected = Instant::now();
@@ -87,11 +113,21 @@ impl RoundTrips {
         let mut message = MESSAGE;
         connection.write_all(&message)?;
         connection.read_exact(&mut message)?;
-        Ok((connected - began, connected.elapsed()))
+        let exchange = connected.elapsed();
+        let mut echo_cpu = [0; 8];
+        echo_cpu.copy_from_slice(&message[..8]);
+        Ok(Asked {
+            connect: connected - began,
+            exchange,
+            own_cpu: Duration::from_nanos(process_cpu() - cpu),
+            echo_cpu: Duration::from_nanos(u64::from_le_bytes(echo_cpu)),
+        })
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// Of at least one.
+fn median(times: impl Iterator<Item = Duration>) -> Duration {
+    let mut times: Vec<_> = times.collect();
     times.sort_unstable();
     times[times.len() / 2]
 }

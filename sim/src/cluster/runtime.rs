@@ -26,6 +26,8 @@ pub struct ProcessSpec {
     pub cpu_request: Millicores,
     /// Memory at which it is killed; none is no limit.
     pub memory_limit: Option<Bytes>,
+    /// Whether it is the only container of its pod.
+    pub is_alone: bool,
     /// The process before it in the same container, whose address it takes over.
     pub replaces: Option<ContainerIx>,
     /// In how many threads it does nothing but compute.

@@ -6,8 +6,8 @@
 //!
 //! A node fits if it is not cordoned, if the pod tolerates its taints, if it has the labels of the pod's `nodeSelector`
 //! and if the requests of all its pods leave room; limits count nothing. Among those that fit the plugins of the default profile score:
-//! `LeastAllocated` and `BalancedAllocation`, for which a pod without requests counts as 100m and
-//! 200 MB, and `PodTopologySpread` with twice the weight.
+//! `LeastAllocated`, for which a container without requests counts as 100m and 200 MB, `BalancedAllocation`, for which
+//! it counts nothing, and `PodTopologySpread` with twice the weight.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -30,9 +30,9 @@ const ASSUMED_MEMORY: Bytes = Bytes(200 * 1024 * 1024);
 /// After which a pod is tried again though nothing has changed (`podMaxInUnschedulablePodsDuration`).
 const RETRY: SimDuration = SimDuration::from_secs(300);
 /// The best score of a plugin (`MaxNodeScore`).
-const MAX_SCORE: f64 = 100.0;
-/// `maxSkew` of the built-in constraint over `kubernetes.io/hostname`.
-const MAX_SKEW: f64 = 5.0;
+const MAX_SCORE: i64 = 100;
+/// `maxSkew` of the built-in constraint over `kubernetes.io/hostname` (`systemDefaultConstraints`).
+const MAX_SKEW: f64 = 3.0;
 
 /// Pods that have no node yet.
 #[derive(Clone, Debug, Default)]
@@ -231,14 +231,14 @@ impl Cluster {
         let siblings: Vec<_> = fitting
             .iter()
             .map(|node| {
-                let here =
-                    |p: &&Pod| p.is_active() && p.component == pod.component && p.node() == Some(NodeIx(*node as u32));
+                // The default selector is that of the pod's Services and of its ReplicaSet (`DefaultSelector`), so that
+                // pods of other revisions do not count.
+                let here = |p: &&Pod| p.is_active() && p.owner == pod.owner && p.node() == Some(NodeIx(*node as u32));
                 self.pods.values().filter(here).count()
             })
             .collect();
         let spread = spread_scores(&siblings);
-        let ask = assumed_requests(pod);
-        let resources = fitting.iter().map(|node| resource_score(&self.nodes[*node], &loads[*node], ask));
+        let resources = fitting.iter().map(|node| resource_score(&self.nodes[*node], &loads[*node], pod));
         resources.zip(spread).map(|(resources, spread)| resources + 2 * spread).collect()
     }
 
@@ -346,26 +346,37 @@ fn unfit(pod: &Pod, node: &Node, load: &Load) -> Vec<(String, Option<Relief>)> {
 }
 
 /// `LeastAllocated` plus `BalancedAllocation`, each at most 100.
-fn resource_score(node: &Node, load: &Load, ask: Requests) -> i64 {
-    let cpu = load.assumed.cpu + ask.cpu;
-    let memory = load.assumed.memory + ask.memory;
+fn resource_score(node: &Node, load: &Load, pod: &Pod) -> i64 {
+    let (cpu, memory) = (node.spec.allocatable_cpu.0, node.spec.allocatable_memory.0);
+    let assumed = assumed_requests(pod);
+    let least = i64::midpoint(
+        free_score(load.assumed.cpu.0 + assumed.cpu.0, cpu),
+        free_score(load.assumed.memory.0 + assumed.memory.0, memory),
+    );
+    let ask = pod.requests();
+    // A pod without requests is not scored by it, so that not all of them come together.
+    if ask.cpu.0 == 0 && ask.memory.0 == 0 {
+        return least;
+    }
     let share = |used: u64, of: u64| {
         if of == 0 { 1.0 } else { (used as f64 / of as f64).min(1.0) }
     };
-    let cpu = share(cpu.0, node.spec.allocatable_cpu.0);
-    let memory = share(memory.0, node.spec.allocatable_memory.0);
-    let least = i64::midpoint(((1.0 - cpu) * MAX_SCORE) as i64, ((1.0 - memory) * MAX_SCORE) as i64);
+    let cpu = share(load.requests.cpu.0 + ask.cpu.0, cpu);
+    let memory = share(load.requests.memory.0 + ask.memory.0, memory);
     // With two resources the standard deviation is half the difference.
-    let balanced = ((1.0 - (cpu - memory).abs() / 2.0) * MAX_SCORE) as i64;
+    let balanced = ((1.0 - (cpu - memory).abs() / 2.0) * MAX_SCORE as f64) as i64;
     least + balanced
 }
 
-/// `PodTopologySpread` over host names: the fewer pods of the same owner, the better.
+/// `leastRequestedScore`.
+fn free_score(used: u64, of: u64) -> i64 {
+    if of == 0 { 0 } else { (of.saturating_sub(used) * MAX_SCORE as u64 / of) as i64 }
+}
+
+/// `PodTopologySpread` over host names: the fewer pods of the same `ReplicaSet`, the better.
 fn spread_scores(siblings: &[usize]) -> Vec<i64> {
     let weight = libm::log(siblings.len() as f64 + 2.0);
     let raw: Vec<_> = siblings.iter().map(|n| libm::round(*n as f64 * weight + MAX_SKEW - 1.0) as i64).collect();
     let (least, most) = (raw.iter().min().copied().unwrap_or(0), raw.iter().max().copied().unwrap_or(0));
-    raw.iter()
-        .map(|score| if most == 0 { MAX_SCORE as i64 } else { MAX_SCORE as i64 * (most + least - score) / most })
-        .collect()
+    raw.iter().map(|score| if most == 0 { MAX_SCORE } else { MAX_SCORE * (most + least - score) / most }).collect()
 }

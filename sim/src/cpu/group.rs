@@ -3,7 +3,7 @@
 use super::fixed::Work;
 use super::fluid::Fluid;
 use super::limited::Limited;
-use super::{CpuStats, Kernel, Quota};
+use super::{CpuStats, Kernel, Phases, Quota};
 use crate::time::{SimDuration, SimTime};
 
 /// How the threads of a group get at processors.
@@ -35,17 +35,17 @@ macro_rules! either {
 }
 
 impl Threads {
-    fn new(now: SimTime, quota: Option<Quota>, phase: SimDuration, cores: u32, kernel: Kernel) -> Self {
+    fn new(now: SimTime, quota: Option<Quota>, phases: Phases, cores: u32, kernel: Kernel) -> Self {
         match quota {
-            Some(quota) => Self::Limited(Box::new(Limited::new(now, cores, quota, phase, kernel))),
+            Some(quota) => Self::Limited(Box::new(Limited::new(now, cores, quota, phases, kernel))),
             None => Self::Unlimited(Fluid::new(now)),
         }
     }
 }
 
 impl Group {
-    pub(super) fn new(now: SimTime, quota: Option<Quota>, phase: SimDuration, cores: u32, kernel: Kernel) -> Self {
-        let threads = Threads::new(now, quota, phase, cores, kernel);
+    pub(super) fn new(now: SimTime, quota: Option<Quota>, phases: Phases, cores: u32, kernel: Kernel) -> Self {
+        let threads = Threads::new(now, quota, phases, cores, kernel);
         Self { threads, former_usage: 0, runnable: 0, runnable_synced: now }
     }
 
@@ -106,14 +106,7 @@ impl Group {
         either!(&mut self.threads, threads => threads.set_rate(now, rate));
     }
 
-    pub(super) fn set_quota(
-        &mut self,
-        now: SimTime,
-        quota: Option<Quota>,
-        phase: SimDuration,
-        cores: u32,
-        kernel: Kernel,
-    ) {
+    pub(super) fn set_quota(&mut self, now: SimTime, quota: Option<Quota>, phases: Phases, cores: u32, kernel: Kernel) {
         match (&mut self.threads, quota) {
             (Threads::Limited(limited), Some(quota)) => limited.resize(now, quota),
             (Threads::Unlimited(_), None) => {}
@@ -121,7 +114,7 @@ impl Group {
                 self.former_usage = self.usage(now);
                 let rate = either!(&self.threads, threads => threads.rate());
                 let runners = self.dissolve(now);
-                self.threads = Threads::new(now, quota, phase, cores, kernel);
+                self.threads = Threads::new(now, quota, phases, cores, kernel);
                 either!(&mut self.threads, threads => threads.set_rate(now, rate));
                 for (thread, left) in runners {
                     either!(&mut self.threads, threads => threads.start(now, thread, left));

@@ -14,6 +14,27 @@ use crate::time::{SimDuration, SimTime};
 /// A thread that ran this recently is not moved (`sysctl_sched_migration_cost`).
 const MIGRATION_COST: SimDuration = SimDuration::from_micros(500);
 
+/// How many groups with a quota can lie inside each other: a container's and its pod's.
+pub(super) const LEVELS: usize = 2;
+/// The container's group, whose counters are the container's.
+pub(super) const CONTAINER: usize = 0;
+
+/// What the group of one level may still run on a processor: `runtime_remaining` of its `cfs_rq`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Drawn from the level's pool and not yet used; negative after an overrun.
+    pub(super) runtime: Work,
+    pub(super) is_throttled: bool,
+}
+
+impl Budget {
+    /// It begins with a nanosecond, so a thread may run until the next tick where nothing has ever been drawn
+    /// (`tg_set_cfs_bandwidth`).
+    pub(super) const FRESH: Self = Self { runtime: NANOSECOND, is_throttled: false };
+    /// Of a level without a quota.
+    const ENDLESS: Self = Self { runtime: Work::MAX, is_throttled: false };
+}
+
 /// A runnable thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Runner {
@@ -46,17 +67,14 @@ pub(super) struct Departure {
     deadline: Work,
 }
 
-/// A run queue with its share of the runtime.
+/// A run queue with its shares of the runtime.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     /// In the order of their coming; while something runs it is the first.
     pub(super) runners: Vec<Runner>,
     pub(super) activity: Activity,
-    /// Runtime drawn from the pool and not yet used; negative after an overrun. It begins with a
-    /// nanosecond, so a thread may run until the next tick on a lane that has never drawn
-    /// (`tg_set_cfs_bandwidth`).
-    pub(super) runtime: Work,
-    pub(super) is_throttled: bool,
+    /// By level.
+    pub(super) budgets: [Budget; LEVELS],
     pub(super) newly_idle: NewlyIdle,
     /// Until this vruntime the running thread keeps the processor (`protect_slice`).
     protected: Work,
@@ -68,12 +86,14 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(now: SimTime) -> Self {
+    /// An empty one; so many of its levels have a quota.
+    pub(super) fn new(now: SimTime, levels: usize) -> Self {
+        let mut budgets = [Budget::ENDLESS; LEVELS];
+        budgets[..levels].fill(Budget::FRESH);
         Self {
             runners: Vec::new(),
             activity: Activity::Idle,
-            runtime: NANOSECOND,
-            is_throttled: false,
+            budgets,
             newly_idle: NewlyIdle::new(),
             protected: 0,
             base: 0,
@@ -91,6 +111,16 @@ impl Lane {
         self.activity == Activity::Idle
     }
 
+    /// Nothing of it may run: one level is throttled, or more.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.budgets.iter().any(|budget| budget.is_throttled)
+    }
+
+    /// What may be used before one level has to draw.
+    pub(super) fn runtime(&self) -> Work {
+        self.budgets.iter().fold(Work::MAX, |least, budget| least.min(budget.runtime))
+    }
+
     /// Brings the lane to `now`; what was used since. A burst that ends between two nanoseconds is
     /// charged exactly.
     pub(super) fn sync(&mut self, now: SimTime, rate: u64) -> Work {
@@ -100,7 +130,9 @@ impl Lane {
             used = done(self.synced, now, rate).min(first.left);
             first.left -= used;
             first.vruntime += used;
-            self.runtime -= used;
+            for budget in &mut self.budgets {
+                budget.runtime -= used;
+            }
         }
         self.synced = now;
         used
@@ -219,17 +251,16 @@ impl Lane {
         self.runners.push(Runner { vruntime, deadline: vruntime + work(kernel.slice), ..runner });
     }
 
-    /// Every thread stops where it is (`throttle_cfs_rq`).
+    /// Every thread stops where it is (`throttle_cfs_rq_work`).
     pub(super) fn freeze(&mut self) {
-        self.is_throttled = true;
         self.activity = Activity::Idle;
         // The processor is idle now too, and nothing may be brought to a frozen lane.
         self.newly_idle.count(0);
     }
 
-    /// Threads come back with their lag and a fresh slice (`tg_unthrottle_up`, `place_entity`).
+    /// No level is throttled any more: threads come back with their lag and a fresh slice (`tg_unthrottle_up`,
+    /// `place_entity`).
     pub(super) fn thaw(&mut self, now: SimTime, kernel: &Kernel) {
-        self.is_throttled = false;
         self.synced = now;
         for runner in &mut self.runners {
             runner.deadline = runner.vruntime + work(kernel.slice);
@@ -248,8 +279,9 @@ impl Lane {
                 let first = &self.runners[0];
                 let mut due = self.synced + time_for(first.left, rate);
                 // Runtime that lasts for the whole burst need not be looked at.
-                if self.runtime < first.left {
-                    let spent = self.synced + time_for(self.runtime, rate);
+                let runtime = self.runtime();
+                if runtime < first.left {
+                    let spent = self.synced + time_for(runtime, rate);
                     due = due.min(kernel.tick_after(self.synced, spent));
                 }
                 if self.runners.len() > 1 {

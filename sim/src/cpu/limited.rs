@@ -1,16 +1,19 @@
-//! A group with a quota: one lane per processor, which all draw runtime from one pool.
+//! A group with a quota: one lane per processor, which all draw runtime from one pool, or, where the pod has a quota of
+//! its own, from two (`bandwidth`).
 //!
 //! Follows `kernel/sched/fair.c` of Linux 6.18, where a lane that has spent its runtime freezes its own
 //! threads while the other lanes go on with what they have drawn.
 
+mod bandwidth;
 mod placement;
 
 use std::collections::VecDeque;
 
-use super::fixed::{FULL_SPEED, NANOSECOND, Work, done};
-use super::lane::{Activity, Lane};
+use self::bandwidth::FrozenTime;
+use super::fixed::{FULL_SPEED, Work, done};
+use super::lane::{Activity, CONTAINER, LEVELS, Lane};
 use super::pool::Pool;
-use super::{Kernel, Quota};
+use super::{Kernel, Phases, Quota};
 use crate::time::{SimDuration, SimTime};
 
 /// Lanes of a group at most, so that one word tells which run.
@@ -23,18 +26,22 @@ struct Sleeper {
     vruntime: Work,
 }
 
-/// The lanes and the pool of a limited group.
+/// The lanes and the pools of a limited group.
 #[derive(Clone, Debug)]
 pub(super) struct Limited {
     kernel: Kernel,
-    pool: Pool,
+    /// How many groups have a quota: the container's, or its pod's as well.
+    levels: usize,
+    /// By level.
+    pools: [Pool; LEVELS],
     lanes: Vec<Lane>,
     /// One bit per lane in which something runs.
     running: u64,
     /// One bit per lane whose thread has just finished its burst.
     leaving: u64,
-    /// Frozen lanes, the one that waits longest first. One without threads can be among them: it owes.
-    throttled: Vec<u32>,
+    /// By level the lanes that it froze, the one that waits longest first. One without threads can be among them: it
+    /// owes.
+    throttled: [Vec<u32>; LEVELS],
     /// Longest asleep first; it wakes first.
     sleepers: VecDeque<Sleeper>,
     threads: u32,
@@ -46,35 +53,6 @@ pub(super) struct Limited {
     usage: Work,
     frozen: FrozenTime,
     due: SimTime,
-}
-
-/// How long lanes with threads have been frozen, summed over lanes as `cpu.stat` does.
-#[derive(Clone, Debug)]
-struct FrozenTime {
-    total: u64,
-    lanes: u32,
-    synced: SimTime,
-}
-
-impl FrozenTime {
-    fn total(&self, now: SimTime) -> u64 {
-        self.total + u64::from(self.lanes) * now.since(self.synced).0
-    }
-
-    fn sync(&mut self, now: SimTime) {
-        self.total = self.total(now);
-        self.synced = now;
-    }
-
-    fn add_lane(&mut self, now: SimTime) {
-        self.sync(now);
-        self.lanes += 1;
-    }
-
-    fn remove_lane(&mut self, now: SimTime) {
-        self.sync(now);
-        self.lanes -= 1;
-    }
 }
 
 /// The set bits of `word`, lowest first.
@@ -89,20 +67,23 @@ fn bits(mut word: u64) -> impl Iterator<Item = usize> {
 }
 
 impl Limited {
-    pub(super) fn new(now: SimTime, cores: u32, quota: Quota, phase: SimDuration, kernel: Kernel) -> Self {
+    pub(super) fn new(now: SimTime, cores: u32, quota: Quota, phases: Phases, kernel: Kernel) -> Self {
+        let levels = if phases.pod.is_some() { LEVELS } else { 1 };
+        let pools = [phases.container, phases.pod.unwrap_or_default()];
         Self {
             kernel,
-            pool: Pool::new(quota, phase),
-            lanes: (0..cores.min(MOST_LANES)).map(|_| Lane::new(now)).collect(),
+            levels,
+            pools: pools.map(|phase| Pool::new(quota, phase)),
+            lanes: (0..cores.min(MOST_LANES)).map(|_| Lane::new(now, levels)).collect(),
             running: 0,
             leaving: 0,
-            throttled: Vec::new(),
+            throttled: [const { Vec::new() }; LEVELS],
             sleepers: VecDeque::new(),
             threads: 0,
             contenders: 0,
             rate: FULL_SPEED,
             usage: 0,
-            frozen: FrozenTime { total: 0, lanes: 0, synced: now },
+            frozen: FrozenTime::new(now),
             due: SimTime::NEVER,
         }
     }
@@ -119,11 +100,13 @@ impl Limited {
 
     /// Some lane with threads is frozen.
     pub(super) fn is_throttled(&self) -> bool {
-        self.frozen.lanes > 0
+        self.lanes.iter().any(|lane| lane.is_frozen() && !lane.runners.is_empty())
     }
 
+    /// Those of the container, and in how many of them it was frozen by its own quota.
     pub(super) fn periods(&self) -> (u64, u64) {
-        (self.pool.nr_periods, self.pool.nr_throttled)
+        let pool = &self.pools[CONTAINER];
+        (pool.nr_periods, pool.nr_throttled)
     }
 
     pub(super) fn throttled_time(&self, now: SimTime) -> SimDuration {
@@ -177,23 +160,10 @@ impl Limited {
         self.find_due();
     }
 
-    /// A new limit in place (`tg_set_cfs_bandwidth`): the pool is full, lanes start over, freezes end.
+    /// A new limit in place, of the container and of its pod.
     pub(super) fn resize(&mut self, now: SimTime, quota: Quota) {
         self.settle(now);
-        self.pool.resize(quota);
-        self.throttled.clear();
-        self.frozen.sync(now);
-        self.frozen.lanes = 0;
-        for ix in 0..self.lanes.len() {
-            self.sync(ix, now);
-            self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
-            let lane = &mut self.lanes[ix];
-            lane.runtime = NANOSECOND;
-            if lane.is_throttled {
-                lane.thaw(now, &self.kernel);
-            }
-            self.lane_changed(ix);
-        }
+        self.refill(now, quota);
         self.find_due();
     }
 
@@ -238,7 +208,7 @@ impl Limited {
             self.leave(ix, now);
         } else {
             lane.runners.remove(at);
-            if lane.is_throttled && lane.runners.is_empty() {
+            if lane.budgets[CONTAINER].is_throttled && lane.runners.is_empty() {
                 self.frozen.remove_lane(now);
             }
             self.lane_changed(ix);
@@ -260,14 +230,7 @@ impl Limited {
                 self.lane_event(ix, now, finished);
             }
         }
-        if self.pool.due() <= now {
-            if self.pool.slack_fires(now) {
-                self.distribute(now);
-            }
-            if self.pool.period_fires(now, !self.throttled.is_empty()) {
-                self.distribute(now);
-            }
-        }
+        self.timers_fire(now);
         self.find_due();
     }
 
@@ -292,7 +255,7 @@ impl Limited {
         self.lanes[ix].renew_deadline(now, self.rate, &self.kernel);
         if self.account(ix, now) && self.lanes[ix].runners.len() > 1 {
             self.lanes[ix].reschedule(now);
-            let free = self.lanes.iter().position(|lane| lane.is_free() && !lane.is_throttled);
+            let free = self.lanes.iter().position(|lane| lane.is_free() && !lane.is_frozen());
             if let Some(free) = free {
                 self.pull(free, now);
             }
@@ -304,52 +267,14 @@ impl Limited {
     fn leave(&mut self, ix: usize, now: SimTime) {
         self.lanes[ix].activity = Activity::Idle;
         if self.account(ix, now) {
-            let somebody_is_frozen = !self.throttled.is_empty();
-            let lane = &mut self.lanes[ix];
-            if lane.runners.is_empty() {
-                self.pool.give_back(now, &mut lane.runtime, somebody_is_frozen);
+            if self.lanes[ix].runners.is_empty() {
+                self.give_back(ix, now);
                 self.look_for_work(ix, now);
             } else {
-                lane.reschedule(now);
+                self.lanes[ix].reschedule(now);
             }
         }
         self.lane_changed(ix);
-    }
-
-    /// Draws runtime if the lane has none left, and freezes it if there is none; whether it may go on
-    /// (`account_cfs_rq_runtime`, `throttle_cfs_rq`).
-    fn account(&mut self, ix: usize, now: SimTime) -> bool {
-        let lane = &mut self.lanes[ix];
-        if lane.runtime <= 0 && !lane.is_throttled {
-            self.pool.draw(now, &mut lane.runtime);
-            if lane.runtime <= 0 {
-                lane.freeze();
-                self.throttled.push(ix as u32);
-                if !lane.runners.is_empty() {
-                    self.frozen.add_lane(now);
-                }
-            }
-        }
-        !lane.is_throttled
-    }
-
-    /// Frozen lanes are paid in the order in which they froze, and go on if that clears their debt.
-    fn distribute(&mut self, now: SimTime) {
-        let Self { kernel, pool, lanes, throttled, frozen, running, rate, .. } = self;
-        throttled.retain(|&ix| {
-            let lane = &mut lanes[ix as usize];
-            pool.pay(&mut lane.runtime);
-            if lane.runtime <= 0 {
-                return true;
-            }
-            lane.thaw(now, kernel);
-            if lane.is_running() {
-                frozen.remove_lane(now);
-                *running |= 1 << ix;
-                lane.find_due(*rate, kernel);
-            }
-            false
-        });
     }
 
     fn sync(&mut self, ix: usize, now: SimTime) {
@@ -367,16 +292,18 @@ impl Limited {
     /// When something happens next. If nobody waits for what a sleeping thread leaves, that can be
     /// cleared up whenever something else happens.
     fn find_due(&mut self) {
-        let mut due = self.pool.due();
+        let [container, pod] = &self.pools;
+        let mut due = container.due().min(pod.due());
         self.contenders = 0;
         for ix in bits(self.running) {
             due = due.min(self.lanes[ix].due);
             self.contenders += 1;
         }
-        let somebody_waits = !self.throttled.is_empty() || self.contenders < self.threads;
+        let somebody_is_frozen = self.throttled.iter().any(|lanes| !lanes.is_empty());
+        let somebody_waits = somebody_is_frozen || self.contenders < self.threads;
         for lane in bits(self.leaving).map(|ix| &self.lanes[ix]) {
             if let Activity::Leaving(departure) = lane.activity
-                && (somebody_waits || lane.runtime <= 0)
+                && (somebody_waits || lane.runtime() <= 0)
             {
                 due = due.min(departure.at);
             }

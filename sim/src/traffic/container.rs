@@ -12,7 +12,7 @@ use super::metrics::Histograms;
 use super::network::RefusalAllowance;
 use super::wear::Leaking;
 use crate::chance::Key;
-use crate::cpu::{CpuStats, GroupIx};
+use crate::cpu::{CpuStats, GroupIx, Phases};
 use crate::ids::{ContainerIx, NodeIx, ServiceIx};
 use crate::program::NONE;
 use crate::time::{SimDuration, SimTime};
@@ -31,6 +31,8 @@ pub struct ProcessSpec {
     pub cpu_request: Millicores,
     /// `resources.limits.memory`.
     pub memory_limit: Option<Bytes>,
+    /// Its pod has no other container, and so the same CPU quota as it ([`Phases`]).
+    pub is_alone: bool,
     /// The container before it in the same pod, whose address it takes over.
     pub replaces: Option<ContainerIx>,
 }
@@ -93,6 +95,8 @@ pub(super) struct Container {
     pub(super) node: NodeIx,
     /// In its node's CPU; dead once the process has exited.
     pub(super) group: GroupIx,
+    /// When its CPU quota and that of its pod are filled up, if it has a limit.
+    pub(super) quota_phases: Phases,
     pub(super) phase: Phase,
     pub(super) address: u32,
     pub(super) key: Key,

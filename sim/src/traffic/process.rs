@@ -19,7 +19,8 @@ use super::network::KERNEL_GIVES_UP;
 use super::runtime::Tag;
 use super::wear::{Defect, Leaking};
 use super::{Event, Failure, Host, JobEvent, Notice, ProcessEvent, Traffic};
-use crate::cpu::{GroupConfig, PERIOD, Quota, weight_of_request};
+use crate::chance::Key;
+use crate::cpu::{GroupConfig, PERIOD, Phases, Quota, weight_of_request};
 use crate::engine::Queue;
 use crate::ids::{ContainerIx, ServiceIx};
 use crate::log::Said;
@@ -78,11 +79,12 @@ impl Traffic {
         let class = spec.runs.map_or(self.started.len() - 1, ServiceIx::index);
         let key = self.keys.containers.with(class as u64).with(u64::from(self.started[class]));
         self.started[class] += 1;
+        let quota_phases = self.quota_phases(spec, key);
         let node = &mut self.nodes[spec.node.index()];
         let config = GroupConfig {
             quota: spec.cpu_limit.map(Quota::from_limit),
             weight: weight_of_request(spec.cpu_request),
-            phase: SimDuration(key.with_str("phase").draw().below(PERIOD.0)),
+            phases: quota_phases,
         };
         let group = node.cpu.add_group(self.now, config);
         let service = spec.runs.map(|service| &self.programs.services[service.index()]);
@@ -94,6 +96,7 @@ impl Traffic {
             service: spec.runs,
             node: spec.node,
             group,
+            quota_phases,
             phase: Phase::Starting,
             address,
             key,
@@ -132,6 +135,14 @@ impl Traffic {
             histograms: Histograms::default(),
             queues: Vec::new(),
         }
+    }
+
+    /// A new container is a new control group; that of its pod outlives it.
+    fn quota_phases(&self, spec: ProcessSpec, key: Key) -> Phases {
+        let draw = |of: &str| SimDuration(key.with_str(of).draw().below(PERIOD.0));
+        let before = spec.replaces.and_then(|previous| self.containers[previous.index()].quota_phases.pod);
+        let pod = spec.is_alone.then(|| before.unwrap_or_else(|| draw("pod phase")));
+        Phases { container: draw("phase"), pod }
     }
 
     pub(super) fn process_event<E: Host>(&mut self, queue: &mut Queue<E>, what: ProcessEvent, ix: ContainerIx) {
@@ -297,8 +308,7 @@ impl Traffic {
         container.memory_limit = memory_limit;
         if container.is_alive() {
             let cpu = &mut self.nodes[container.node.index()].cpu;
-            let phase = SimDuration(container.key.with_str("phase").draw().below(PERIOD.0));
-            cpu.set_quota(now, container.group, cpu_limit.map(Quota::from_limit), phase);
+            cpu.set_quota(now, container.group, cpu_limit.map(Quota::from_limit), container.quota_phases);
             cpu.set_weight(now, container.group, weight_of_request(cpu_request));
             self.check_memory(ix.0);
             self.watch_leak(queue, ix.0);

@@ -25,6 +25,7 @@ impl ContainerRuntime<Event> for Traffic {
             cpu_limit: spec.cpu_limit,
             cpu_request: spec.cpu_request,
             memory_limit: spec.memory_limit,
+            is_alone: spec.is_alone,
             replaces: spec.replaces,
         };
         let environment: Vec<_> = container.env.iter().map(setting).collect();

@@ -1,6 +1,6 @@
 //! The CPU of a node: cases worked out by hand, and queueing theory.
 
-use sim::cpu::{GroupConfig, GroupIx, NodeCpu, Quota};
+use sim::cpu::{GroupConfig, GroupIx, NodeCpu, Phases, Quota};
 use sim::time::{SimDuration, SimTime};
 use sim::units::Millicores;
 
@@ -13,7 +13,7 @@ pub(crate) fn at(ms: u64) -> SimTime {
 /// A group with a limit in millicores (none if zero) whose period timer fires at multiples of 100 ms.
 pub(crate) fn group(limit: u64, weight: u32) -> GroupConfig {
     let quota = (limit > 0).then(|| Quota::from_limit(Millicores(limit)));
-    GroupConfig { quota, weight, phase: SimDuration::ZERO }
+    GroupConfig { quota, weight, phases: Phases::default() }
 }
 
 /// Runs until nothing is due before `until` and returns what finished when, in microseconds.
@@ -71,6 +71,48 @@ fn busy_threads_spend_the_quota_together_and_then_freeze() {
 }
 
 #[test]
+fn what_fits_the_containers_period_waits_for_its_pods() {
+    // The first burst comes before the container's refill at 100 ms and after the pod's at 50. So the container has its
+    // 10 ms again at 101 ms and the pod has one left: at the tick of 104 ms 3 ms are used, and what is left waits for
+    // the pod's refill at 150 ms.
+    for (pod, done) in [(None, 110_000), (Some(MS * 50), 156_000)] {
+        let mut cpu = NodeCpu::new(1);
+        let phases = Phases { container: SimDuration::ZERO, pod };
+        let ix = cpu.add_group(SimTime::ZERO, GroupConfig { phases, ..group(100, 1024) });
+        cpu.start(at(49), ix, MS * 9, 1);
+        assert_eq!(run(&mut cpu, at(100)), [(58_000, 1)]);
+        cpu.start(at(101), ix, MS * 9, 2);
+        let mut log = run(&mut cpu, at(120));
+        assert_eq!(cpu.group_stats(at(120), ix).is_throttled, pod.is_some());
+        log.extend(run(&mut cpu, at(199)));
+        assert_eq!(log, [(done, 2)]);
+        // The container's own counters do not tell.
+        let stats = cpu.group_stats(at(199), ix);
+        assert_eq!((stats.nr_periods, stats.nr_throttled, stats.throttled), (1, 0, SimDuration::ZERO));
+        assert_eq!(stats.waited, pod.map_or(SimDuration::ZERO, |_| MS * 46));
+    }
+}
+
+#[test]
+fn a_pods_quota_takes_nothing_from_a_hog_and_may_divide_its_freezes() {
+    // A refill of the pod's that comes while everything is frozen changes nothing: the hog runs for 20 ms from each
+    // refill of the container's. One that comes in the middle of its first run stays there: each quota holds the hog
+    // once in a period, so that it is frozen twice, from 8 to 10 ms and from 24 to 100 ms of the last one here.
+    for (pod, used) in [(50, [2_004, 2_014, 2_024]), (10, [2_002, 2_010, 2_024])] {
+        let mut cpu = NodeCpu::new(1);
+        let phases = Phases { container: SimDuration::ZERO, pod: Some(MS * pod) };
+        let ix = cpu.add_group(SimTime::ZERO, GroupConfig { phases, ..group(200, 1024) });
+        cpu.start(at(0), ix, SimDuration::from_secs(3600), 1);
+        for (time, used) in [10_000, 10_010, 10_100].into_iter().zip(used) {
+            assert!(run(&mut cpu, at(time)).is_empty());
+            assert_eq!(cpu.group_stats(at(time), ix).usage, MS * used, "at {time} ms, the pod's refills at {pod} ms");
+        }
+        let stats = cpu.group_stats(at(10_100), ix);
+        assert_eq!((stats.nr_periods, stats.nr_throttled), (101, 101));
+    }
+}
+
+#[test]
 fn weights_count_only_when_the_node_is_full() {
     let mut cpu = NodeCpu::new(2);
     let light = cpu.add_group(at(0), group(0, 100));
@@ -103,7 +145,7 @@ fn a_resize_ends_the_freeze_and_a_removal_frees_the_cores() {
     cpu.start(at(0), ix, MS * 30, 1);
     assert_eq!(run(&mut cpu, at(50)), []);
     assert!(cpu.group_stats(at(50), ix).is_throttled);
-    cpu.set_quota(at(50), ix, Some(Quota::from_limit(Millicores(500))), SimDuration::ZERO);
+    cpu.set_quota(at(50), ix, Some(Quota::from_limit(Millicores(500))), Phases::default());
     let other = cpu.add_group(at(50), group(0, 1024));
     cpu.start(at(50), other, MS * 100, 2);
     assert_eq!(run(&mut cpu, at(60)), []);

@@ -1,13 +1,13 @@
 //! The CPU model of a limited group beside a slow one.
 //!
-//! [`Queues`] moves a limited group in steps of 0.1 ms, looks at every processor at every tick and keeps
-//! nothing but what the kernel keeps.
+//! [`Queues`] moves a limited group, with or without a pod that has a quota too, in steps of 0.1 ms, looks at every
+//! processor at every tick and keeps nothing but what the kernel keeps.
 
 mod queue;
 mod queues;
 
 use proptest::prelude::*;
-use sim::cpu::{GroupConfig, GroupIx, Kernel, NodeCpu, Quota, ThreadIx};
+use sim::cpu::{GroupConfig, GroupIx, Kernel, NodeCpu, Phases, Quota, ThreadIx};
 use sim::time::{SimDuration, SimTime};
 use sim::units::Millicores;
 
@@ -54,14 +54,16 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(quota: u64, phase: i64, goes_on: u32, is_guest: bool) -> Self {
+    fn new(quota: u64, phase: i64, pod_phase: Option<i64>, goes_on: u32, is_guest: bool) -> Self {
         let kernel = Kernel { is_guest, ..Kernel::default_for(CORES as u32) };
         let mut fast = NodeCpu::with_kernel(CORES as u32, kernel);
         let runtime = Quota::from_limit(Millicores(quota));
-        let phase = phase * STEP;
-        let config = GroupConfig { quota: Some(runtime), weight: 1, phase: SimDuration(phase as u64) };
-        let group = fast.add_group(SimTime::ZERO, config);
-        let slow = Queues::new(runtime.runtime().0 as i64, phase, kernel);
+        let (phase, pod_phase) = (phase * STEP, pod_phase.map(|phase| phase * STEP));
+        let phases =
+            Phases { container: SimDuration(phase as u64), pod: pod_phase.map(|phase| SimDuration(phase as u64)) };
+        let group = fast.add_group(SimTime::ZERO, GroupConfig { quota: Some(runtime), weight: 1, phases });
+        let levels = std::iter::once(phase).chain(pod_phase);
+        let slow = Queues::new(runtime.runtime().0 as i64, levels, kernel);
         Self { fast, group, slow, live: Vec::new(), next_id: 0, goes_on }
     }
 
@@ -120,7 +122,7 @@ impl Pair {
             }),
             Operation::Resize(limit) => {
                 let quota = Quota::from_limit(Millicores(limit));
-                self.fast.set_quota(self.now(), self.group, Some(quota), SimDuration::ZERO);
+                self.fast.set_quota(self.now(), self.group, Some(quota), Phases::default());
                 self.slow.resize(quota.runtime().0 as i64);
             }
         }
@@ -134,11 +136,12 @@ proptest! {
     fn limited_groups_agree_with_the_step_by_step_model(
         quota in 1u64..12,
         phase in 0i64..1000,
+        pod_phase in prop::option::of(0i64..1000),
         goes_on in 1u32..4,
         is_guest: bool,
         operations in operations(),
     ) {
-        let mut pair = Pair::new(quota * 100, phase, goes_on, is_guest);
+        let mut pair = Pair::new(quota * 100, phase, pod_phase, goes_on, is_guest);
         for operation in &operations {
             pair.apply(operation);
             pair.slow.check(pair.fast.group_stats(pair.now(), pair.group));

@@ -4,7 +4,7 @@
 //! by step.
 
 use proptest::prelude::*;
-use sim::cpu::{GroupConfig, GroupIx, NodeCpu};
+use sim::cpu::{GroupConfig, GroupIx, NodeCpu, Phases};
 use sim::time::{SimDuration, SimTime};
 
 proptest! {
@@ -52,7 +52,7 @@ impl Sharing {
 
 fn check_sharing(cores: u32, weights: &[u32], bursts: &[(u64, usize, u64)]) {
     let mut fast = NodeCpu::new(cores);
-    let config = |&weight: &u32| GroupConfig { quota: None, weight, phase: SimDuration::ZERO };
+    let config = |&weight: &u32| GroupConfig { quota: None, weight, phases: Phases::default() };
     let groups: Vec<GroupIx> = weights.iter().map(|weight| fast.add_group(SimTime::ZERO, config(weight))).collect();
     let weights = weights.iter().map(|&weight| f64::from(weight)).collect();
     let mut slow = Sharing { cores: f64::from(cores), weights, threads: Vec::new() };

@@ -2,7 +2,7 @@
 //! depends on the mean demand only, E\[S\] / (1 − ρ) (Kleinrock, Queueing Systems II, section 4.4).
 
 use sim::chance::{Draw, Key};
-use sim::cpu::{GroupConfig, NodeCpu};
+use sim::cpu::{GroupConfig, NodeCpu, Phases};
 use sim::time::{SimDuration, SimTime};
 
 const MEAN_NS: f64 = 1e6;
@@ -20,7 +20,7 @@ fn exponential(draw: &mut Draw) -> f64 {
 fn mean_sojourn(seed: u64, load: f64, count: usize, demand: fn(&mut Draw) -> f64) -> f64 {
     let mut draw = Key::root(seed).with_str("processor sharing").draw();
     let mut cpu = NodeCpu::new(1);
-    let config = GroupConfig { quota: None, weight: 1024, phase: SimDuration::ZERO };
+    let config = GroupConfig { quota: None, weight: 1024, phases: Phases::default() };
     let group = cpu.add_group(SimTime::ZERO, config);
     let mut arrivals: Vec<SimTime> = Vec::with_capacity(count);
     let (mut arrival, mut finished, mut sum) = (0.0, Vec::new(), 0);

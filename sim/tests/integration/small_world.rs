@@ -79,6 +79,7 @@ impl SmallWorld {
             cpu_limit: None,
             cpu_request: Millicores(100),
             memory_limit: None,
+            is_alone: false,
             replaces: None,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use sim::chance::Key;
-use sim::cpu::{GroupConfig, Kernel, NodeCpu, PERIOD, Quota};
+use sim::cpu::{GroupConfig, Kernel, NodeCpu, PERIOD, Phases, Quota};
 use sim::time::{SimDuration, SimTime};
 use sim::units::Millicores;
 
@@ -110,7 +110,8 @@ fn replay(recording: &Recording, phase: SimDuration, races: u64) -> Outcome {
     let kernel = Kernel { races: Key::root(races), ..Kernel::default_for(recording.cores) };
     let mut cpu = NodeCpu::with_kernel(recording.cores, kernel);
     let quota = Some(Quota::from_limit(Millicores(cell.quota)));
-    let group = cpu.add_group(SimTime::ZERO, GroupConfig { quota, weight: 1024, phase });
+    let phases = Phases { container: phase, pod: None };
+    let group = cpu.add_group(SimTime::ZERO, GroupConfig { quota, weight: 1024, phases });
     for _ in 0..cell.hogs {
         cpu.start(epoch, group, SimDuration(u64::MAX), HOG);
     }

@@ -33,6 +33,18 @@ fn a_crowd_is_served() {
     }
 }
 
+/// Goroutines have as many threads as there are processors; the one that the process began with is none of them.
+#[test]
+fn connections_are_accepted_by_the_runtimes_own_threads() {
+    let shop = Troupe::of(PROFILE).play();
+    assert_eq!(shop.ask("web", "GET /health", ""), Some(200));
+    let before = shop.turns_of_main_thread("web");
+    for _ in 0..50 {
+        assert_eq!(shop.ask("web", "GET /health", ""), Some(200));
+    }
+    assert_eq!(shop.turns_of_main_thread("web"), before);
+}
+
 #[test]
 fn sigterm_ends_a_process() {
     let mut shop = Troupe::of(PROFILE).play();

@@ -124,6 +124,14 @@ impl Troupe {
         (!answer.is_empty()).then_some(answer)
     }
 
+    /// How often the main thread of a service has got a processor.
+    pub(crate) fn turns_of_main_thread(&self, service: &str) -> u64 {
+        let path = format!("/proc/{}/schedstat", self.running[service].id());
+        let text = std::fs::read_to_string(path).expect("it runs");
+        // Time on processors, time waited for one, turns (Documentation/scheduler/sched-stats.rst).
+        text.split_whitespace().nth(2).and_then(|turns| turns.parse().ok()).expect("three numbers")
+    }
+
     /// A sample of a service's metrics: the whole series, as it is written.
     pub(crate) fn metric(&self, service: &str, series: &str) -> Option<f64> {
         let text = self.exchange(service, "GET /.sockpit/metrics", "").expect("it is up");

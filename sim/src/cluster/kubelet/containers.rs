@@ -73,6 +73,7 @@ impl Cluster {
             cpu_limit: resources.limits.cpu.filter(|limit| limit.0 > 0),
             cpu_request: resources.requests.cpu.or(resources.limits.cpu).unwrap_or_default(),
             memory_limit: resources.limits.memory.filter(|limit| limit.0 > 0),
+            is_alone: pod.template.containers.len() == 1,
             replaces: pod.kubelet.containers[index].newest_process().filter(|_| !has_lost_address),
             spins: registry::stress_workers(spec).unwrap_or(0),
         };

@@ -2,6 +2,7 @@
 
 use super::{Limited, Sleeper, bits};
 use crate::cpu::fixed::Work;
+use crate::cpu::lane::CONTAINER;
 use crate::cpu::newly_idle::NewlyIdle;
 use crate::time::SimTime;
 
@@ -32,7 +33,7 @@ impl Limited {
         lane.enqueue(thread, left, slept, now, &self.kernel);
         if may_run {
             lane.reschedule(now);
-        } else if lane.runners.len() == 1 {
+        } else if lane.budgets[CONTAINER].is_throttled && lane.runners.len() == 1 {
             self.frozen.add_lane(now);
         }
         self.lane_changed(ix);

@@ -81,6 +81,22 @@ fn replicas_are_spread_over_nodes_of_the_same_size() {
 }
 
 #[test]
+fn a_new_revision_does_not_keep_away_from_the_old_one() {
+    let mut rig = Rig::with(&web(1, &[], &[REQUESTS]), &[node("node1", 8000), node("node2", 2000)], 3);
+    rig.boot_ready();
+    rig.do_write(&set_image("web", "web:2"));
+    rig.run(60.0);
+    let pods = rig.cluster.list_pods(rig.now, None);
+    let nodes: Vec<_> = pods.iter().filter_map(|pod| pod.node.as_deref()).collect();
+    // With two replicas of one revision the second would go to the smaller node.
+    assert_eq!(nodes, ["node1"]);
+    rig.do_write(&scale("web", 2));
+    rig.run(60.0);
+    let pods = rig.cluster.list_pods(rig.now, None);
+    assert_eq!(pods.iter().filter(|pod| pod.node.as_deref() == Some("node2")).count(), 1);
+}
+
+#[test]
 fn the_least_loaded_node_is_preferred() {
     let mut rig = Rig::with(&web(1, &[], &[REQUESTS]), &[node("node1", 1000), node("node2", 8000)], 3);
     rig.boot();

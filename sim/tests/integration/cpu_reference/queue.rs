@@ -18,8 +18,9 @@ pub(super) struct Queue {
     pub(super) running: bool,
     /// Finished at this moment.
     pub(super) departed: Option<Thread>,
-    pub(super) runtime: i64,
-    pub(super) throttled: bool,
+    /// By level: the container's group, and its pod's.
+    pub(super) runtime: [i64; 2],
+    pub(super) throttled: [bool; 2],
     pub(super) protected: i64,
     pub(super) base: i64,
     /// Times of running out of work, those in which looking for some helped, and the latter per 1024.
@@ -29,6 +30,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    pub(super) fn frozen(&self) -> bool {
+        self.throttled.contains(&true)
+    }
+
     pub(super) fn ran_out_of_work(&mut self, helped: u64) {
         self.newly_idle += 1;
         self.helped += helped;

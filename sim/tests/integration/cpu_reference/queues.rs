@@ -6,10 +6,8 @@ use sim::cpu::{CpuStats, Kernel, PERIOD};
 use super::queue::{Queue, Thread};
 use super::{CORES, MS, SLICE, STEP, TICK};
 
-/// A limited group, step by step.
-pub(super) struct Queues {
-    pub(super) now: i64,
-    processors: Vec<Queue>,
+/// One group with a quota.
+struct Level {
     quota: i64,
     pool: i64,
     period_timer: i64,
@@ -17,20 +15,26 @@ pub(super) struct Queues {
     idle: bool,
     slack_timer: Option<i64>,
     throttled: Vec<usize>,
+    nr_periods: u64,
+    nr_throttled: u64,
+}
+
+/// A limited group, step by step.
+pub(super) struct Queues {
+    pub(super) now: i64,
+    processors: Vec<Queue>,
+    /// The container's, and its pod's if that has one.
+    levels: Vec<Level>,
     sleepers: Vec<(usize, i64)>,
     usage: i64,
     throttled_time: i64,
-    nr_periods: u64,
-    nr_throttled: u64,
     kernel: Kernel,
 }
 
 impl Queues {
-    pub(super) fn new(quota: i64, phase: i64, kernel: Kernel) -> Self {
-        let queue = Queue { runtime: 1, newly_idle: 512, ..Queue::default() };
-        Self {
-            now: 0,
-            processors: vec![queue; CORES],
+    pub(super) fn new(quota: i64, phases: impl Iterator<Item = i64>, kernel: Kernel) -> Self {
+        let queue = Queue { runtime: [1; 2], newly_idle: 512, ..Queue::default() };
+        let level = |phase| Level {
             quota,
             pool: quota,
             period_timer: phase,
@@ -38,11 +42,16 @@ impl Queues {
             idle: false,
             slack_timer: None,
             throttled: Vec::new(),
+            nr_periods: 0,
+            nr_throttled: 0,
+        };
+        Self {
+            now: 0,
+            processors: vec![queue; CORES],
+            levels: phases.map(level).collect(),
             sleepers: Vec::new(),
             usage: 0,
             throttled_time: 0,
-            nr_periods: 0,
-            nr_throttled: 0,
             kernel,
         }
     }
@@ -53,27 +62,52 @@ impl Queues {
     }
 
     fn account(&mut self, q: usize) -> bool {
-        let queue = &mut self.processors[q];
-        if queue.throttled || queue.runtime > 0 {
-            return !queue.throttled;
-        }
-        if !self.timer_runs {
-            self.timer_runs = true;
-            while self.period_timer <= self.now {
-                self.period_timer += PERIOD.0 as i64;
+        let was_frozen = self.processors[q].frozen();
+        for (l, level) in self.levels.iter_mut().enumerate() {
+            let queue = &mut self.processors[q];
+            if queue.throttled[l] || queue.runtime[l] > 0 {
+                continue;
+            }
+            if !level.timer_runs {
+                level.timer_runs = true;
+                while level.period_timer <= self.now {
+                    level.period_timer += PERIOD.0 as i64;
+                }
+            }
+            let amount = level.pool.min(5 * MS - queue.runtime[l]);
+            level.pool -= amount;
+            queue.runtime[l] += amount;
+            level.idle &= amount == 0;
+            if queue.runtime[l] <= 0 {
+                queue.throttled[l] = true;
+                level.throttled.push(q);
             }
         }
-        let amount = self.pool.min(5 * MS - queue.runtime);
-        self.pool -= amount;
-        queue.runtime += amount;
-        self.idle &= amount == 0;
-        if queue.runtime <= 0 {
-            queue.throttled = true;
+        let queue = &mut self.processors[q];
+        if queue.frozen() && !was_frozen {
             queue.running = false;
             queue.ran_out_of_work(0);
-            self.throttled.push(q);
+            self.give_back(q);
         }
-        !self.processors[q].throttled
+        !self.processors[q].frozen()
+    }
+
+    /// Nothing is left in the queues of a processor that any level but a throttled one has.
+    fn give_back(&mut self, q: usize) {
+        for (l, level) in self.levels.iter_mut().enumerate() {
+            let queue = &mut self.processors[q];
+            let amount = queue.runtime[l] - MS;
+            if queue.throttled[l] || amount <= 0 {
+                continue;
+            }
+            queue.runtime[l] = MS;
+            level.pool += amount;
+            let refill_is_far = level.period_timer - self.now >= 7 * MS;
+            let worth_it = !level.throttled.is_empty() && level.pool > 5 * MS;
+            if worth_it && level.slack_timer.is_none() && refill_is_far {
+                level.slack_timer = Some(self.now + 5 * MS);
+            }
+        }
     }
 
     /// Whether it got a thread.
@@ -101,23 +135,25 @@ impl Queues {
         true
     }
 
-    fn distribute(&mut self) {
-        for q in std::mem::take(&mut self.throttled) {
-            let queue = &mut self.processors[q];
-            let amount = self.pool.min(1 - queue.runtime);
-            self.pool -= amount;
-            queue.runtime += amount;
-            if queue.runtime <= 0 {
-                self.throttled.push(q);
+    fn distribute(&mut self, l: usize) {
+        for q in std::mem::take(&mut self.levels[l].throttled) {
+            let (level, queue) = (&mut self.levels[l], &mut self.processors[q]);
+            let amount = level.pool.min(1 - queue.runtime[l]);
+            level.pool -= amount;
+            queue.runtime[l] += amount;
+            if queue.runtime[l] <= 0 {
+                level.throttled.push(q);
                 continue;
             }
-            self.thaw(q);
+            queue.throttled[l] = false;
+            if !queue.frozen() {
+                self.thaw(q);
+            }
         }
     }
 
     fn thaw(&mut self, q: usize) {
         let queue = &mut self.processors[q];
-        queue.throttled = false;
         for thread in &mut queue.threads {
             thread.deadline = thread.vruntime + SLICE;
         }
@@ -142,10 +178,10 @@ impl Queues {
             if queue.running {
                 queue.threads[0].left -= STEP;
                 queue.threads[0].vruntime += STEP;
-                queue.runtime -= STEP;
+                queue.runtime = queue.runtime.map(|runtime| runtime - STEP);
                 self.usage += STEP;
             }
-            if queue.throttled && !queue.threads.is_empty() {
+            if queue.throttled[0] && !queue.threads.is_empty() {
                 self.throttled_time += STEP;
             }
         }
@@ -168,33 +204,41 @@ impl Queues {
                 let free = self
                     .processors
                     .iter()
-                    .position(|queue| !queue.running && !queue.throttled && queue.departed.is_none());
+                    .position(|queue| !queue.running && !queue.frozen() && queue.departed.is_none());
                 if let Some(free) = free {
                     self.pull(free);
                 }
             }
         }
-        let left = self.period_timer - self.now;
-        if self.slack_timer == Some(self.now) {
-            self.slack_timer = None;
-            if left >= 2 * MS && self.pool > 5 * MS {
-                self.distribute();
-            }
-        }
-        if self.timer_runs && left == 0 {
-            self.period_timer += PERIOD.0 as i64;
-            self.nr_periods += 1;
-            self.pool = self.quota.min(self.pool + self.quota);
-            if self.throttled.is_empty() {
-                self.timer_runs = !self.idle;
-                self.idle = true;
-            } else {
-                self.nr_throttled += 1;
-                self.idle = false;
-                self.distribute();
-            }
+        for l in 0..self.levels.len() {
+            self.timers_fire(l);
         }
         finished
+    }
+
+    fn timers_fire(&mut self, l: usize) {
+        let level = &mut self.levels[l];
+        let left = level.period_timer - self.now;
+        if level.slack_timer == Some(self.now) {
+            level.slack_timer = None;
+            if left >= 2 * MS && level.pool > 5 * MS {
+                self.distribute(l);
+            }
+        }
+        let level = &mut self.levels[l];
+        if level.timer_runs && left == 0 {
+            level.period_timer += PERIOD.0 as i64;
+            level.nr_periods += 1;
+            level.pool = level.quota.min(level.pool + level.quota);
+            if level.throttled.is_empty() {
+                level.timer_runs = !level.idle;
+                level.idle = true;
+            } else {
+                level.nr_throttled += 1;
+                level.idle = false;
+                self.distribute(l);
+            }
+        }
     }
 
     fn leave_if_departed(&mut self, q: usize) {
@@ -211,16 +255,7 @@ impl Queues {
             self.processors[q].pick(self.now);
             return;
         }
-        let amount = self.processors[q].runtime - MS;
-        if amount > 0 {
-            self.processors[q].runtime = MS;
-            self.pool += amount;
-            let refill_is_far = self.period_timer - self.now >= 7 * MS;
-            let worth_it = !self.throttled.is_empty() && self.pool > 5 * MS;
-            if worth_it && self.slack_timer.is_none() && refill_is_far {
-                self.slack_timer = Some(self.now + 5 * MS);
-            }
-        }
+        self.give_back(q);
         let helps = self.processors[q].helps + 1;
         let helped = if self.chance([self.now as u64, q as u64]).below(1024) > helps {
             0
@@ -284,14 +319,17 @@ impl Queues {
     }
 
     pub(super) fn resize(&mut self, quota: i64) {
-        (self.quota, self.pool) = (quota, quota);
-        self.throttled.clear();
+        for level in &mut self.levels {
+            (level.quota, level.pool) = (quota, quota);
+            level.throttled.clear();
+        }
         for q in 0..CORES {
-            if self.processors[q].running {
-                self.processors[q].renew();
+            let queue = &mut self.processors[q];
+            if queue.running {
+                queue.renew();
             }
-            self.processors[q].runtime = 1;
-            if self.processors[q].throttled {
+            queue.runtime = [1; 2];
+            if std::mem::take(&mut queue.throttled).contains(&true) {
                 self.thaw(q);
             }
         }
@@ -299,10 +337,11 @@ impl Queues {
 
     pub(super) fn check(&self, stats: CpuStats) {
         let threads: usize = self.processors.iter().map(|queue| queue.threads.len()).sum();
-        let frozen = self.processors.iter().any(|queue| queue.throttled && !queue.threads.is_empty());
+        let frozen = self.processors.iter().any(|queue| queue.frozen() && !queue.threads.is_empty());
         assert_eq!(stats.usage.0 as i64, self.usage, "usage at {}", self.now);
         assert_eq!(stats.throttled.0 as i64, self.throttled_time, "throttled at {}", self.now);
-        assert_eq!((stats.nr_periods, stats.nr_throttled), (self.nr_periods, self.nr_throttled));
+        let container = &self.levels[0];
+        assert_eq!((stats.nr_periods, stats.nr_throttled), (container.nr_periods, container.nr_throttled));
         assert_eq!((stats.runnable as usize, stats.is_throttled), (threads, frozen), "at {}", self.now);
     }
 }
