@@ -56,6 +56,7 @@ fn twin(programs: &Arc<Programs>, load: &Workload, seed: u64, until: SimTime) ->
         cpu_limit: None,
         cpu_request: Millicores(100),
         memory_limit: None,
+        is_alone: false,
         replaces: None,
     };
     let web = traffic.start(SimTime::ZERO, &mut queue, web);

@@ -119,7 +119,7 @@ fn each<T>(cases: &[Case], mut play: impl FnMut(&Case) -> Result<T, Failed>) -> 
 /// The twin's plays of a case beside the lab's.
 fn beside(case: &Case, live: Live, seed: u64) -> Result<Compared, Failed> {
     let nodes = Cluster { nodes: live.nodes.clone(), ..Cluster::default() };
-    let plan = case.plan(&live.ages, live.network.of(nodes), &live.placement);
+    let plan = case.plan(&live.ages, live.network.of(nodes), live.client, &live.placement);
     let (mut sides, mut records) = (Vec::new(), Vec::new());
     for seed in seed..seed + TWIN_PLAYS {
         let played = play::play(&plan, seed)?;
@@ -142,7 +142,12 @@ mod tests {
     fn twin(name: &str) -> Record {
         let case = Case::load(name, &case::tests::options()).unwrap();
         let load = SimTime::ZERO + case.begins.max(SimDuration::from_secs(60));
-        let plan = case.plan(&case::Ages { before: load, load }, lab::cluster().unwrap(), &BTreeMap::default());
+        let plan = case.plan(
+            &case::Ages { before: load, load },
+            lab::cluster().unwrap(),
+            SimDuration::ZERO,
+            &BTreeMap::default(),
+        );
         Record::of_twin(&play::play(&plan, 1).unwrap(), load, case.disturbed_at())
     }
 

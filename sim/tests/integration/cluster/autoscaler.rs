@@ -56,10 +56,10 @@ fn it_grows_at_once_and_shrinks_after_five_minutes() {
     rig.run(300.0);
     insta::assert_snapshot!(rig.lines(&["Rescale", "$", "Scaled"]), @r"
     122.0 $ busy
-    135.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 3; reason: cpu resource utilization (percentage of request) above target
-    135.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 1 to 3
+    135.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 2; reason: cpu resource utilization (percentage of request) above target
+    135.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 1 to 2
     150.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 4; reason: cpu resource utilization (percentage of request) above target
-    150.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 3 to 4
+    150.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 2 to 4
     165.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 6; reason: cpu resource utilization (percentage of request) above target
     165.0 deployment/web ScalingReplicaSet: Scaled up replica set rs1 from 4 to 6
     522.0 $ idle
@@ -133,7 +133,7 @@ fn a_target_scaled_to_zero_is_left_alone() {
     assert!(rig.pods().is_empty());
     assert!(conditions(&rig, "web").contains(&"ScalingActive False ScalingDisabled".to_owned()));
     rig.do_write(&scale("web", 20));
-    rig.run(30.0);
+    rig.run(25.0);
     insta::assert_snapshot!(rig.lines(&["Rescale"]), @r"
       75.0 horizontalpodautoscaler/web SuccessfulRescale: New size: 6; reason: Current number of replicas above Spec.MaxReplicas
     ");

@@ -179,21 +179,21 @@ fn a_failing_liveness_probe_restarts_the_container() {
     12.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     12.0 pod1 Killing: Container web failed liveness probe, will be restarted
     12.2 pod1 Pulled: Container image "web:1" already present on machine
-    12.2 pod1 Created: Created container: web
+    12.3 pod1 Created: Created container: web
     12.3 pod1 Started: Started container web
     18.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     21.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     24.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     24.0 pod1 Killing: Container web failed liveness probe, will be restarted
     24.2 pod1 Pulled: Container image "web:1" already present on machine
-    24.2 pod1 Created: Created container: web
+    24.3 pod1 Created: Created container: web
     24.3 pod1 Started: Started container web
     30.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     33.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     36.0 pod1 Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500
     36.0 pod1 Killing: Container web failed liveness probe, will be restarted
     36.2 pod1 Pulled: Container image "web:1" already present on machine
-    36.2 pod1 Created: Created container: web
+    36.3 pod1 Created: Created container: web
     36.3 pod1 Started: Started container web
     "#);
 }

@@ -37,7 +37,7 @@ fn three_replicas_are_replaced_one_by_one() {
      6.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
      8.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
      8.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
-    10.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
+    13.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0
     ");
 }
 
@@ -53,7 +53,7 @@ fn four_replicas_may_have_one_more_and_one_less() {
     3.0 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 4 to 3
     3.0 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 1 to 2
     6.4 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 3 to 2
-    6.4 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
+    6.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 2 to 3
     8.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 2 to 1
     8.5 deployment/web ScalingReplicaSet: Scaled up replica set rs2 from 3 to 4
     8.5 deployment/web ScalingReplicaSet: Scaled down replica set rs1 from 1 to 0

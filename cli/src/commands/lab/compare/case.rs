@@ -67,15 +67,11 @@ impl Case {
         let begins = scenario.workloads.iter().map(|load| load.start).min().unwrap_or(SimDuration::from_secs(150));
         let ramp = scenario.workloads.iter().map(|load| load.start - begins + loaded.words.ramp(load)).max();
         let script = actions.as_ref().map(Script::load).transpose()?;
-        // The constant of the load generator that the profile was measured with. Ours measures itself.
-        let mut app = (*loaded.app).clone();
-        app.profile.client.overhead = SimDuration::ZERO;
-        app.programs = Arc::new(Programs::compile(&app.profile)?);
         Ok(Self {
             name,
             description: scenario.description.clone(),
             load: workload::describe(&scenario.workloads, &loaded.words),
-            app: Arc::new(app),
+            app: loaded.app,
             before: before(&start)?,
             placement: start.placement,
             actions: script.map(|script| writes(&script.value)).unwrap_or_default(),
@@ -97,8 +93,17 @@ impl Case {
         faults.chain(self.actions.iter().map(|(at, _)| *at)).min()
     }
 
-    /// The same for the twin, on these nodes, with its pods where the lab's were, as old as the lab was.
-    pub(super) fn plan(&self, ages: &Ages, cluster: Cluster, placement: &BTreeMap<Component, Vec<String>>) -> Plan {
+    /// The same for the twin, on these nodes, with its pods where the lab's were, as old as the lab was. Its clients spend
+    /// `client` on a request; the profile's constant is another load generator's.
+    pub(super) fn plan(
+        &self,
+        ages: &Ages,
+        cluster: Cluster,
+        client: SimDuration,
+        placement: &BTreeMap<Component, Vec<String>>,
+    ) -> Plan {
+        let programs = Programs { client_overhead: client, ..(*self.app.programs).clone() };
+        let app = App { programs: Arc::new(programs), ..(*self.app).clone() };
         let mut scenario = self.scenario.clone();
         scenario.start.placement.clone_from(placement);
         let later = SimDuration(ages.load.0) - self.begins;
@@ -121,7 +126,7 @@ impl Case {
             until: measured_from + self.duration,
             every: Some(EVERY),
             focus: scenario.slos.components.clone(),
-            app: Arc::clone(&self.app),
+            app: Arc::new(app),
             scenario: Arc::new(scenario),
             writes: before.chain(actions).collect(),
             recorded_from: Some(ages.load),
@@ -192,7 +197,7 @@ pub(super) mod tests {
             let case = Case::load(&name, &options()).unwrap_or_else(|failed| panic!("{name}: {failed:?}"));
             let age = SimTime::ZERO + case.begins + SimDuration::from_secs(500);
             let ages = Ages { before: SimTime::ZERO + case.begins, load: age };
-            let plan = case.plan(&ages, Cluster::default(), &BTreeMap::new());
+            let plan = case.plan(&ages, Cluster::default(), SimDuration::ZERO, &BTreeMap::new());
             for load in &plan.scenario.workloads {
                 assert!(SimTime::ZERO + load.start >= age, "{name}");
             }
@@ -209,7 +214,7 @@ pub(super) mod tests {
     fn a_pod_is_deleted_by_the_beginning_of_its_name() {
         let case = Case::load("killed-pod", &options()).unwrap_or_else(|failed| panic!("{failed:?}"));
         let ages = Ages { before: SimTime::ZERO + case.begins, load: SimTime::ZERO + case.begins };
-        let plan = case.plan(&ages, Cluster::default(), &BTreeMap::new());
+        let plan = case.plan(&ages, Cluster::default(), SimDuration::ZERO, &BTreeMap::new());
         let played = crate::commands::simulate::play::play(&plan, 1).unwrap_or_else(|failed| panic!("{failed:?}"));
         let ready = |window: &crate::commands::simulate::play::Window| {
             window.components.iter().find(|c| c.component == "catalogue").map(|c| c.ready)

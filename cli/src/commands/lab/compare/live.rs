@@ -47,6 +47,11 @@ pub(super) struct Live {
     pub(super) record: Record,
     pub(super) ages: Ages,
     pub(super) network: Network,
+    /// CPU time of the load generator for each request: no service's demand contains it.
+    /// CPU time of the load generator for each request: no service's demand contains it. None in recordings of before
+    /// 2026-12-01.
+    #[serde(default)]
+    pub(super) client: SimDuration,
     /// The nodes, as the twin boots them.
     pub(super) nodes: Vec<Node>,
     /// The nodes of each Deployment's pods before the load.
@@ -159,7 +164,8 @@ impl Stage {
         side.requests = report.iter().flat_map(|report| &report.requests).map(request).collect();
         self.ask_prometheus(case, &mut side, SystemTime::now() - Duration::from_nanos(duration.0))?;
         let nodes = lab::cluster().context("the nodes are not known")?.nodes;
-        Ok(Live { side, record, ages, network, nodes, placement, idle: seen.idle, void })
+        let client = report.as_ref().map(client).unwrap_or_default();
+        Ok(Live { side, record, ages, network, client, nodes, placement, idle: seen.idle, void })
     }
 
     /// Disturbs and watches until the measured time is over; what was seen, and when it was disturbed first.
@@ -230,6 +236,13 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+fn client(report: &Report) -> SimDuration {
+    if report.total.count == 0 {
+        return SimDuration::ZERO;
+    }
+    SimDuration((report.generator.cpu_s * 1e9) as u64 / report.total.count)
 }
 
 fn request(request: &load::RequestReport) -> (String, RequestSide) {

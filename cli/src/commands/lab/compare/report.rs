@@ -5,6 +5,7 @@ mod disturbance;
 
 use agents::render::Table;
 use serde::Serialize;
+use sim::time::SimDuration;
 
 use self::difference::{Difference, differences};
 use self::disturbance::DisturbedAt;
@@ -30,6 +31,8 @@ pub(super) struct Compared {
     /// Share of the machine's time that nobody used.
     idle: f64,
     network: Network,
+    /// CPU time of the load generator for a request.
+    client: SimDuration,
     twin: Side,
     lab: Side,
     /// When the first fault or action came, in seconds since the load began; null if none did.
@@ -57,6 +60,7 @@ impl Compared {
             void: live.void,
             idle: live.idle,
             network: live.network,
+            client: live.client,
             disturbed_s: disturbed.map(|(twin, lab)| DisturbedAt { twin: twin.as_secs_f64(), lab: lab.as_secs_f64() }),
             differences: differences(&twin, &lab, &times),
             happened: story::side_by_side(&first, &lab_record),
@@ -86,8 +90,8 @@ fn head(one: &Compared) -> String {
             percent(one.idle)
         ),
         format!(
-            "a message takes {} within a node and {} between two",
-            one.network.within_node, one.network.between_nodes
+            "a message takes {} within a node and {} between two, and the client {} of CPU for a request",
+            one.network.within_node, one.network.between_nodes, one.client
         ),
     ];
     lines.extend(one.void.as_ref().map(|why| format!("VOID: {why}")));

@@ -1,4 +1,7 @@
 //! How long messages take on the lab, measured between containers that do nothing else: the twin's network is as slow.
+//!
+//! What both ends compute meanwhile does not count: a service's demand contains what its system calls for messages take,
+//! and the twin spends that where the service does.
 
 use anyhow::{Context, Result, bail};
 use bridge::{Cluster, PodView};
@@ -11,7 +14,7 @@ const PORT: &str = "7007";
 /// Longer than both measurements take.
 const ECHO_SECONDS: &str = "20";
 
-/// One way, from one process' `write` until the other runs.
+/// One way, from one process' `write` until the other runs, without the CPU time of either.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(in crate::commands::lab::compare) struct Network {
     /// Between two pods of one node.
@@ -37,20 +40,21 @@ impl Network {
     }
 }
 
-/// A quarter of the time in which a connection is opened, a request sent and its answer received: four messages.
+/// A quarter of the time in which a connection is opened, a request sent and its answer received, four messages, less the
+/// CPU time of both ends.
 async fn one_way(cluster: &Cluster, from: &PodView, to: &PodView) -> Result<SimDuration> {
     let address = to.ip.with_context(|| format!("{} has no address", to.name))?;
     let echo = ["/stand-in", "echo", "--port", PORT, "--seconds", ECHO_SECONDS];
     let echo = cluster.start(&to.name, container(to)?, &echo).await?;
     let asked = format!("{address}:{PORT}");
-    let told = cluster.exec(&from.name, container(from)?, &["/stand-in", "round-trips", &asked]).await?;
+    let told = cluster.exec(&from.name, container(from)?, &["/stand-in", "round-trips", &asked, "--cpu"]).await?;
     drop(echo);
     if told.exit_code != 0 {
         bail!("messages from {} to {} cannot be timed: {}", from.name, to.name, told.stderr.trim());
     }
     let times: Vec<u64> = told.stdout.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [connect, exchange] = times[..] else { bail!("`round-trips` said {:?}", told.stdout) };
-    Ok(SimDuration((connect + exchange) / 4))
+    let [connect, exchange, own_cpu, echo_cpu] = times[..] else { bail!("`round-trips` said {:?}", told.stdout) };
+    Ok(SimDuration((connect + exchange).saturating_sub(own_cpu + echo_cpu) / 4))
 }
 
 /// A pod's first container.
