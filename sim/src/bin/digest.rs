@@ -61,11 +61,11 @@ fn main() {
 fn world() -> (Arc<App>, Arc<Scenario>) {
     let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
     let manifests = [
-        source("books.yaml", include_str!("../tests/fixtures/apps/bookshop/manifests/books.yaml")),
-        source("store.yaml", include_str!("../tests/fixtures/apps/bookshop/manifests/store.yaml")),
-        source("web.yaml", include_str!("../tests/fixtures/apps/bookshop/manifests/web.yaml")),
+        source("books.yaml", include_str!("../../tests/fixtures/apps/bookshop/manifests/books.yaml")),
+        source("store.yaml", include_str!("../../tests/fixtures/apps/bookshop/manifests/store.yaml")),
+        source("web.yaml", include_str!("../../tests/fixtures/apps/bookshop/manifests/web.yaml")),
     ];
-    let profile = source("profile.yaml", include_str!("../tests/fixtures/apps/bookshop/profile.yaml"));
+    let profile = source("profile.yaml", include_str!("../../tests/fixtures/apps/bookshop/profile.yaml"));
     let (app, _) = App::load(&manifests, &[], Some(&profile)).expect("the fixture is an app");
     let words = AppWords::of(&app.objects, &app.profile, Vec::new());
     let scenario = Scenario::load(&source("digest.yaml", SCENARIO), &[], |_| Ok(words));
