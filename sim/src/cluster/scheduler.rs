@@ -370,7 +370,7 @@ fn resource_score(node: &Node, load: &Load, pod: &Pod) -> i64 {
 
 /// `leastRequestedScore`.
 fn free_score(used: u64, of: u64) -> i64 {
-    if of == 0 { 0 } else { (of.saturating_sub(used) * MAX_SCORE as u64 / of) as i64 }
+    (of.saturating_sub(used) * MAX_SCORE as u64).checked_div(of).unwrap_or(0) as i64
 }
 
 /// `PodTopologySpread` over host names: the fewer pods of the same `ReplicaSet`, the better.
