@@ -110,8 +110,7 @@ impl Hand {
             targets.labels.iter().all(|(key, value)| pod["metadata"]["labels"][key.as_str()] == value.as_str())
         };
         let path = self.link.cluster.path(group::CORE, "pods");
-        let ask = async |cluster: &Cluster| cluster.items("list pods", &path).await;
-        let mut pods = self.link.patiently(ask).await?;
+        let mut pods = self.link.items("list pods", &path).await?;
         pods.retain(|pod| has_all(pod) && !is_deleting(pod) && pod["status"]["phase"] == "Running");
         pods.truncate(targets.choice.of(pods.len() as u32) as usize);
         if pods.is_empty() {

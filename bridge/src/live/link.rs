@@ -9,6 +9,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::cluster::Cluster;
 use crate::error::Error;
 
@@ -94,6 +96,11 @@ impl Link {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(self.patience.longest);
         }
+    }
+
+    /// All objects of a list, in the order of their names, asked for [patiently](Self::patiently).
+    pub(super) async fn items(&mut self, what: &str, path: &str) -> Result<Vec<Value>, Error> {
+        self.patiently(async |cluster: &Cluster| cluster.items(what, path).await).await
     }
 
     fn note(&mut self, reason: &'static str, message: String) {

@@ -71,7 +71,7 @@ impl<C: Changes> Live<C> {
     /// All objects of a kind in the namespace, in the order of their names.
     pub(super) async fn namespaced(&mut self, what: &str, kind: Kind) -> Result<Vec<Value>, Error> {
         let path = self.hand.link.cluster.path(kind.0, kind.1);
-        self.hand.link.patiently(async |cluster: &Cluster| cluster.items(what, &path).await).await
+        self.hand.link.items(what, &path).await
     }
 
     /// The pods of the application, in the order of their names.
@@ -80,7 +80,7 @@ impl<C: Changes> Live<C> {
         if let Some(label) = &self.settings.label {
             path = format!("{path}?labelSelector={}", percent_encoded(label));
         }
-        self.hand.link.patiently(async |cluster: &Cluster| cluster.items("list pods", &path).await).await
+        self.hand.link.items("list pods", &path).await
     }
 
     /// What metrics-server knows of pods; nothing where it is not there, as `kubectl top` then says.

@@ -65,10 +65,6 @@ pub(crate) struct RoundTrips {
     /// Rest before each message. The default lets both ends sleep as between two requests.
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 5_000)]
     rest: u64,
-    /// Says too how much of it is CPU time, of this process and of the `echo`: what services use for their messages is
-    /// part of their bursts.
-    #[arg(long)]
-    cpu: bool,
 }
 
 /// One connection, a message and its answer.
@@ -82,8 +78,8 @@ struct Asked {
 }
 
 impl RoundTrips {
-    /// Prints the medians of the time to connect and of the time of a first exchange, and on request those of the CPU
-    /// time that both took, here and at the other end; in nanoseconds.
+    /// Prints the medians of the time to connect and of the time of a first exchange, and of the CPU time that both took,
+    /// here and at the other end, in nanoseconds: what services use for their messages is part of their bursts.
     ///
     /// # Errors
     /// Nobody answers.
@@ -93,13 +89,13 @@ impl RoundTrips {
             thread::sleep(Duration::from_micros(self.rest));
             all.push(self.ask().map_err(|why| system(&format!("no echo from {}", self.address), why))?);
         }
-        let mut figures = vec![median(all.iter().map(|one| one.connect)), median(all.iter().map(|one| one.exchange))];
-        if self.cpu {
-            figures.push(median(all.iter().map(|one| one.own_cpu)));
-            figures.push(median(all.windows(2).map(|two| two[1].echo_cpu.saturating_sub(two[0].echo_cpu))));
-        }
-        let figures: Vec<_> = figures.iter().map(|figure| figure.as_nanos().to_string()).collect();
-        let out = figures.join(" ") + "\n";
+        let figures = [
+            median(all.iter().map(|one| one.connect)),
+            median(all.iter().map(|one| one.exchange)),
+            median(all.iter().map(|one| one.own_cpu)),
+            median(all.windows(2).map(|two| two[1].echo_cpu.saturating_sub(two[0].echo_cpu))),
+        ];
+        let out = figures.map(|figure| figure.as_nanos().to_string()).join(" ") + "\n";
         std::io::stdout().write_all(out.as_bytes()).map_err(|why| system("cannot report", why))
     }
 

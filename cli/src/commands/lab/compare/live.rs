@@ -47,7 +47,6 @@ pub(super) struct Live {
     pub(super) record: Record,
     pub(super) ages: Ages,
     pub(super) network: Network,
-    /// CPU time of the load generator for each request: no service's demand contains it.
     /// CPU time of the load generator for each request: no service's demand contains it. None in recordings of before
     /// 2026-12-01.
     #[serde(default)]

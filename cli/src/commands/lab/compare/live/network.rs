@@ -47,7 +47,7 @@ async fn one_way(cluster: &Cluster, from: &PodView, to: &PodView) -> Result<SimD
     let echo = ["/stand-in", "echo", "--port", PORT, "--seconds", ECHO_SECONDS];
     let echo = cluster.start(&to.name, container(to)?, &echo).await?;
     let asked = format!("{address}:{PORT}");
-    let told = cluster.exec(&from.name, container(from)?, &["/stand-in", "round-trips", &asked, "--cpu"]).await?;
+    let told = cluster.exec(&from.name, container(from)?, &["/stand-in", "round-trips", &asked]).await?;
     drop(echo);
     if told.exit_code != 0 {
         bail!("messages from {} to {} cannot be timed: {}", from.name, to.name, told.stderr.trim());
